@@ -1,0 +1,3 @@
+"""RetailOS: a record is written, and whoever asked is told."""
+
+__version__ = "0.1.0"

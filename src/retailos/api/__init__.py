@@ -1,0 +1,1 @@
+"""The HTTP API: routes, endpoints, the envelope, and who may call."""

@@ -1,0 +1,106 @@
+"""What the administration takes and gives, as it is documented: schemas by the names that its operations use."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from retailos.api.examples import DELIVERY_ID, object_example
+from retailos.api.schemas import Schema, list_schema, object_schema, struct_schema
+from retailos.declare.field import Field
+from retailos.declare.resource import Resources
+from retailos.declare.values import Boolean, Number
+from retailos.operations import Removed, Requeued, WebhookView
+from retailos.webhooks.deliveries import STATUSES, Attempt, Delivery, DeliveryWithAttempts
+from retailos.webhooks.exchange import ErrorClass
+from retailos.webhooks.webhook import HIDDEN, webhook_fields
+
+_AT = "2020-03-25T13:41:30.709Z"
+_WHEN = MappingProxyType({"type": "string", "format": "date-time"})
+_WHEN_OR_NULL = MappingProxyType({"type": ["string", "null"], "format": "date-time"})
+_ERROR_CLASS = MappingProxyType({"type": ["string", "null"], "examples": [each.value for each in ErrorClass]})
+_OF_DELIVERIES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "status": {"type": "string", "examples": list(STATUSES)},
+        "wanted": {"type": "integer", "description": "The version of the record that is owed."},
+        "acknowledged": {"type": "integer", "description": "The newest version answered with a 2xx; 0: none."},
+        "ambiguous": {"type": "boolean", "description": "Whether an attempt ended unknown and may still arrive."},
+        "errorClass": _ERROR_CLASS,
+        "settledAt": _WHEN_OR_NULL,
+        "nextAttemptAt": _WHEN_OR_NULL,
+    }
+)
+_REQUEUE = MappingProxyType(
+    {
+        "webhook": Field(name="webhook", kind=Number(1, 2**31 - 1), required=True),
+        "dryRun": Field(name="dryRun", kind=Boolean(), default=False),
+    }
+)
+
+
+def admin_schemas(resources: Resources) -> dict[str, Schema]:
+    """Describe every object of the administration."""
+    webhook, delivery = _webhook(resources), struct_schema(Delivery, **_OF_DELIVERIES) | _like(_delivery())
+    history = DeliveryWithAttempts(**msgspec.structs.asdict(_delivery()), attempt_history=(_attempt(),))
+    return {
+        "Webhook": webhook,
+        "WebhookInput": object_schema(webhook_fields(resources), input=True),
+        "WebhookList": list_schema("Webhook", webhook),
+        "WebhookRemoved": struct_schema(Removed) | _like(Removed(id=1, owed=0)),
+        "Delivery": delivery,
+        "DeliveryList": list_schema("Delivery", delivery),
+        "DeliveryWithAttempts": struct_schema(DeliveryWithAttempts, **_OF_DELIVERIES) | _like(history),
+        "Attempt": struct_schema(Attempt, at=_WHEN, errorClass=_ERROR_CLASS) | _like(_attempt()),
+        "RequeueInput": object_schema(_REQUEUE, input=True),
+        "Requeued": struct_schema(Requeued) | _like(Requeued(webhook=1, count=3, dry_run=False)),
+    }
+
+
+def _webhook(resources: Resources) -> Schema:
+    hidden = {"type": "object", "additionalProperties": {"type": "string"}, "description": f"Values show as {HIDDEN}."}
+    example = object_example(webhook_fields(resources), input=False)
+    schema = struct_schema(WebhookView, headers=hidden, createdAt=_WHEN, updatedAt=_WHEN)
+    return schema | {"examples": [example | {"headers": dict.fromkeys(example["headers"], HIDDEN)}]}
+
+
+def _delivery() -> Delivery:
+    webhook_id, _, record_id = DELIVERY_ID.partition("-")
+    return Delivery(
+        id=DELIVERY_ID,
+        webhook_id=int(webhook_id),
+        queue_name="webhook:customer:erp-customers",
+        resource="customer",
+        record_id=UUID(record_id),
+        external_id="example-customer-id",
+        status="delivered",
+        wanted=1,
+        acknowledged=1,
+        attempts=1,
+        ambiguous=False,
+        error_class=None,
+        settled_at=_AT,
+        next_attempt_at=None,
+    )
+
+
+def _attempt() -> Attempt:
+    return Attempt(
+        request_id=UUID("a1dba900-4d6f-4cd5-aea9-db8a3e07d3f5"),
+        at=_AT,
+        number=1,
+        version=1,
+        url="https://erp.example.com/v1/customer/example-customer-id",
+        status=200,
+        error_class=None,
+        detail=None,
+        milliseconds=42.5,
+        response_headers=[["content-type", "application/json"]],
+        response_body={"customerId": "example-customer-id"},
+        response_truncated=False,
+    )
+
+
+def _like(example: msgspec.Struct) -> dict[str, Any]:
+    return {"examples": [msgspec.to_builtins(example)]}

@@ -1,0 +1,74 @@
+"""The bytes of a request's body, taken within limits of size and time."""
+
+import asyncio
+
+from starlette.types import Receive
+
+from retailos.api.call import Call
+from retailos.errors import BadRequest, NotAcceptable, PayloadTooLarge, UnsupportedMediaType
+
+#: A megabyte at 280 kbit/s; slower than that, a body is an attack or a lost phone.
+BODY_SECONDS = 30.0
+
+
+class Disconnected(Exception):
+    """The caller went away before its request was complete; nobody is left to answer."""
+
+
+async def json_body(call: Call, limit: int) -> bytes:
+    """Read the body of a request that says it is JSON.
+
+    Raises UnsupportedMediaType, PayloadTooLarge, and BadRequest where it does not arrive in time.
+    """
+    check_media_type(call)
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _read(call.receive, _declared(call, limit), limit)
+    except TimeoutError:
+        raise BadRequest(f"expected the body within {BODY_SECONDS:.0f} seconds") from None
+
+
+def check_media_type(call: Call) -> None:
+    """Refuse what is not plain JSON in UTF-8."""
+    kinds = call.headers(b"content-type")
+    kind, _, parameters = kinds[0].decode("latin-1").lower().partition(";") if len(kinds) == 1 else ("", "", "")
+    charset = parameters.strip().removeprefix("charset=").strip('"') if "charset=" in parameters else "utf-8"
+    if kind.strip() != "application/json" or charset not in ("utf-8", "utf8"):
+        raise UnsupportedMediaType
+    if any(each.strip().lower() != b"identity" for each in call.headers(b"content-encoding")):
+        raise UnsupportedMediaType("expected a body without Content-Encoding, got an encoded one")
+
+
+def check_acceptable(call: Call) -> None:
+    """Refuse a caller that takes no JSON."""
+    accepted = b",".join(call.headers(b"accept")).decode("latin-1").lower()
+    ranges = [each.split(";")[0].strip() for each in accepted.split(",") if each.strip()]
+    if ranges and not any(each in ("*/*", "application/*", "application/json") for each in ranges):
+        raise NotAcceptable
+
+
+def _declared(call: Call, limit: int) -> int | None:
+    lengths = call.headers(b"content-length")
+    if not lengths:
+        return None
+    if len(lengths) > 1 or not lengths[0].isdigit():
+        raise BadRequest("expected one Content-Length, a whole number")
+    if int(lengths[0]) > limit:
+        raise PayloadTooLarge(f"expected a body of at most {limit} bytes, got {int(lengths[0])}")
+    return int(lengths[0])
+
+
+async def _read(receive: Receive, declared: int | None, limit: int) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise PayloadTooLarge(f"expected a body of at most {limit} bytes")
+        chunks.append(chunk)
+        if not message.get("more_body"):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)

@@ -1,0 +1,86 @@
+"""One request on its way through the API, and the answer to it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from starlette.types import Receive, Scope
+
+from retailos.database.pool import Pool
+from retailos.declare.resource import Resource, Resources
+from retailos.keys import KeyRing
+from retailos.records.writer import Writer
+from retailos.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """What endpoints work with."""
+
+    pool: Pool
+    resources: Resources
+    writer: Writer
+    keys: KeyRing
+    settings: Settings
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """A request: who asks for what, and which operation answers."""
+
+    scope: Scope
+    receive: Receive
+    request_id: UUID
+    #: ISO 8601, as it is printed in the header and in meta.
+    at: str
+    operation: "Operation | None" = None
+    api_key_id: str | None = None
+    #: The variables of the route, decoded.
+    path: Mapping[str, str] = field(default_factory=dict)
+
+    def headers(self, name: bytes) -> list[bytes]:
+        """Give every value of a header; `name` in lower case."""
+        return [value for key, value in self.scope["headers"] if key == name]
+
+    @property
+    def query(self) -> bytes:
+        """The query string as it was sent."""
+        return bytes(self.scope["query_string"])
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes into the envelope: a status, the result as JSON bytes, and headers of its own."""
+
+    result: bytes
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Endpoint = Callable[[Engine, Call], Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Operation:
+    """One line of the route table: a method and a path, who may call it, what answers, and how it is documented."""
+
+    method: str
+    #: As in OpenAPI: `/v2/public/customers/{externalId}`.
+    path: str
+    endpoint: Endpoint
+    #: `CUSTOMER_GET_ALL`, the envelope's action.
+    action: str
+    #: `Customers`, the envelope's userMessage on success.
+    user_message: str
+    #: What a key must allow: `customer:read`, `admin:*`.
+    scope: str
+    summary: str
+    #: The record kind that it is about; None for the administration.
+    resource: Resource | None = None
+    #: The names of the schemas of what is accepted and of the envelope's result; "": the result is null.
+    body: str | None = None
+    result: str = ""
+    #: The status of success, then those of its own errors; what every route can answer is documented anyway.
+    statuses: tuple[int, ...] = (200,)
+    #: The names of its parameters, as parameters.py documents them: `list`, `fields`, `expand`, `deliveries`.
+    parameters: tuple[str, ...] = ()

@@ -1,0 +1,199 @@
+"""Examples for the documents: the guide's own where it gives one, else what the declarations are like."""
+
+from collections.abc import Mapping, Sequence
+from random import Random
+from types import MappingProxyType
+from typing import Any, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from retailos.api.endpoints import JobQueueMeta
+from retailos.api.envelope import Envelope, Fault, Meta, encode, phrase
+from retailos.declare.field import Field, Reference, snake
+from retailos.declare.resource import Resource, Resources
+from retailos.declare.values import Uuid
+from retailos.errors import RetailOSError
+
+T = TypeVar("T")
+
+_AT = "2020-03-25T13:41:30.709Z"
+_META = Meta("a1dba900-4d6f-4cd5-aea9-db8a3e07d3f5", "2020-03-31T14:40:51.050Z")
+#: A delivery is one webhook's, of one record.
+DELIVERY_ID = "1-e876d808-805b-4d6f-9566-63aa0ad0ec86"
+_JOB = UUID("e92ae5e1-8a9e-4b3e-9c67-d1dfb08f19a2")
+#: One problem of each error that lists them, by its code.
+_PROBLEMS = MappingProxyType(
+    {
+        "VALIDATION_ERROR": ("/dob", "INVALID_DATE", "expected a date dd/mm/yyyy"),
+        "UNKNOWN_PARAMETER": (
+            "emial",
+            "UNKNOWN_PARAMETER",
+            "expected a parameter of customers, got 'emial'; did you mean email?",
+        ),
+        "REFERENCE_CONFLICT": (
+            "/registeredAt",
+            "REFERENCE_CONFLICT",
+            "expected registeredAtId and the nested object to name the same record; send one of them",
+        ),
+        "REFERENCE_NOT_FOUND": (
+            "/registeredAt",
+            "REFERENCE_NOT_FOUND",
+            "expected a store that exists; send it first, then this record again",
+        ),
+        "NOT_UNIQUE": ("/username", "NOT_UNIQUE", "expected a username that no other has"),
+    }
+)
+
+#: The request that section 6 of the guide shows.
+_OWN = MappingProxyType(
+    {
+        "customer": {
+            "externalCustomerId": "example-customer-id",
+            "title": "Mr",
+            "gender": "Female",
+            "firstName": "Example",
+            "lastName": "Customer",
+            "telephone": "+44 8800000000",
+            "email": "email@example.com",
+            "dob": "01/01/1904",
+            "generalMarketing": False,
+            "thirdPartyMarketing": False,
+            "address": {"city": "", "county": "", "country": "", "address1": "", "address2": "", "postCode": ""},
+        },
+    }
+)
+#: A shop that is in one place.
+_LIKE = MappingProxyType(
+    {"latitude": 51.511732, "longitude": -0.123271, "openingHours": [{"day": 1, "opens": "09:00", "closes": "18:00"}]}
+)
+
+
+class Typical(Random):
+    """Chance that always falls on the first and the least, so that an example shows what is usual."""
+
+    def choice(self, seq: Sequence[T]) -> T:  # type: ignore[override]
+        """Take the first."""
+        return seq[0]
+
+    def randint(self, a: int, b: int) -> int:
+        """Take the least."""
+        return a
+
+
+def object_example(fields: Mapping[str, Field], *, input: bool) -> dict[str, Any]:
+    """Make an object with these fields, as a caller sends it (`input`) or as it is shown."""
+    typical = Typical(",".join(fields))
+    return {name: _value(each, typical) for name, each in fields.items() if not (input and each.read_only)}
+
+
+def accepted(resources: Resources, resource: Resource) -> dict[str, Any]:
+    """Make a body as a caller sends it, references by external id."""
+    if resource.name in _OWN:
+        return dict(_OWN[resource.name])
+    example: dict[str, Any] = {resource.external_id.name: external_id(resource)}
+    references = {each.id_field.name: each for each in resource.references}
+    typical = Typical(resource.name)
+    for name, field in resource.fields.items():
+        if name in references:
+            # A record that refers to its own kind would need another one first.
+            if references[name].to != resource.name:
+                example |= _named(resources, references[name])
+        elif field.at is None and not field.read_only:
+            example[name] = _LIKE.get(name) or _value(field, typical)
+    return example
+
+
+def shown(resources: Resources, resource: Resource) -> dict[str, Any]:
+    """Make a record as it is answered."""
+    sent = accepted(resources, resource)
+    ids = {each.id_field.name: _ids(resources, resource, each) for each in resource.references}
+    return {name: ids[name] if name in ids else _shown(resource, each, sent) for name, each in resource.fields.items()}
+
+
+def told(resources: Resources, resource: Resource) -> dict[str, Any]:
+    """Make a record as a webhook sends it, with the objects of its relations."""
+    record = shown(resources, resource)
+    told: dict[str, Any] = {}
+    for each in resource.shown:
+        if isinstance(each, Field):
+            told[each.name] = record[each.name]
+        elif each.name in resource.webhook_relations:
+            target = shown(resources, resources[each.to])
+            one = {field.name: target[field.name] for field in resources.projection(each)}
+            told[each.name] = [one] if each.ids else one
+    return told
+
+
+def job(resource: Resource) -> dict[str, Any]:
+    """Make the face of a write that is done."""
+    meta = JobQueueMeta(
+        id=_JOB,
+        queue_name=resource.queue("upsert"),
+        status="completed",
+        created_at=_AT,
+        resource=resource.name,
+        external_id=external_id(resource),
+        resource_id=UUID(internal_id(resource)),
+        version=1,
+        outcome="created",
+        completed_at=_AT,
+    )
+    example: dict[str, Any] = msgspec.to_builtins(meta)
+    return example
+
+
+def success(status: int, user_message: str, action: str, result: Any) -> dict[str, Any]:
+    """Put a result into the envelope."""
+    return _enveloped(status, user_message, None, action, result)
+
+
+def failure(error: type[RetailOSError]) -> dict[str, Any]:
+    """Put an error into the envelope."""
+    message = " ".join((error.__doc__ or "").split())
+    path, code, told = _PROBLEMS.get(error.code, ("", "", ""))
+    details = {"errors": [{"path": path, "code": code, "message": told}]} if code else {}
+    return _enveloped(error.status, message, Fault(error.code, message, details), None, None)
+
+
+def external_id(resource: Resource) -> str:
+    """`example-customer-id`, as in the guide."""
+    return f"example-{snake(resource.name).replace('_', '-')}-id"
+
+
+def internal_id(resource: Resource) -> str:
+    """An id of ours, the same whenever this resource is shown."""
+    return Uuid().sample(Random(resource.name))  # noqa: S311
+
+
+def _enveloped(status: int, message: str, fault: Fault | None, action: str | None, result: Any) -> dict[str, Any]:
+    envelope = Envelope(status, phrase(status), message, fault, _META, action, msgspec.Raw(encode(result)))
+    example: dict[str, Any] = msgspec.json.decode(encode(envelope))
+    return example
+
+
+def _named(resources: Resources, reference: Reference) -> dict[str, Any]:
+    target = resources[reference.to]
+    one = {target.external_id.name: external_id(target)}
+    return {reference.name: [one] if reference.ids else one}
+
+
+def _ids(resources: Resources, resource: Resource, reference: Reference) -> Any:
+    """What the field of a reference holds; nothing where it leads to another record of the same kind."""
+    target = internal_id(resources[reference.to])
+    return [target] if reference.ids else None if reference.to == resource.name else target
+
+
+def _shown(resource: Resource, field: Field, sent: Mapping[str, Any]) -> Any:
+    if field.name == "id":
+        return internal_id(resource)
+    if field.name in sent:
+        return sent[field.name]
+    if field.name in ("createdAt", "updatedAt"):
+        return _AT
+    return None if field.nullable else _value(field, Typical(resource.name))
+
+
+def _value(field: Field, typical: Typical) -> Any:
+    """What a field is without being set, where that says something; else what its kind is like."""
+    return field.kind.sample(typical) if field.default in (None, {}, []) else field.default

@@ -1,0 +1,127 @@
+"""The front door: every request gets its id and its limits here, every failure its envelope, so none leaves without."""
+
+import time
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from retailos.api.body import Disconnected
+from retailos.api.call import Answer, Call
+from retailos.api.envelope import send_answer, send_error, standing_headers
+from retailos.declare.values import printed
+from retailos.errors import (
+    BadRequest,
+    HeadersTooLarge,
+    Internal,
+    MethodNotAllowed,
+    RetailOSError,
+    RouteNotFound,
+    UriTooLong,
+)
+from retailos.observe import DefectFound, RequestAnswered, describe, emit, wanted
+
+#: Longer URLs are cut by proxies; 8 KiB is what most of them take.
+URL_BYTES = 8 * 1024
+HEADER_BYTES = 16 * 1024
+
+
+class FrontDoor:
+    """The outermost ASGI application of the API."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, whatever becomes of it."""
+        if scope["type"] != "http":
+            raise LookupError(f"expected an http scope, got {scope['type']}")
+        started = time.perf_counter()
+        call = Call(scope=scope, receive=receive, request_id=uuid4(), at=printed(datetime.now(UTC)))
+        sent = Sent(send, call)
+        try:
+            await self._answer(scope, receive, sent, call)
+        except Disconnected:
+            return
+        except RetailOSError as error:
+            await send_error(sent, call, error)
+        except HTTPException as error:
+            await send_error(sent, call, _of_the_router(error))
+        except Exception as error:
+            emit(DefectFound(request_id=str(call.request_id), error=describe(error)))
+            if sent.status:
+                raise
+            await send_error(sent, call, Internal())
+        if wanted(RequestAnswered):
+            _observe(call, sent.status, started)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: "Sent", call: Call) -> None:
+        raw_path = scope["raw_path"]
+        _check_limits(scope, raw_path)
+        if scope["method"] == "OPTIONS":
+            await send_answer(send, call, Answer(b"null", headers=_PREFLIGHT))
+            return
+        # Segments are decoded after routing, so that `a%2Fb` is one external id and not two segments.
+        routed = {**scope, "path": raw_path.decode("ascii"), "root_path": "", "app": self, "retailos.call": call}
+        await self._app(routed, receive, send)
+
+
+_ALLOWED = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
+_PREFLIGHT = {
+    "Allow": _ALLOWED,
+    "Access-Control-Allow-Methods": _ALLOWED,
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Accept",
+    "Access-Control-Max-Age": "600",
+}
+
+
+class Sent:
+    """The way out: what passes gets the headers of every response, and its status is remembered."""
+
+    def __init__(self, send: Send, call: Call) -> None:
+        self._send, self._call = send, call
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        """Pass a message on."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            given = {name.lower() for name, _ in message["headers"]}
+            if b"x-ra-request-id" not in given:
+                own = [pair for pair in standing_headers(self._call) if pair[0] not in given]
+                message = {**message, "headers": [*message["headers"], *own]}
+        await self._send(message)
+
+
+def _check_limits(scope: Scope, raw_path: bytes) -> None:
+    if len(raw_path) + len(scope["query_string"]) > URL_BYTES:
+        raise UriTooLong
+    if sum(len(name) + len(value) + 4 for name, value in scope["headers"]) > HEADER_BYTES:
+        raise HeadersTooLarge
+    if not raw_path.isascii() or b"%00" in raw_path:
+        raise BadRequest("expected a path of percent-encoded UTF-8 without NUL")
+    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    if len(hosts) != 1 and scope["http_version"] != "1.0":
+        raise BadRequest("expected one header Host")
+    if any(name == b"expect" and value.lower() != b"100-continue" for name, value in scope["headers"]):
+        raise BadRequest("expected no Expect but 100-continue")
+
+
+def _of_the_router(error: HTTPException) -> RetailOSError:
+    headers = dict(error.headers or {})
+    if error.status_code == MethodNotAllowed.status:
+        return MethodNotAllowed(headers=headers)
+    return RouteNotFound() if error.status_code == RouteNotFound.status else Internal()
+
+
+def _observe(call: Call, status: int, started: float) -> None:
+    emit(
+        RequestAnswered(
+            method=call.scope["method"],
+            route=call.operation.path if call.operation else "",
+            status=status,
+            milliseconds=(time.perf_counter() - started) * 1000,
+            request_id=str(call.request_id),
+        )
+    )

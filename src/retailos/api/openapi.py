@@ -1,0 +1,166 @@
+"""The OpenAPI 3.1 document, generated from the declarations and the table of operations."""
+
+import inspect
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from retailos.api import examples, parameters
+from retailos.api.administration import admin_schemas
+from retailos.api.call import Operation
+from retailos.api.responses import TOLD_HEADERS, example, responses, standing_components
+from retailos.api.schemas import Schema, enveloped, ref, resource_schemas, standing_schemas
+from retailos.declare.resource import Resource, Resources, spaced
+
+Document = dict[str, Any]
+
+_REF = re.compile(re.escape(ref("")["$ref"]) + r"(\w+)")
+
+_ABOUT = """\
+Records in, changes out: what is written here is told to every webhook that asked.
+
+- **Authorise** with the header `Authorization: API_KEY <your api key here>`; `Bearer <key>` is taken too.
+- **Send** JSON in UTF-8, with `Content-Type: application/json`.
+- **Every answer** has one shape, the envelope: the outcome is in `result`, a failure in `error`, and `meta` names
+  the request, as the headers `X-Ra-Request-Id` and `X-Ra-Request-Timestamp` do. Go by `error.code`; the message is
+  for people.
+- **Upsert** with `PUT` to a record's external id, your own name for it, percent-encoded as one segment of the URL.
+  It is idempotent: what is absent is kept, `null` clears, and a record that is like that already is not changed.
+- **Unknown** fields and parameters are refused, since one that is mistyped and ignored would be believed to work.
+"""
+_OPERATORS = """
+
+Filters compare for equality, or with an operator: `updatedAt[gte]=2020-03-25T00:00:00.000Z`. Operators are `in`
+(values between commas), `ne`, `gt`, `gte`, `lt`, `lte`, `startsWith` and `isNull` (`true` or `false`). All filters
+must hold."""
+_TOLD = """\
+Sent to each webhook of this resource when a record is created, updated or deleted, with the entire object as it is by
+then. The URL, the method and the headers are the webhook's own. In the URL, fields in braces are replaced."""
+
+
+def document(resources: Resources, operations: Sequence[Operation], *, title: str, server_version: str) -> Document:
+    """Compose the document of these operations, and of the webhooks of the resources that they are about.
+
+    Raises ValueError where two operations would have one operationId, and KeyError where one names a schema that is
+    not there.
+    """
+    about = [each for each in resources.values() if any(each is operation.resource for operation in operations)]
+    schemas = _schemas(resources, about, operations)
+    webhooks = {each.name: {"put": _webhook(resources, each)} for each in about}
+    made: Document = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": title,
+            "version": server_version,
+            "description": _ABOUT,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"apiKey": []}, {"bearer": []}],
+        "tags": list({tag["name"]: tag for tag in map(_tag, operations)}.values()),
+        "paths": _paths(resources, operations, schemas),
+        **({"webhooks": webhooks} if webhooks else {}),
+        "components": standing_components(),
+    }
+    made["components"]["schemas"] = _used(schemas, made)
+    return made
+
+
+def _schemas(resources: Resources, about: Iterable[Resource], operations: Iterable[Operation]) -> dict[str, Schema]:
+    schemas = standing_schemas() | admin_schemas(resources)
+    for resource in about:
+        schemas |= resource_schemas(resources, resource)
+    return schemas | {f"{each.result}Envelope": enveloped(ref(each.result)) for each in operations if each.result}
+
+
+def _used(schemas: Mapping[str, Schema], made: Document) -> dict[str, Schema]:
+    """The schemas that the rest of the document points to, and those that they point to."""
+    used: set[str] = set()
+    found = _pointed_to(made)
+    while found:
+        used |= found
+        found = {name for each in found for name in _pointed_to(schemas[each])} - used
+    return {name: schema for name, schema in schemas.items() if name in used}
+
+
+def _pointed_to(part: Document) -> set[str]:
+    return set(_REF.findall(msgspec.json.encode(part).decode()))
+
+
+def _paths(resources: Resources, operations: Iterable[Operation], schemas: Document) -> Document:
+    """Put operations of one path together; where the names of variables alone differ, the last ones stand."""
+    named = {parameters.shape(each.path): each.path for each in operations}
+    ids: set[str] = set()
+    paths: Document = {}
+    for operation in operations:
+        path = named[parameters.shape(operation.path)]
+        described = {"operationId": _operation_id(operation, ids), **_operation(resources, operation, path, schemas)}
+        paths.setdefault(path, {})[operation.method.lower()] = described
+    return paths
+
+
+def _operation_id(operation: Operation, taken: set[str]) -> str:
+    """`customerGetAll`, after the envelope's action; a second way to the same has its variable in its name."""
+    first, *words = operation.action.lower().split("_")
+    name = first + "".join(map(str.capitalize, words))
+    if name in taken:
+        last = (parameters.variables(operation.path) or [""])[-1]
+        name += f"By{last[:1].upper()}{last[1:]}"
+    if name in taken:
+        raise ValueError(f"expected each action once at a path, got {operation.action} again at {operation.path}")
+    taken.add(name)
+    return name
+
+
+def _operation(resources: Resources, operation: Operation, path: str, schemas: Document) -> Document:
+    asked = [*parameters.of_path(operation, path), *parameters.of_query(resources, operation)]
+    described: Document = {
+        "tags": [_tag(operation)["name"]],
+        "summary": operation.summary,
+        "description": _description(operation),
+        **({"parameters": asked} if asked else {}),
+    }
+    if operation.body:
+        content = {"schema": ref(operation.body), **example(schemas[operation.body].get("examples", []))}
+        described["requestBody"] = {"required": True, "content": {"application/json": content}}
+    return described | {"responses": responses(operation, schemas)}
+
+
+def _description(operation: Operation) -> str:
+    said = " ".join((inspect.getdoc(operation.endpoint) or operation.summary).split("\n\n")[0].split())
+    if "list" in operation.parameters:
+        said += _OPERATORS
+    if operation.body and operation.resource:
+        said += (
+            f" What a webhook sent can be sent back as it is, the record under its name `{operation.resource.name}`."
+        )
+    return f"{said}\n\nNeeds a key that allows `{operation.scope}`."
+
+
+def _tag(operation: Operation) -> dict[str, str]:
+    resource = operation.resource
+    if resource is None:
+        return {"name": spaced(operation.path.split("/")[3])}
+    said = f"Queue `{resource.queue('upsert')}`; told to webhooks of the resource `{resource.name}`."
+    return {"name": resource.title_plural, "description": said}
+
+
+def _webhook(resources: Resources, resource: Resource) -> Document:
+    """The request that a webhook of the resource gets."""
+    schema = {"type": "object", "properties": {resource.name: ref(resource.schema_name)}, "required": [resource.name]}
+    told = {resource.name: examples.told(resources, resource)}
+    return {
+        "operationId": f"{resource.name}Told",
+        "tags": [resource.title_plural],
+        "summary": f"A {resource.title.lower()} has changed",
+        "description": _TOLD,
+        "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in TOLD_HEADERS],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": schema, "example": told}}},
+        "responses": {
+            "2XX": {"description": "It has arrived, whatever the body says."},
+            "default": {"description": "It has not: the request is sent again, as the webhook's retry policy says."},
+        },
+        "security": [],
+    }

@@ -1,0 +1,129 @@
+"""Parameters as they are documented: the variables of a path, and what a list can be asked."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from retailos.api import examples
+from retailos.api.call import Operation
+from retailos.declare.kind import Kind
+from retailos.declare.resource import Resource, Resources
+from retailos.declare.values import Boolean, Uuid
+from retailos.records import query
+from retailos.webhooks.deliveries import STATUSES
+
+Parameter = dict[str, Any]
+
+_VARIABLE = re.compile(r"\{(\w+)\}")
+
+
+def variables(path: str) -> list[str]:
+    """Name the variables of a path, in order."""
+    return _VARIABLE.findall(path)
+
+
+def shape(path: str) -> str:
+    """Give a path without the names of its variables: paths of one shape are one to OpenAPI, and to the router."""
+    return _VARIABLE.sub("{}", path)
+
+
+def of_path(operation: Operation, path: str) -> Iterator[Parameter]:
+    """Document the variables of an operation's path, under the names that they have in the document's `path`."""
+    for own, name in zip(variables(operation.path), variables(path), strict=True):
+        known = _variable(operation.resource, own, path) if operation.resource else _of_admin(operation.path)
+        yield {"name": name, "in": "path", "required": True} | known
+
+
+def of_query(resources: Resources, operation: Operation) -> Iterator[Parameter]:
+    """Document the parameters of an operation's query."""
+    resource = operation.resource
+    for each in operation.parameters:
+        if each == "deliveries":
+            yield from _of_deliveries()
+        elif resource and each == "list":
+            yield from _of_list(resources, resource)
+        elif resource and (each != "expand" or resource.references):
+            yield _names(resource, each)
+
+
+def _variable(resource: Resource, name: str, path: str) -> Parameter:
+    title, key = resource.title.lower(), resource.external_id
+    schema, example = key.kind.schema(), examples.external_id(resource)
+    if name != "id":
+        said = f"The external id of the {title}: opaque, percent-encoded as one segment (`a/b` is `a%2Fb`)."
+    elif "/id/" in path:
+        said, schema, example = f"Our id of the {title}.", Uuid().schema(), examples.internal_id(resource)
+    else:
+        said = f"Our id of the {title} if it has the form of one and is known, else its external id, percent-encoded."
+    return {"description": said, "schema": schema, "example": example}
+
+
+def _of_admin(path: str) -> Parameter:
+    if "/webhooks/" in path:
+        return {"description": "The webhook's id.", "schema": {"type": "integer", "minimum": 1}, "example": 1}
+    return {"description": "The delivery's id.", "schema": {"type": "string"}, "example": examples.DELIVERY_ID}
+
+
+def _of_deliveries() -> Iterator[Parameter]:
+    yield _of_query("webhook", {"type": "integer", "minimum": 0}, "Those of the webhook with this id.")
+    yield _of_query("status", {"type": "string", "enum": list(STATUSES)}, "Those that are so far.")
+    yield _of_query("externalId", {"type": "string"}, "Those of records with this external id, of any resource.")
+    yield from _of_page()
+    yield _of_query("withCount", {"type": "boolean", "default": False}, "Whether to count; without it `count` is null.")
+
+
+def _of_page() -> Iterator[Parameter]:
+    yield _of_query("limit", _whole(query.LIMIT_MOST, query.LIMIT_DEFAULT), "The most rows of a page; 0 only counts.")
+    yield _of_query("offset", _whole(query.OFFSET_MOST, 0), "How many rows to skip.")
+
+
+def _of_list(resources: Resources, resource: Resource) -> Iterator[Parameter]:
+    yield from _of_page()
+    sortable = query.sortable(resource)
+    orders = [f"{sign}{name}" for name in sortable for sign in ("", "-")]
+    yield _listed("sort", orders, "In this order; `-` descends. Ties are broken by `id`.")
+    yield _names(resource, "fields")
+    if resource.references:
+        yield _names(resource, "expand")
+    if resource.search:
+        words = f"Every word must begin one of {', '.join(resource.search)}."
+        yield _of_query("q", {"type": "string", "minLength": 1}, words)
+    if resource.place:
+        said = "Within a distance of a point: `latitude,longitude,kilometres`, such as `51.5,-0.12,10`."
+        yield _of_query("near", {"type": "string", "pattern": r"^-?[0-9.]+,-?[0-9.]+,[0-9.]+$"}, said)
+    yield _of_query("withCount", {"type": "boolean", "default": True}, "Whether to count; without it `count` is null.")
+    yield _of_query("includeDeleted", {"type": "boolean", "default": False}, "Whether deleted records are shown too.")
+    for path, kind in query.filterable(resources, resource).items():
+        yield _filter(resource, path, kind)
+
+
+def _filter(resource: Resource, path: str, kind: Kind) -> Parameter:
+    related = path.partition(".")[0] in resource.reference
+    also = ", ".join(f"`{path}[{each}]`" for each in _operators(kind, related))
+    return _of_query(path, kind.schema(), f"Also {also}.")
+
+
+def _operators(kind: Kind, related: bool) -> Sequence[str]:
+    """The operators that say something about values of a kind."""
+    if related or isinstance(kind, Boolean | Uuid):
+        return ("in", "ne", "isNull")
+    return [each for each in query.OPERATORS if each != "startsWith" or kind.sql_type == "text"]
+
+
+def _names(resource: Resource, parameter: str) -> Parameter:
+    if parameter == "expand":
+        return _listed("expand", list(resource.reference), "Show the objects of these references.")
+    return _listed("fields", [each.name for each in resource.shown], "Show these alone, in the entity's order.")
+
+
+def _listed(name: str, words: list[str], said: str) -> Parameter:
+    schema = {"type": "array", "items": {"type": "string", "enum": words}, "uniqueItems": True}
+    return _of_query(name, schema, said) | {"explode": False}
+
+
+def _whole(most: int, default: int) -> dict[str, Any]:
+    return {"type": "integer", "minimum": 0, "maximum": most, "default": default}
+
+
+def _of_query(name: str, schema: dict[str, Any], said: str) -> Parameter:
+    return {"name": name, "in": "query", "description": said, "schema": schema}

@@ -1,0 +1,99 @@
+"""The HTTP/1.1 server's protocol with our limits: what is no HTTP gets the envelope too, and slow headers a limit."""
+
+import asyncio
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import msgspec
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from retailos import __version__
+from retailos.api.envelope import Envelope, Fault, Meta, encode, phrase
+from retailos.declare.values import printed
+from retailos.errors import BadRequest, HeadersTooLarge, RetailOSError
+from retailos.observe import RequestRefusedByProtocol, emit
+
+#: A request's head is a few hundred bytes; whoever needs longer for them holds a connection on purpose.
+HEAD_SECONDS = 10.0
+#: What the parser may be fed before it knows the head's end: URL, headers and a little more.
+HEAD_BYTES = 32 * 1024
+
+
+class EnvelopeProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, answering what it can't parse in the envelope."""
+
+    _head_bytes = 0
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for the first request's head."""
+        super().connection_made(transport)  # type: ignore[arg-type]
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no more."""
+        self._head_arrived()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Refuse a head that does not end."""
+        if self._head_timer is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES and b"\r\n\r\n" not in data:
+                self._refuse(HeadersTooLarge())
+                return
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """Wait for the rest of a head that has begun."""
+        super().on_message_begin()
+        if self._head_timer is None:
+            self._await_head()
+
+    def on_headers_complete(self) -> None:
+        """Go on with a request whose head is here."""
+        self._head_arrived()
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP."""
+        self._refuse(BadRequest("expected HTTP/1.1, got something else"))
+
+    def _await_head(self) -> None:
+        self._head_timer = self.loop.call_later(
+            HEAD_SECONDS, self._refuse, BadRequest(f"expected the headers within {HEAD_SECONDS:.0f} seconds")
+        )
+
+    def _head_arrived(self) -> None:
+        self._head_bytes = 0
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _refuse(self, error: RetailOSError) -> None:
+        self._head_arrived()
+        if self.transport.is_closing():
+            return
+        emit(RequestRefusedByProtocol(status=error.status, reason=error.message))
+        self.transport.write(refusal(error))
+        self.transport.close()
+
+
+def refusal(error: RetailOSError) -> bytes:
+    """Write a whole HTTP response with an error in the envelope."""
+    request_id, at = str(uuid4()), printed(datetime.now(UTC))
+    fault = Fault(error.code, error.message, error.details)
+    meta = Meta(request_id, at)
+    status = phrase(error.status)
+    body = encode(Envelope(error.status, status, error.message, fault, meta, None, msgspec.Raw(b"null")))
+    head = (
+        f"HTTP/1.1 {error.status} {status}\r\n"
+        "content-type: application/json; charset=utf-8\r\n"
+        f"content-length: {len(body)}\r\n"
+        "access-control-allow-origin: *\r\n"
+        f"x-ra-request-id: {request_id}\r\n"
+        f"x-ra-request-timestamp: {at}\r\n"
+        f"x-ra-server-version: {__version__}\r\n"
+        "connection: close\r\n\r\n"
+    )
+    return head.encode() + body

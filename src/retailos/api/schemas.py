@@ -1,0 +1,195 @@
+"""JSON Schemas of what the API takes and gives, derived from declarations, structs and the family of errors."""
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from retailos import errors
+from retailos.api import examples
+from retailos.api.endpoints import JobQueueMeta
+from retailos.api.envelope import Envelope, Fault, Meta
+from retailos.declare.field import Field, Reference
+from retailos.declare.resource import Resource, Resources
+from retailos.errors import RetailOSError
+from retailos.records.record import Outcome
+
+Schema = dict[str, Any]
+
+_COMPONENTS = "#/components/schemas/"
+_WHEN = MappingProxyType({"type": "string", "format": "date-time"})
+_UUID = MappingProxyType({"type": "string", "format": "uuid"})
+
+
+def object_schema(fields: Mapping[str, Field], *, input: bool) -> Schema:
+    """Describe an object with these fields: as it is accepted (`input`), or as it is shown.
+
+    Accepted, it has its required fields and none that is unknown; what is read-only may come along and is ignored.
+    """
+    properties = {name: _member(each, input=input) for name, each in fields.items()}
+    schema: Schema = {"type": "object", "properties": properties}
+    if input:
+        required = [name for name, each in fields.items() if each.required and not each.read_only]
+        schema |= ({"required": required} if required else {}) | {"additionalProperties": False}
+    return schema | {"examples": [examples.object_example(fields, input=input)]}
+
+
+def struct_schema(struct: type[msgspec.Struct], **known: Mapping[str, Any]) -> Schema:
+    """Describe a struct as it is shown, all members always there; `known` tells more of some than their types do."""
+    schema: Schema = msgspec.json.schema_components([struct], ref_template=_COMPONENTS + "{name}")[1][struct.__name__]
+    properties = {name: _compact(each) for name, each in schema["properties"].items()}
+    properties |= {name: dict(each) for name, each in known.items()}
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def list_schema(name: str, row: Schema) -> Schema:
+    """Describe a page of what `row`, the schema called `name`, describes."""
+    count = {"type": ["integer", "null"], "minimum": 0, "description": "All that match, not those of this page alone."}
+    properties = {"count": count, "rows": {"type": "array", "items": ref(name)}}
+    schema: Schema = {"type": "object", "properties": properties, "required": ["count", "rows"]}
+    return schema | {"examples": [{"count": 1, "rows": row["examples"]}]}
+
+
+def resource_schemas(resources: Resources, resource: Resource) -> Iterator[tuple[str, Schema]]:
+    """Name and describe the objects of one resource: the entity, what is accepted, a page, and how others show it."""
+    name, entity = resource.schema_name, _entity(resources, resource)
+    yield name, entity
+    yield f"{name}Input", _accepted(resources, resource)
+    yield f"{name}List", list_schema(name, entity)
+    yield f"{name}Reference", _reference(resource)
+    if resource.projection:
+        shown = {field: resource.fields[field] for field in resource.projection}
+        yield f"{name}Projection", object_schema(shown, input=False)
+    for each in resource.references:
+        if each.projection:
+            own = {field.name: field for field in resources.projection(each)}
+            yield _projection_name(resources, resource, each), object_schema(own, input=False)
+
+
+def standing_schemas() -> dict[str, Schema]:
+    """Describe what every document has: jobs, the envelope's parts, and the envelope of an error."""
+    written = [each.value for each in Outcome if each is not Outcome.EXISTS]
+    ended = {"type": ["string", "null"], "examples": written, "description": "What the upsert did to the record."}
+    job = struct_schema(
+        JobQueueMeta,
+        status={"type": "string", "examples": ["completed"], "description": "Where the job stands."},
+        createdAt=_WHEN,
+        completedAt=nullable(dict(_WHEN)),
+        outcome=ended,
+        error={"type": ["object", "null"]},
+    )
+    codes = sorted({each.code for each in error_family()})
+    return {
+        "JobQueueMeta": job,
+        "JobQueueMetaList": {"type": "array", "items": ref("JobQueueMeta")},
+        "Meta": struct_schema(Meta, requestId=_UUID, requestTimestamp=_WHEN),
+        "Fault": struct_schema(Fault, code={"type": "string", "enum": codes}),
+        "Error": enveloped({"type": "null"}, error=ref("Fault")),
+    }
+
+
+def enveloped(result: Schema, *, error: Mapping[str, Any] = MappingProxyType({"type": "null"})) -> Schema:
+    """Describe the envelope around a result, as it is on success unless an error is described."""
+    return struct_schema(Envelope, error=error, result=result)
+
+
+def error_family() -> tuple[type[RetailOSError], ...]:
+    """Every error that a caller can meet, the general before the special."""
+    kinds = (each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, RetailOSError))
+    return tuple(each for each in kinds if each is not RetailOSError)
+
+
+def ref(name: str) -> Schema:
+    """Point to a schema of the document."""
+    return {"$ref": _COMPONENTS + name}
+
+
+def nullable(schema: Schema) -> Schema:
+    """Allow null beside what a schema allows."""
+    if not schema:
+        return schema
+    if "type" not in schema:
+        return {"anyOf": [schema, {"type": "null"}]}
+    words = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
+    return schema | {"type": [schema["type"], "null"]} | words
+
+
+def _member(field: Field, *, input: bool) -> Schema:
+    schema = field.kind.schema() if input else _opened(field.kind.schema())
+    if not field.required if input else field.nullable:
+        schema = nullable(schema)
+    if input and field.default not in (None, {}, []):
+        default = f"Without it a new record has {msgspec.json.encode(field.default).decode()}."
+        schema = schema | {"description": f"{schema['description']}. {default}" if "description" in schema else default}
+    marks = {"readOnly": field.read_only, "x-personal": field.personal}
+    return schema | {name: True for name, marked in marks.items() if marked}
+
+
+def _opened(schema: Schema) -> Schema:
+    """Turn enumerations into examples and close no object: who reads must be ready for what later versions add."""
+    closed = ("enum", "additionalProperties") if schema.get("additionalProperties") is False else ("enum",)
+    opened = {key: value for key, value in schema.items() if key not in closed}
+    if "enum" in schema:
+        opened |= {"examples": schema["enum"], "description": "Further words may be added; take those too."}
+    if "items" in schema:
+        opened["items"] = _opened(schema["items"])
+    if "properties" in schema:
+        opened["properties"] = {name: _opened(each) for name, each in schema["properties"].items()}
+    return opened
+
+
+def _entity(resources: Resources, resource: Resource) -> Schema:
+    fields = object_schema(resource.fields, input=False)["properties"]
+    properties = {}
+    for each in resource.shown:
+        if isinstance(each, Reference):
+            name = _projection_name(resources, resource, each)
+            many = {"type": "array", "items": ref(name), "readOnly": True}
+            properties[each.name] = many if each.ids else nullable(ref(name)) | {"readOnly": True}
+        else:
+            properties[each.name] = fields[each.name]
+    return {"type": "object", "properties": properties, "examples": [examples.shown(resources, resource)]}
+
+
+def _accepted(resources: Resources, resource: Resource) -> Schema:
+    schema = object_schema(resource.fields, input=True)
+    fields, properties = schema["properties"], {}
+    for each in resource.shown:
+        if isinstance(each, Reference):
+            one = ref(f"{resources[each.to].schema_name}Reference")
+            properties[each.name] = nullable({"type": "array", "items": one} if each.ids else one)
+        else:
+            properties[each.name] = fields[each.name]
+    schema |= {"properties": properties, "required": list(resource.required)}
+    schema |= {"examples": [examples.accepted(resources, resource)]}
+    if resource.requires_one_of:
+        schema["anyOf"] = [{"required": [name]} for name in resource.requires_one_of]
+    either = [(each.name, each.id_field.name) for each in resource.references if each.required]
+    if either:
+        schema["allOf"] = [{"anyOf": [{"required": [name]} for name in names]} for names in either]
+    return {key: value for key, value in schema.items() if value != []}
+
+
+def _reference(resource: Resource) -> Schema:
+    key = resource.external_id.name
+    return {
+        "type": "object",
+        "description": f"A {resource.title.lower()} that exists, by its external id or its id; the rest is ignored.",
+        "properties": {key: resource.external_id.kind.schema(), "id": dict(_UUID)},
+        "anyOf": [{"required": [key]}, {"required": ["id"]}],
+    }
+
+
+def _projection_name(resources: Resources, resource: Resource, reference: Reference) -> str:
+    if reference.projection:
+        return f"{resource.schema_name}{reference.name[0].upper()}{reference.name[1:]}Projection"
+    return f"{resources[reference.to].schema_name}Projection"
+
+
+def _compact(schema: Schema) -> Schema:
+    """Write a struct's member as the other schemas are: null as a second type, no defaults."""
+    kinds = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
+    if len(kinds) == 1 and len(schema["anyOf"]) > 1:
+        return nullable(kinds[0])
+    return {key: value for key, value in schema.items() if key != "default"}

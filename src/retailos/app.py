@@ -1,0 +1,208 @@
+"""Puts the program together: which database, which roles, in this process or in processes that it keeps running."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Literal, TypeAlias, get_args
+
+from retailos.database import embedded, migrate
+from retailos.database.embedded import Cluster
+from retailos.database.pool import Pool, acquire, connect
+from retailos.errors import ConfigurationError
+from retailos.observe import DatabaseBack, DatabaseLost, MigrationsApplied, Started, Stopping, emit
+from retailos.settings import Settings
+from retailos.supervisor import Program, Supervisor
+
+Role: TypeAlias = Literal["api", "worker"]
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
+#: Where the embedded database is unless the settings say: in the directory that the program is started in.
+DATA_DIR: Final = Path("data")
+#: A server that can't be started again, on a full disk for instance, is tried again so often.
+RESTART_PAUSE_SECONDS: Final = 2.0
+_ASKED_TO_STOP: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Database:
+    """A PostgreSQL that runs: its URL, and the embedded cluster if it is one."""
+
+    url: str
+    cluster: Cluster | None
+
+
+async def serve(settings: Settings, roles: Sequence[Role], announce: Callable[[str], None]) -> None:
+    """Serve these roles until SIGTERM or SIGINT; tell `announce` the URL of the API once it answers.
+
+    A role alone on a named PostgreSQL is this very process; otherwise each is one of its own, kept running here.
+    Raises ConfigurationError if something can't be started, Unavailable if the named PostgreSQL does not answer.
+    """
+    if "api" in roles:
+        check_port(settings)
+    if settings.database_url and len(roles) == 1:
+        await bring_up_to_date(settings.database_url)
+        await run_role(roles[0], settings, lambda port: _announce(roles, settings, port, announce))
+    else:
+        await until_asked_to_stop(_supervise(settings, roles, announce))
+
+
+async def _supervise(settings: Settings, roles: Sequence[Role], announce: Callable[[str], None]) -> None:
+    async with kept_database(settings) as database, Supervisor.open() as supervisor:
+        ports = await start_roles(supervisor, replace(settings, database_url=database.url), roles)
+        _announce(roles, settings, ports[0], announce)
+        await asyncio.Event().wait()
+
+
+async def start_roles(supervisor: Supervisor, settings: Settings, roles: Sequence[Role]) -> list[int]:
+    """Start a process for each role, which works with `settings.database_url`; their ports, in order."""
+    programs = [Program(role=role, arguments=("serve", f"--{role}"), settings=settings) for role in roles]
+    return await asyncio.gather(*(supervisor.start(each) for each in programs))
+
+
+def _announce(roles: Sequence[Role], settings: Settings, port: int, announce: Callable[[str], None]) -> None:
+    if roles[0] == "api":
+        announce(address(settings.host, port))
+
+
+async def run_role(role: Role, settings: Settings, ready: Callable[[int], None]) -> None:
+    """Be one role, in this process, until SIGTERM or SIGINT; `ready` is told the port, 0 for a worker."""
+
+    def started(port: int = 0) -> None:
+        emit(Started(role=role, address=address(settings.host, port) if port else ""))
+        ready(port)
+
+    # Imported here, because a worker has no use for the web server, and each process starts the sooner.
+    if role == "api":
+        from retailos.api.server import run_api
+
+        _say_when_stopping(role)
+        await run_api(settings, settings.database_url or "", started)
+    else:
+        from retailos.webhooks.worker import run_worker
+
+        await run_worker(settings, settings.database_url or "", started)
+
+
+def _say_when_stopping(role: Role) -> None:
+    """Say it at the first signal; the server has its own handlers, and raises it again at its end, where ours must be.
+
+    Without a handler, that second time would kill the process.
+    """
+    loop = asyncio.get_running_loop()
+
+    def stopping() -> None:
+        emit(Stopping(role=role))
+        for each in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(each, lambda: None)
+
+    for each in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(each, stopping)
+
+
+async def until_asked_to_stop(work: Coroutine[None, None, None]) -> None:
+    """Do the work until it ends, or is cancelled by SIGINT, SIGTERM or SIGHUP; return when it has cleaned up."""
+    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+    for each in _ASKED_TO_STOP:
+        # Somebody who ignores SIGHUP, as nohup does, wants the program to outlive the terminal.
+        if each is not signal.SIGHUP or signal.getsignal(each) is not signal.SIG_IGN:
+            loop.add_signal_handler(each, task.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+@asynccontextmanager
+async def open_database(settings: Settings) -> AsyncIterator[Database]:
+    """The PostgreSQL of the settings: the named one; or the embedded one, joined, or started and stopped here.
+
+    Raises ConfigurationError if the embedded one can't run.
+    """
+    if settings.database_url:
+        yield Database(url=settings.database_url, cluster=None)
+        return
+    cluster = await embedded.start(settings.data_dir or DATA_DIR)
+    try:
+        yield Database(url=cluster.url, cluster=cluster)
+    finally:
+        await cluster.stop()
+
+
+@asynccontextmanager
+async def kept_database(settings: Settings) -> AsyncIterator[Database]:
+    """As open_database(), migrated, and for the length of the block started again whenever it dies."""
+    async with open_database(settings) as database:
+        await bring_up_to_date(database.url)
+        watch = asyncio.create_task(_watch(database.cluster)) if database.cluster else None
+        try:
+            yield database
+        finally:
+            if watch:
+                watch.cancel()
+                await asyncio.wait([watch])
+
+
+async def _watch(cluster: Cluster) -> None:
+    """Start an embedded server again whenever it has died, for as long as that takes."""
+    loop = asyncio.get_running_loop()
+    while True:
+        await cluster.wait_dead()
+        lost = loop.time()
+        emit(DatabaseLost(error="the embedded PostgreSQL has ended"))
+        while not await _restarted(cluster):
+            await asyncio.sleep(RESTART_PAUSE_SECONDS)
+        emit(DatabaseBack(seconds=loop.time() - lost))
+
+
+async def _restarted(cluster: Cluster) -> bool:
+    try:
+        await cluster.restart()
+    except (ConfigurationError, OSError) as error:
+        emit(DatabaseLost(error=str(error)))
+        return False
+    return True
+
+
+@asynccontextmanager
+async def open_pool(url: str, role: str) -> AsyncIterator[Pool]:
+    """A small pool for a command, closed at the end of the block."""
+    pool = await connect(
+        url, min_size=1, max_size=2, application_name=f"retailos {role}", statement_timeout_seconds=30
+    )
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+async def bring_up_to_date(url: str) -> list[str]:
+    """Apply the migrations that a database has not had, and give their names."""
+    async with open_pool(url, "migrate") as pool, acquire(pool) as connection:
+        names = await migrate.migrate(connection)
+    if names:
+        emit(MigrationsApplied(names=tuple(names)))
+    return names
+
+
+def check_port(settings: Settings) -> None:
+    """Raise ConfigurationError if nobody can listen there, before anything else is started."""
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(place)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The API can't listen at {address(settings.host, settings.port)}: {error.strerror}. "
+            "End what listens there, or choose another --host or --port."
+        ) from error
+
+
+def address(host: str, port: int) -> str:
+    """The URL of a server at this host and port."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

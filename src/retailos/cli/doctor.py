@@ -1,0 +1,100 @@
+"""`retailos doctor`: looks at what the program needs, and says what is wrong and what to do."""
+
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import click
+from rich.console import Console
+
+from retailos import __version__
+from retailos.app import DATA_DIR, open_database, open_pool
+from retailos.cli.options import data_dir, output, run, settings_of, write_json
+from retailos.database import migrate
+from retailos.database.pool import Pool, acquire
+from retailos.errors import ConfigurationError, RetailOSError
+from retailos.settings import Settings
+
+#: Two machines whose clocks are further apart than this put their records and log lines in a wrong order.
+CLOCKS_APART_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at: whether it is as it must be, and what to do if not."""
+
+    name: str
+    good: bool
+    said: str
+
+
+@click.command()
+@data_dir
+@output
+def doctor(data_dir: Path | None, output: str) -> None:
+    """Look at the database, its settings and its migrations, and at the clock; exit with 1 if something is wrong.
+
+    Nothing is changed, but an embedded server that does not run is started for the moment.
+
+    \b
+    Example:
+      retailos doctor --data-dir data
+    """
+    findings = run(_all(settings_of(data_dir)))
+    if output == "json":
+        write_json([asdict(each) for each in findings])
+    else:
+        console = Console(soft_wrap=True, highlight=False)
+        for each in findings:
+            console.print("[green]✓[/]" if each.good else "[red]✗[/]", each.name, end="  ")
+            console.print(each.said, markup=False)
+    if not all(each.good for each in findings):
+        raise click.exceptions.Exit(1)
+
+
+async def _all(settings: Settings) -> list[Finding]:
+    return [each async for each in _findings(settings)]
+
+
+async def _findings(settings: Settings) -> AsyncIterator[Finding]:
+    """Look at one thing after the other, as far as it leads."""
+    yield Finding(name="version", good=True, said=f"RetailOS {__version__}")
+    directory = settings.data_dir or DATA_DIR
+    if not (settings.database_url or directory.is_dir()):
+        said = f"there is none in {directory} yet; retailos serve makes it, or name one of yours (RETAILOS_DATABASE_URL)"
+        yield Finding(name="database", good=False, said=said)
+        return
+    try:
+        async with open_database(settings) as database, open_pool(database.url, "doctor") as pool:
+            yield await _database(pool, embedded=database.cluster is not None)
+            yield await _migrations(pool)
+            yield await _clock(pool)
+    except (ConfigurationError, RetailOSError) as error:
+        yield Finding(name="database", good=False, said=str(error))
+
+
+async def _database(pool: Pool, *, embedded: bool) -> Finding:
+    """The pool refuses a server that is too old or not durable, so one that is connected is neither."""
+    async with acquire(pool) as connection:
+        version = connection.get_server_version()
+    kind = "embedded PostgreSQL" if embedded else "PostgreSQL"
+    said = f"{kind} {version.major}.{version.minor}, fsync and full_page_writes on"
+    return Finding(name="database", good=True, said=said)
+
+
+async def _migrations(pool: Pool) -> Finding:
+    async with acquire(pool) as connection:
+        waiting = await migrate.pending(connection)
+    said = f"{', '.join(waiting)} not applied; run: retailos migrate" if waiting else "all applied"
+    return Finding(name="migrations", good=not waiting, said=said)
+
+
+async def _clock(pool: Pool) -> Finding:
+    async with acquire(pool) as connection:
+        there = await connection.fetchval("select clock_timestamp()")
+    apart = abs((datetime.now(UTC) - there).total_seconds())
+    good = apart < CLOCKS_APART_SECONDS
+    said = f"{apart:.1f} s from the database's" + ("" if good else "; synchronise both machines' clocks (NTP)")
+    return Finding(name="clock", good=good, said=said)

@@ -1,0 +1,80 @@
+"""What commands share: the settings that they were given, the database that they name, and how they write."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+import msgspec
+
+from retailos.app import DATA_DIR, open_database, open_pool
+from retailos.database import migrate
+from retailos.database.pool import Pool, acquire
+from retailos.errors import ConfigurationError
+from retailos.settings import Settings, load
+
+T = TypeVar("T")
+Decorated: Final = TypeVar("Decorated", bound=Callable[..., Any])
+
+data_dir = click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help=f"Use the embedded database in this directory.  [default: {DATA_DIR}, unless RETAILOS_DATABASE_URL is set]",
+)
+output = click.option(
+    "--output", type=click.Choice(["text", "json"]), default="text", help="For people, or for programs.  [default: text]"
+)
+
+
+def settings_of(data_dir: Path | None, **options: object) -> Settings:
+    """The settings, an option outranking them; click.UsageError if they can't be used or name two databases."""
+    try:
+        settings = load(os.environ, data_dir=data_dir, **options)
+    except ConfigurationError as error:
+        raise click.UsageError(str(error)) from error
+    if data_dir and settings.database_url:
+        raise click.UsageError(
+            "Both --data-dir and RETAILOS_DATABASE_URL name a database; leave --data-dir out, or unset the variable."
+        )
+    return settings
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's work to its end."""
+    return asyncio.run(work)
+
+
+@asynccontextmanager
+async def database_of(settings: Settings, command: str) -> AsyncIterator[Pool]:
+    """A pool on the database of the settings for the length of a command; one that is new is made ready first.
+
+    An embedded server that runs is joined; otherwise it runs as long as the command. Raises click.UsageError where
+    no database is named, ConfigurationError where its schema is behind this program's.
+    """
+    if not (settings.database_url or settings.data_dir or DATA_DIR.is_dir()):
+        raise click.UsageError(
+            "Name the database: --data-dir DIR for an embedded one, or "
+            "RETAILOS_DATABASE_URL=postgresql://user:password@host/name for a server of yours."
+        )
+    async with open_database(settings) as database, open_pool(database.url, command) as pool:
+        await _make_ready(pool)
+        yield pool
+
+
+async def _make_ready(pool: Pool) -> None:
+    async with acquire(pool) as connection:
+        waiting = await migrate.pending(connection)
+        if len(waiting) == len(migrate.read(migrate.MIGRATIONS)):
+            await migrate.migrate(connection)
+        elif waiting:
+            raise ConfigurationError(
+                f"This database has not had {', '.join(waiting)}; bring it up to date first: retailos migrate"
+            )
+
+
+def write_json(value: Any) -> None:
+    """Write a value for programs: one line of JSON on stdout."""
+    click.echo(msgspec.json.encode(value))

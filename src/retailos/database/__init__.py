@@ -1,0 +1,1 @@
+"""PostgreSQL: the embedded server, the pool of connections, fixed statements, migrations."""

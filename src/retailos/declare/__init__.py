@@ -1,0 +1,1 @@
+"""The small language that resources are declared in."""

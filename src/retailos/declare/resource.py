@@ -1,0 +1,218 @@
+"""The declaration of one kind of record, checked when it is built, and the table of all of them."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from retailos.declare.field import BOOKKEEPING, ID, Field, Member, Reference, Relations, external_id, snake
+from retailos.declare.kind import Kind
+from retailos.declare.shapes import Shape
+
+T = TypeVar("T")
+
+
+class DeclarationError(Exception):
+    """A resource's declaration contradicts itself; the message names the mistake."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Resource:
+    """One kind of record: everything else about it is derived from this.
+
+    `members` are its fields and references in the order in which they are shown; the id and the external id come
+    before them, the fields that every record has behind them.
+    """
+
+    #: `customer`: the key of a webhook's body, and in camel case the stem of every derived name.
+    name: str
+    #: `customers`: the key of a batch; declared, because plurals are irregular.
+    plural: str
+    #: The first part of the queue's name, `scv:customer:upsert`.
+    domain: str
+    members: tuple[Member, ...]
+    #: `customers`, `stock-levels`: the segment of the URL.
+    collection: str = ""
+    #: The fields that another resource shows of this one.
+    projection: tuple[str, ...] = ()
+    #: The references whose objects go out with a webhook.
+    webhook_relations: tuple[str, ...] = ()
+    #: At least one of these must be given.
+    requires_one_of: tuple[str, ...] = ()
+    #: Fields, or tuples of fields, whose columns are indexed; such fields can be filtered and sorted by.
+    indexes: tuple[str | tuple[str, ...], ...] = ()
+    #: Fields that no two living records may share.
+    unique: tuple[str, ...] = ()
+    #: Further fields that can be filtered by; a path such as `address.postCode` reaches into a shape.
+    filters: tuple[str, ...] = ()
+    #: The fields that `q` looks in.
+    search: tuple[str, ...] = ()
+    #: The fields of latitude and longitude, where the resource is a place that `near` can find.
+    place: tuple[str, str] | None = None
+    fields: Mapping[str, Field] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Derive the fields by name and refuse a declaration that contradicts itself."""
+        if not self.collection:
+            object.__setattr__(self, "collection", snake(self.plural).replace("_", "-"))
+        fields = list(self._fields())
+        names = [each.name for each in fields] + [each.name for each in self.references]
+        for name in {name for name in names if names.count(name) > 1}:
+            raise DeclarationError(f"{self.name}: expected each field once, got {name} twice")
+        object.__setattr__(self, "fields", MappingProxyType({each.name: each for each in fields}))
+        for path in (*self.columns, *self.filters, *self.search, *self.requires_one_of, *(self.place or ())):
+            self.kind_at(path)
+        for name in self.projection:
+            _known(self, name, self.fields)
+        for name in self.webhook_relations:
+            _known(self, name, {each.name: each for each in self.references})
+
+    def _fields(self) -> Iterator[Field]:
+        yield ID
+        yield self.external_id
+        for member in self.members:
+            if isinstance(member, Field):
+                yield member
+            elif isinstance(member, Reference):
+                yield member.id_field
+        yield from (each for each in BOOKKEEPING if each not in self.members)
+
+    @cached_property
+    def external_id(self) -> Field:
+        """The field that holds the caller's own id."""
+        return external_id(self.name)
+
+    @cached_property
+    def references(self) -> tuple[Reference, ...]:
+        """The references, in order."""
+        return tuple(member for member in self.members if isinstance(member, Reference))
+
+    @cached_property
+    def reference(self) -> Mapping[str, Reference]:
+        """The references by the name of the object that shows them."""
+        return MappingProxyType({each.name: each for each in self.references})
+
+    @cached_property
+    def shown(self) -> tuple[Field | Reference, ...]:
+        """The fields as they are shown, a reference standing where its object is shown."""
+        order: list[Field | Reference] = [ID, self.external_id]
+        for member in self.members:
+            if isinstance(member, Relations):
+                order.extend(self.references)
+            else:
+                order.append(member.id_field if isinstance(member, Reference) else member)
+        if not any(isinstance(member, Relations) for member in self.members):
+            order.extend(self.references)
+        return (*order, *(each for each in BOOKKEEPING if each not in self.members))
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The paths in the body that have a column of their own, generated from it, so that an index can hold them."""
+        indexed = (each for entry in self.indexes for each in ((entry,) if isinstance(entry, str) else entry))
+        references = (f"{each.name}Id" for each in self.references if each.indexed and not each.ids)
+        paths = dict.fromkeys((*indexed, *self.unique, *references))
+        return tuple(path for path in paths if self.field_at(path).at is None)
+
+    @cached_property
+    def required(self) -> tuple[str, ...]:
+        """The fields that must be sent; required references are not among them, since they have two names."""
+        return tuple(each.name for each in self.members if isinstance(each, Field) and each.required)
+
+    @cached_property
+    def defaults(self) -> Mapping[str, Any]:
+        """What each member of the body reads as while it is absent."""
+        return MappingProxyType({each.name: each.default for each in self.fields.values() if each.at is None})
+
+    @cached_property
+    def table(self) -> str:
+        """The table's name; the plural, since `user` and `order` are words of SQL."""
+        return snake(self.plural)
+
+    @cached_property
+    def title(self) -> str:
+        """`Customer`, the guide's userMessage for one."""
+        return spaced(self.name)
+
+    @cached_property
+    def schema_name(self) -> str:
+        """`StockLevel`, the schema of the entity in the documents."""
+        return self.name[0].upper() + self.name[1:]
+
+    @cached_property
+    def title_plural(self) -> str:
+        """`Customers`, the guide's userMessage for many."""
+        return spaced(self.plural)
+
+    def queue(self, operation: str) -> str:
+        """The queue's name in the guide's form: `scv:customer:upsert`."""
+        return f"{self.domain}:{self.name}:{operation}"
+
+    def action(self, operation: str) -> str:
+        """The action of an envelope: `CUSTOMER_GET_ALL`."""
+        return f"{snake(self.name).upper()}_{operation}"
+
+    def field_at(self, path: str) -> Field:
+        """The field that a path begins with; DeclarationError if there is none."""
+        return _known(self, path.split(".")[0], self.fields)
+
+    def kind_at(self, path: str) -> Kind:
+        """The kind of the value at a path such as `lastName` or `address.postCode`."""
+        kind: Kind = self.field_at(path).kind
+        for member in path.split(".")[1:]:
+            if not isinstance(kind, Shape):
+                raise DeclarationError(f"{self.name}: expected a shape before .{member} in {path}")
+            kind = _known(self, member, kind.members)
+        return kind
+
+
+class Resources(Mapping[str, Resource]):
+    """Every resource by its name, in the order of their declaration, each reference leading to another of them."""
+
+    def __init__(self, resources: Iterable[Resource]) -> None:
+        self._by_name = {each.name: each for each in resources}
+        for resource in self._by_name.values():
+            for reference in resource.references:
+                target = _known(resource, reference.to, self._by_name)
+                for name in reference.projection:
+                    _known(target, name, target.fields)
+                if not (reference.projection or target.projection):
+                    raise DeclarationError(f"{target.name}: expected a projection, since {resource.name} shows it")
+        self.by_collection = MappingProxyType({each.collection: each for each in self._by_name.values()})
+
+    def __getitem__(self, name: str) -> Resource:
+        return self._by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    # There is one table of resources, and statements composed for it are kept by it.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    def projection(self, reference: Reference) -> tuple[Field, ...]:
+        """The fields that the object of a reference shows, in order."""
+        target = self[reference.to]
+        return tuple(target.fields[name] for name in reference.projection or target.projection)
+
+
+def spaced(name: str) -> str:
+    """`stockLevel` as people read it: `Stock level`."""
+    words = snake(name).replace("_", " ")
+    return words[0].upper() + words[1:]
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`; did you mean lastName?` where a known name is close, else nothing."""
+    close = get_close_matches(name[:100], list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _known(resource: "Resource", name: str, known: Mapping[str, T]) -> T:
+    if name not in known:
+        raise DeclarationError(f"{resource.name}: expected a known name, got {name}{did_you_mean(name, known)}")
+    return known[name]

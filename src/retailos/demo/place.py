@@ -1,0 +1,92 @@
+"""Where the demo keeps its database and its keys, and which ports it takes."""
+
+import hashlib
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from retailos.database.account import check_reachable
+from retailos.database.account import choose as choose_account
+from retailos.errors import ConfigurationError
+
+DIRECTORY: Final = Path(".retailos-demo")
+#: For root, where PostgreSQL's own user can't enter the directory that the demo is started in.
+FOR_ROOT: Final = Path("/var/lib")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """The directory of a demo, and why it is not the usual one, or "" if it is."""
+
+    directory: Path
+    reason: str = ""
+
+    @property
+    def keys(self) -> Path:
+        """The file with the demo's keys."""
+        return self.directory / "demo.json"
+
+
+class Keys(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a demo keeps between its starts: its keys, and the port of its receiver."""
+
+    api_key: str
+    admin_key: str
+    receiver_port: int
+
+
+def choose(data_dir: Path | None) -> Place:
+    """The directory that was asked for, or the usual one if PostgreSQL can run there, or one where it can."""
+    if data_dir:
+        return Place(directory=data_dir.resolve())
+    usual = DIRECTORY.resolve()
+    try:
+        check_reachable(usual.parent, choose_account(usual / "postgresql"))
+    except ConfigurationError as error:
+        # A directory of its own for each place that the demo is started in, as the usual one is.
+        digest = hashlib.sha256(os.fsencode(usual)).hexdigest()[:8]
+        return Place(directory=FOR_ROOT / f"retailos-demo-{digest}", reason=str(error))
+    return Place(directory=usual)
+
+
+def prepare(place: Place) -> None:
+    """Make the directory, and keep it out of whichever repository it lies in."""
+    if not place.directory.exists():
+        place.directory.mkdir(parents=True)
+        # The account that runs PostgreSQL has to pass, nobody has to list.
+        place.directory.chmod(0o711 if os.geteuid() == 0 else 0o700)
+    (place.directory / ".gitignore").write_text("*\n")
+
+
+def load_keys(place: Place) -> Keys | None:
+    """What an earlier start kept; None if there was none, or it can't be read."""
+    try:
+        return msgspec.json.decode(place.keys.read_bytes(), type=Keys)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+
+
+def save_keys(place: Place, keys: Keys) -> None:
+    """Keep the keys, readable for nobody else."""
+    new = place.keys.with_suffix(".new")
+    new.unlink(missing_ok=True)
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(keys)) + b"\n")
+    new.replace(place.keys)
+
+
+def free_port(preferred: int) -> int:
+    """The preferred TCP port of this machine if it is free, else one that is."""
+    for port in (preferred, 0):
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(listener.getsockname()[1])
+    raise ConfigurationError("This machine has no free TCP port; end a program that listens on one, and start again.")

@@ -1,0 +1,1 @@
+"""Records: how they are read from a request, asked for, written and told of."""

@@ -1,0 +1,176 @@
+"""Reading statements, composed: one record, many records, and a page of a list with its count."""
+
+import json
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+from retailos.declare.field import Field, Reference, snake
+from retailos.declare.kind import Kind
+from retailos.declare.resource import Resource, Resources
+from retailos.declare.texts import Text
+from retailos.records.query import Filter, Near, Query
+from retailos.records.sql import joins, known_as, rendered
+from retailos.records.table import body_text
+
+#: Mean radius of the earth, in kilometres.
+_EARTH = 6371.0
+_COMPARE = {
+    "eq": "=",
+    "ne": "is distinct from",
+    "gt": ">",
+    "gte": ">=",
+    "lt": "<",
+    "lte": "<=",
+    "startsWith": "like",
+}.get
+
+
+@lru_cache(maxsize=1000)
+def shown(resources: Resources, resource: Resource, show: tuple[Field | Reference, ...]) -> tuple[str, str]:
+    """Give the SQL that prints a row `r`, and the joins that it needs."""
+    references = [each for each in show if isinstance(each, Reference)]
+    return rendered(resources, resource, "r", show), joins(resources, "r", references)
+
+
+def by_id(resources: Resources, resource: Resource, show: tuple[Field | Reference, ...]) -> str:
+    """The statement that reads one living record by its id ($1)."""
+    printed, joined = shown(resources, resource, show)
+    found = f"{resource.table} as r{joined} where r.id = $1 and r.deleted_at is null"
+    return f"select r.version, {printed} as json from {found}"
+
+
+def by_external_id(resources: Resources, resource: Resource, show: tuple[Field | Reference, ...]) -> str:
+    """The statement that reads one living record by its external id ($1), or by one that it had before."""
+    printed, joined = shown(resources, resource, show)
+    return (
+        f"select r.version, {printed} as json from {resource.table} as r{joined}"
+        f" where r.id = ({known_as(resource, '$1')}) and r.deleted_at is null"
+    )
+
+
+@lru_cache(maxsize=100)
+def by_ids(resources: Resources, resource: Resource, relations: tuple[str, ...]) -> str:
+    """The statement that reads many records ($1, uuids) whole, deleted ones too, as they go out with a webhook."""
+    show = tuple(each for each in resource.shown if isinstance(each, Field) or each.name in relations)
+    printed, joined = shown(resources, resource, show)
+    return (
+        f"select r.id, r.external_id, r.version, r.operation, {printed} as json"
+        f" from {resource.table} as r{joined} where r.id = any($1::uuid[])"
+    )
+
+
+def page(resources: Resources, resource: Resource, query: Query) -> tuple[str, list[Any]]:
+    """The statement that reads a page as one text, its rows joined by commas, and their count; and its parameters."""
+    values: list[Any] = []
+    conditions = list(_conditions(resources, resource, query, values))
+    where = f" where {' and '.join(conditions)}" if conditions else ""
+    printed, joined = shown(resources, resource, query.show)
+    order = ", ".join([*(f"r.{column(resource, path)}{' desc' if down else ''}" for path, down in _order(query))])
+    rows = (
+        f"select {printed} as json from {resource.table} as r{joined}{where}"
+        f" order by {order} limit {query.limit} offset {query.offset}"
+    )
+    counted = _count(resource, query, where, values)
+    return f"select {counted} as count, coalesce(string_agg(json, ','), '') as rows from ({rows}) as page", values
+
+
+def _order(query: Query) -> Iterable[tuple[str, bool]]:
+    """The sort with its tie-break, which follows the last direction so that one index serves both."""
+    yield from query.sort
+    if "id" not in [path for path, _ in query.sort]:
+        yield "id", bool(query.sort and query.sort[-1][1])
+
+
+def _count(resource: Resource, query: Query, where: str, values: list[Any]) -> str:
+    if not query.with_count:
+        return "null::bigint"
+    if query.filters or query.q or query.near or query.include_deleted:
+        return f"(select count(*) from {resource.table} as r{where})"
+    return f"(select coalesce(sum(delta), 0)::bigint from tally where resource = '{resource.name}')"
+
+
+def column(resource: Resource, path: str) -> str:
+    """The column that holds a path."""
+    field = resource.field_at(path)
+    return field.at or snake(path)
+
+
+def _conditions(resources: Resources, resource: Resource, query: Query, values: list[Any]) -> Iterable[str]:
+    if not query.include_deleted:
+        yield "r.deleted_at is null"
+    for each in query.filters:
+        yield _condition(resources, resource, each, values)
+    if query.q:
+        yield from _search(resource, query.q, values)
+    if query.near and resource.place:
+        yield _within(resource.place, query.near, values)
+
+
+def _condition(resources: Resources, resource: Resource, filter_: Filter, values: list[Any]) -> str:
+    relation, _, member = filter_.path.partition(".")
+    if member and relation in resource.reference:
+        return _related(resources, resource.reference[relation], filter_, values)
+    kind, found = resource.kind_at(filter_.path), _found(resource, filter_.path)
+    if filter_.operator == "isNull":
+        return f"{found} is {'' if filter_.value else 'not '}null"
+    values.append(_beginning(filter_.value) if filter_.operator == "startsWith" else filter_.value)
+    if filter_.operator == "in":
+        given = f"unnest(${len(values)}::{kind.sql_type}[]) as given(v)"
+        return f"{found} = any(array(select {_folded(kind, 'v')} from {given}))"
+    given = _folded(kind, f"${len(values)}::{kind.sql_type}")
+    return f"{found} {_COMPARISONS(filter_.operator, 'like')} {given}"
+
+
+def _folded(kind: Kind, value: str) -> str:
+    """A value as its column holds it: in lower case, where case does not count."""
+    return f"lower({value})" if isinstance(kind, Text) and kind.folded else value
+
+
+def _found(resource: Resource, path: str) -> str:
+    """The SQL of the value at a path: its column, or what its column would be generated from."""
+    field = resource.field_at(path)
+    if field.at or path in resource.columns:
+        return f"r.{field.at or snake(path)}"
+    found = resource.kind_at(path).column(body_text(path, "r.body"))
+    if field.default is None or path != field.name or isinstance(field.default, bool):
+        return found
+    default = json.dumps(field.default).strip('"')
+    return f"coalesce({found}, '{default}')"
+
+
+def _related(resources: Resources, reference: Reference, filter_: Filter, values: list[Any]) -> str:
+    found, target = f"r.{snake(reference.id_field.name)}", resources[reference.to]
+    if filter_.operator == "isNull":
+        return f"{found} is {'' if filter_.value else 'not '}null"
+    values.append(filter_.value if filter_.operator == "in" else [filter_.value])
+    matches = f"select id from {target.table} where external_id = any(${len(values)}::text[])"
+    return f"{found} = any(array({matches}))" if filter_.operator != "ne" else f"{found} <> all(array({matches}))"
+
+
+def _search(resource: Resource, q: str, values: list[Any]) -> Iterable[str]:
+    """Every word must begin one of the searched fields."""
+    for word in q.split()[:10]:
+        options = []
+        for path in resource.search:
+            kind = resource.kind_at(path)
+            text = kind.parse(word)
+            if text:
+                values.append(_beginning(text))
+                options.append(f"{_found(resource, path)} like {_folded(kind, f'${len(values)}::text')}")
+        yield f"({' or '.join(options)})" if options else "false"
+
+
+def _beginning(text: str) -> str:
+    """The pattern of what begins with a text, for `like`."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+
+
+def _within(place: tuple[str, str], near: Near, values: list[Any]) -> str:
+    """Great-circle distance, behind a band of latitudes that the index can find."""
+    values.extend((float(near.latitude), float(near.longitude), float(near.kilometres)))
+    lat, lon, km = (f"${len(values) - n}::float8" for n in (2, 1, 0))
+    latitude, longitude = (f"r.{snake(name)}::float8" for name in place)
+    band = f"r.{snake(place[0])} between ({lat} - {km} / 111.0)::numeric and ({lat} + {km} / 111.0)::numeric"
+    half = f"sind(({latitude} - {lat}) / 2) ^ 2 + cosd({lat}) * cosd({latitude}) * sind(({longitude} - {lon}) / 2) ^ 2"
+    return f"({band} and 2 * {_EARTH} * asin(least(1, sqrt({half}))) <= {km})"

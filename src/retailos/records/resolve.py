@@ -1,0 +1,123 @@
+"""References of drafts found in the database, all of a batch at once; a draft whose reference is missing is refused."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from retailos.database.pool import Connection
+from retailos.declare.field import Reference
+from retailos.declare.resource import Resource, Resources
+from retailos.errors import IdMismatch, Problem, ReferenceConflict, ReferenceNotFound, RetailOSError, ValidationFailed
+from retailos.records import sql
+from retailos.records.record import Draft, Want
+
+Finding = dict[str, Any] | RetailOSError
+
+
+async def resolve(
+    connection: Connection, resources: Resources, resource: Resource, drafts: Sequence[Draft]
+) -> list[Finding]:
+    """Give for each draft its patch with the references filled in, or the error that refuses it.
+
+    Records are never removed, only marked as deleted, so what is found here is still there when it is written.
+    """
+    findings: list[Finding] = [draft.patch for draft in drafts]
+    wanting = [i for i, draft in enumerate(drafts) if draft.wants]
+    if wanting:
+        found = await _find(connection, resources, resource, [drafts[i] for i in wanting])
+        for i in wanting:
+            findings[i] = _filled(resource, drafts[i], found)
+            await _check_tree(connection, resource, drafts[i], findings, i)
+    await _check_ids(connection, resource, drafts, findings)
+    return findings
+
+
+Found = dict[tuple[str, str | UUID], UUID]
+
+
+async def _find(connection: Connection, resources: Resources, resource: Resource, drafts: Sequence[Draft]) -> Found:
+    """Look up every record that the drafts want: by the target's name and the id or external id that was sent."""
+    names: defaultdict[str, set[str]] = defaultdict(set)
+    ids: defaultdict[str, set[UUID]] = defaultdict(set)
+    for draft in drafts:
+        for want in draft.wants:
+            target = resource.reference[want.reference].to
+            if want.external_id is not None:
+                names[target].add(want.external_id)
+            if want.id is not None:
+                ids[target].add(want.id)
+    found: Found = {}
+    for target in names.keys() | ids.keys():
+        rows = await connection.fetch(sql.find(resources[target]), list(names[target]), list(ids[target]))
+        for row in rows:
+            found[target, row["external_id"] if row["id"] is None else row["id"]] = row["found"]
+    return found
+
+
+def _filled(resource: Resource, draft: Draft, found: Found) -> Finding:
+    missing: list[Problem] = []
+    conflicts: list[Problem] = []
+    patch = dict(draft.patch)
+    for want in draft.wants:
+        reference = resource.reference[want.reference]
+        keys = [each for each in (want.id, want.external_id) if each is not None]
+        ids = {found.get((reference.to, key)) for key in keys}
+        if None in ids:
+            missing.append(_missing(draft, want, reference))
+        elif len(ids) > 1:
+            message = "expected the id and the external id to name the same record"
+            conflicts.append(Problem(draft.at + want.at, ReferenceConflict.code, message))
+        else:
+            _fill(patch, reference, str(ids.pop()))
+    if conflicts:
+        return ReferenceConflict(conflicts)
+    return ReferenceNotFound(missing) if missing else patch
+
+
+def _fill(patch: dict[str, Any], reference: Reference, found: str) -> None:
+    if reference.ids:
+        patch[reference.ids] = [*patch[reference.ids], found]
+    else:
+        patch[reference.id_field.name] = found
+
+
+def _missing(draft: Draft, want: Want, reference: Reference) -> Problem:
+    message = f"expected a {reference.to} that exists; send it first, then this record again"
+    return Problem(draft.at + want.at, ReferenceNotFound.code, message)
+
+
+async def _check_ids(
+    connection: Connection, resource: Resource, drafts: Sequence[Draft], findings: list[Finding]
+) -> None:
+    """Refuse drafts that claim another id than the one that their record has."""
+    claiming = [i for i, draft in enumerate(drafts) if draft.claimed_id is not None]
+    if not claiming:
+        return
+    external_ids = [drafts[i].external_id for i in claiming]
+    rows = await connection.fetch(sql.find(resource), [each for each in external_ids if each], [])
+    ids = {row["external_id"]: row["found"] for row in rows}
+    for i in claiming:
+        known = ids.get(drafts[i].external_id)
+        if known is not None and known != drafts[i].claimed_id:
+            findings[i] = IdMismatch()
+
+
+async def _check_tree(
+    connection: Connection, resource: Resource, draft: Draft, findings: list[Finding], i: int
+) -> None:
+    """Refuse a draft that would close a circle of parents, or make a tree deeper than it may be."""
+    patch = findings[i]
+    for reference in resource.references:
+        parent = None if isinstance(patch, RetailOSError) else patch.get(reference.id_field.name)
+        if not reference.levels or parent is None:
+            continue
+        [row] = await connection.fetch(
+            sql.ancestors(resource, reference), UUID(parent), reference.levels, draft.external_id
+        )
+        at = f"{draft.at}/{reference.name}"
+        if row["circle"]:
+            findings[i] = ValidationFailed([Problem(at, "CIRCLE", "expected a parent that is not below this record")])
+        elif row["levels"] >= reference.levels:
+            message = f"expected a tree of at most {reference.levels} levels"
+            findings[i] = ValidationFailed([Problem(at, "TOO_DEEP", message)])

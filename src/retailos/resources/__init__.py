@@ -1,0 +1,12 @@
+"""Every kind of record: one declaration a file, listed here."""
+
+from retailos.declare.resource import Resources
+from retailos.resources.client import CLIENT
+from retailos.resources.customer import CUSTOMER
+from retailos.resources.department import DEPARTMENT
+from retailos.resources.region import REGION
+from retailos.resources.store import STORE
+from retailos.resources.territory import TERRITORY
+from retailos.resources.user import USER
+
+RESOURCES = Resources((CUSTOMER, USER, STORE, TERRITORY, REGION, DEPARTMENT, CLIENT))

@@ -1,0 +1,34 @@
+"""What several declarations share: the address, the image, and names for sample data."""
+
+from types import MappingProxyType
+
+from retailos.declare.shapes import ListOf, Shape, TextOr
+from retailos.declare.texts import COUNTRY, Text
+from retailos.declare.values import Number
+
+FIRST_NAMES = ("Ada", "Grace", "Linus", "Mary", "Alan", "Edith", "Omar", "Yuki", "Chloé", "Søren", "Zoë", "Rosa")
+LAST_NAMES = ("Lovelace", "Hopper", "Okafor", "García", "Müller", "Nakamura", "O'Neill", "Kowalska", "Smith", "Doe")
+
+_LINE = Text(200, like=("240 Blackfriars Road", "1 High Street", "22 Rue de Rivoli"))
+
+#: The guide's keys in the guide's order, then ours. The country is a name; its code is an addition.
+ADDRESS = Shape(
+    MappingProxyType(
+        {
+            "city": Text(200, like=("London", "Paris", "Leeds")),
+            "county": Text(200, like=("Greater London", "")),
+            "country": Text(200, like=("United Kingdom", "France")),
+            "address1": _LINE,
+            "address2": Text(200, like=("", "Flat 2")),
+            "postCode": Text(200, folded=True, like=("SE1 8NW", "LS1 4AP", "75001")),
+            "address3": Text(200, like=("",)),
+            "countryCode": COUNTRY,
+        }
+    )
+)
+
+_URL = Text(2048, like=("https://images.example.com/store.jpg",))
+
+IMAGES = ListOf(
+    TextOr(_URL, Shape(MappingProxyType({"url": _URL, "alt": Text(500), "position": Number(0, 10_000)}), ("url",))), 50
+)

@@ -1,0 +1,229 @@
+"""The settings of a deployment: read once, from the environment or one TOML file, checked whole, then passed down.
+
+`RETAILOS_PORT=9000` and `port = 9000` are the same setting. What is nearer wins: the command line, the environment, the
+file that `RETAILOS_CONFIG` names, the default. A secret is also read from a file: `RETAILOS_PEPPER_FILE=path`.
+"""
+
+import difflib
+import inspect
+import ipaddress
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Final, Literal, TypeAlias, get_args, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from retailos.errors import ConfigurationError
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+Seconds = Annotated[float, Meta(ge=0.1, le=3600)]
+Bytes = Annotated[int, Meta(ge=1024, le=1 << 30)]
+Connections = Annotated[int, Meta(ge=2, le=500)]
+
+
+def _said(expected: str, *, secret: bool = False) -> Mapping[str, Any]:
+    return MappingProxyType({"expected": expected, "secret": secret})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a deployment decides; secrets are left out of its repr."""
+
+    #: The PostgreSQL (15 or later) to use; without it one is embedded. It may name several hosts.
+    database_url: Annotated[str, Meta(pattern=r"^postgres(ql)?://.")] | None = field(
+        default=None, repr=False, metadata=_said("postgresql://user:password@host/name", secret=True)
+    )
+    #: The directory of the embedded database; not used where `database_url` is set.
+    data_dir: Path | None = field(default=None, metadata=_said("a path"))
+    #: The address that the server binds to; loopback, so that without TLS nobody else reaches it unless told.
+    host: Annotated[str, Meta(min_length=1)] = field(default="127.0.0.1", metadata=_said("a name or an address"))
+    #: The TCP port of the server; 0 takes a free one.
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8080
+    #: Goes into every API key (`rk_dev_…`), so that the key of one environment is refused by another.
+    environment: Annotated[str, Meta(pattern=r"^[a-z0-9]{1,10}\Z")] = field(
+        default="dev", metadata=_said("1 to 10 of a-z and 0-9")
+    )
+    #: Hashed with the secret of every API key, so that a stolen database opens nothing. Without it one is made and kept
+    #: in the database, which protects less. Changing it revokes every key.
+    pepper: Annotated[str, Meta(min_length=32)] | None = field(
+        default=None, repr=False, metadata=_said("at least 32 characters", secret=True)
+    )
+    #: The networks that webhooks may reach besides the public ones. To these http is allowed too, to others https only.
+    allow_addresses: tuple[Network, ...] = field(
+        default=(), metadata=_said("networks such as 10.0.0.0/8, separated by commas")
+    )
+    #: Seconds after which a silent worker counts as dead, and what it had claimed is owed again. Shorter finds a dead
+    #: worker sooner; longer forgives a slow machine.
+    lease_seconds: Annotated[float, Meta(ge=1, le=3600)] = 10.0
+    #: Connections to the database of each API process; writes share statements, so more buys little.
+    api_pool_size: Connections = 10
+    #: Connections to the database of each worker; none is held while the network is waited for.
+    worker_pool_size: Connections = 8
+    #: Seconds after which the database gives up a statement of the API, so that one query can't stop the others.
+    statement_timeout_seconds: Seconds = 5.0
+    #: Bytes of the largest body with one record; a customer is about 2,000.
+    body_limit_bytes: Bytes = 1 << 20
+    #: Bytes of the largest body with many records; a thousand customers are about 2,000,000.
+    bulk_body_limit_bytes: Bytes = 10 << 20
+    #: The least level that is logged.
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    #: Log a line for each request and each attempt; off, because at thousands a second the lines are most of the work.
+    log_requests: bool = False
+
+
+def load(environ: Mapping[str, str], toml: Path | None = None, **overrides: object) -> Settings:
+    """Read the settings; `toml` stands in for `RETAILOS_CONFIG`, an override that is None was not given.
+
+    Raises ConfigurationError with every problem at once: unknown names, values out of range, files that can't be read.
+    """
+    problems: list[str] = []
+    named = environ.get(f"{PREFIX}CONFIG")
+    path = toml or (Path(named) if named else None)
+    # An empty variable was not given: that is how compose files and unit files say nothing.
+    variables = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in environ.items()
+        if name.startswith(PREFIX) and name != f"{PREFIX}CONFIG" and value
+    }
+    options = {name: value for name, value in overrides.items() if value is not None}
+    given = (
+        _known(_parsed(path, problems), lambda name: f"{name} in {path}", problems)
+        | _known(variables, lambda name: PREFIX + name.upper(), problems)
+        | _known(options, lambda name: f"--{name.replace('_', '-')}", problems)
+    )
+    values: dict[str, Any] = {name: _value(name, each, problems) for name, each in given.items()}
+    if problems:
+        raise ConfigurationError("The settings can't be used:\n" + "\n".join(f"  - {each}" for each in problems))
+    return Settings(**values)
+
+
+PREFIX: Final = "RETAILOS_"
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A value as it came, and the name under which the operator knows it."""
+
+    label: str
+    value: object
+
+
+def _parsed(path: Path | None, problems: list[str]) -> Mapping[str, object]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8")) if path else {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        problems.append(f"{path}: expected a TOML file in UTF-8 that can be read, but: {_reason(error)}.")
+        return {}
+
+
+def _known(given: Mapping[str, object], label: Callable[[str], str], problems: list[str]) -> dict[str, _Given]:
+    """Sort what one source gives by setting; a secret may come as the name of a file that holds it."""
+    known: dict[str, _Given] = {}
+    for written, value in given.items():
+        name = written.removesuffix("_file") if written.removesuffix("_file") in _SECRETS else written
+        if name not in _FIELDS:
+            problems.append(f"{label(written)} is not a setting.{_suggestion(written, label)}")
+        elif name in known:
+            problems.append(f"{label(name)} and {label(name + '_file')} are both given; leave one of them out.")
+        elif name == written:
+            known[name] = _Given(label(written), value)
+        else:
+            known[name] = _Given(label(written), _secret(label(written), str(value), problems))
+    return known
+
+
+def _suggestion(written: str, label: Callable[[str], str]) -> str:
+    near = difflib.get_close_matches(written, [*_FIELDS, *(f"{name}_file" for name in _SECRETS)], n=1)
+    return f" Did you mean {label(near[0])}?" if near else " docs/settings.md lists them."
+
+
+def _secret(label: str, path: str, problems: list[str]) -> str | None:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(f"{label}: expected the path of a text file that can be read, but: {_reason(error)}.")
+        return None
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+
+
+def _value(name: str, given: _Given, problems: list[str]) -> object:
+    kind = _KINDS[name]
+    try:
+        if kind == tuple[Network, ...]:
+            return _networks(given.value)
+        if kind == Path | None:
+            return Path(msgspec.convert(given.value, str)) if not isinstance(given.value, Path) else given.value
+        return msgspec.convert(given.value, kind, strict=False)
+    except (msgspec.ValidationError, ValueError, TypeError):
+        shown = "a value that is not shown" if name in _SECRETS else repr(given.value)
+        problems.append(f"{given.label}: expected {_expected(name)}, got {shown}.")
+        return None
+
+
+def _networks(value: object) -> tuple[Network, ...]:
+    parts = value.split(",") if isinstance(value, str) else msgspec.convert(value, list[str])
+    return tuple(ipaddress.ip_network(part.strip()) for part in parts if part.strip())
+
+
+def _expected(name: str) -> str:
+    """Say in words what a setting takes."""
+    if "expected" in _FIELDS[name].metadata:
+        return str(_FIELDS[name].metadata["expected"])
+    match msgspec.inspect.type_info(_KINDS[name]):
+        case msgspec.inspect.IntType(ge=least, le=most):
+            return f"a whole number from {least} to {most}"
+        case msgspec.inspect.FloatType(ge=least, le=most):
+            return f"a number from {least} to {most}"
+        case msgspec.inspect.LiteralType():
+            return "one of " + ", ".join(get_args(_KINDS[name]))
+        case _:
+            return "true or false"
+
+
+_FIELDS: Final = MappingProxyType({each.name: each for each in fields(Settings)})
+_KINDS: Final = MappingProxyType(get_type_hints(Settings, include_extras=True))
+_SECRETS: Final = frozenset(name for name, each in _FIELDS.items() if each.metadata.get("secret"))
+
+
+def reference() -> str:
+    """Write the page of all settings, as Markdown; `make docs` puts it into docs/settings.md."""
+    reasons = _reasons()
+    rows = []
+    for name, each in _FIELDS.items():
+        variable = f"`{PREFIX}{name.upper()}`" + (f" or `{PREFIX}{name.upper()}_FILE`" if name in _SECRETS else "")
+        default = "" if each.default in (None, ()) else f"`{msgspec.json.encode(each.default).decode().strip(chr(34))}`"
+        rows.append(f"| `{name}` | {variable} | {_expected(name)} | {default} | {reasons[name]} |")
+    return _PAGE + "\n".join(rows) + "\n"
+
+
+def _reasons() -> dict[str, str]:
+    """Read the `#:` lines above each field from this file, so that they are written once."""
+    reasons: dict[str, str] = {}
+    said: list[str] = []
+    for line in map(str.strip, inspect.getsource(Settings).splitlines()):
+        if line.startswith("#:"):
+            said.append(line.removeprefix("#:").strip())
+        elif said:
+            reasons[line.partition(":")[0]] = " ".join(said)
+            said = []
+    return reasons
+
+
+_PAGE: Final = """\
+# Settings
+
+Read once when a process starts: from the environment, or from the TOML file that `RETAILOS_CONFIG` names (its keys are
+the names in the first column). The command line wins over the environment, the environment over the file. An unknown
+name is an error, and so is a value that does not fit: the program says all that is wrong and does not start. An empty
+variable counts as not given. A secret can be put into a file that the variable ending in `_FILE` names.
+
+| setting | variable | takes | default | what for |
+| --- | --- | --- | --- | --- |
+"""

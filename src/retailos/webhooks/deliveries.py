@@ -1,0 +1,213 @@
+"""What became of it: deliveries and their attempts as people ask for them, and failed ones owed again."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from retailos.database.pool import Connection, Pool, acquire
+from retailos.database.statements import load
+from retailos.declare.resource import Resource, Resources
+from retailos.declare.values import printed
+from retailos.errors import ResourceNotFound
+from retailos.records import sql
+from retailos.webhooks.request import delivery_id
+from retailos.webhooks.webhook import Webhook
+
+_SQL = load(__file__)
+_LIST, _LIST_WAITING, _COUNT, _ATTEMPTS = _SQL.list, _SQL.list_waiting, _SQL.count, _SQL.attempts
+_REQUEUE, _COUNT_FAILED = _SQL.requeue, _SQL.count_failed
+
+STATUSES = ("owed", "sending", "retrying", "delivered", "failed")
+_WAITING = ("owed", "retrying", "failed")
+#: Attempts that are shown of one delivery.
+ATTEMPTS_MOST = 100
+#: Failed deliveries that one statement owes again; a statement that locks more holds up writers.
+REQUEUE_SET = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Which deliveries are wanted: each None stands for any."""
+
+    webhook_id: int | None = None
+    status: str | None = None
+    external_id: str | None = None
+    limit: int = 50
+    offset: int = 0
+    with_count: bool = False
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What one webhook is owed of one record, as it is shown."""
+
+    id: str
+    webhook_id: int
+    queue_name: str | None
+    resource: str | None
+    record_id: UUID
+    external_id: str | None
+    status: str
+    wanted: int
+    acknowledged: int
+    attempts: int
+    ambiguous: bool
+    error_class: str | None
+    settled_at: str | None
+    #: When it is sent next; null: never, as things stand.
+    next_attempt_at: str | None
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One HTTP exchange, as it is shown: the answer as JSON where it is, else as text."""
+
+    request_id: UUID
+    at: str
+    number: int
+    version: int
+    url: str
+    status: int | None
+    error_class: str | None
+    detail: str | None
+    milliseconds: float
+    response_headers: Any
+    response_body: Any
+    response_truncated: bool
+
+
+class DeliveryWithAttempts(Delivery, frozen=True, kw_only=True, rename="camel"):
+    """A delivery with the attempts that were made, newest first."""
+
+    attempt_history: tuple[Attempt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page of deliveries, and how many there are in all, where that was asked."""
+
+    count: int | None
+    rows: tuple[Delivery, ...]
+
+
+async def find(pool: Pool, resources: Resources, orders: Sequence[Webhook], asked: Asked) -> Found:
+    """Find deliveries, in the register's order."""
+    async with acquire(pool) as connection:
+        records = None if asked.external_id is None else await _records(connection, resources, asked.external_id)
+        statement = _LIST_WAITING if asked.status in _WAITING else _LIST
+        which = (asked.webhook_id, asked.status, records)
+        rows = await connection.fetch(statement, *which, asked.limit, asked.offset)
+        count = await connection.fetchval(_COUNT, *which) if asked.with_count else None
+        names = await _external_ids(connection, resources, orders, rows)
+    by_id = {each.id: each for each in orders}
+    return Found(count, tuple(Delivery(**_shown(row, by_id.get(row["webhook_id"]), names)) for row in rows))
+
+
+async def one(
+    pool: Pool, resources: Resources, orders: Sequence[Webhook], webhook_id: int, record_id: UUID
+) -> DeliveryWithAttempts:
+    """Give one delivery with its attempts; ResourceNotFound if there is none."""
+    async with acquire(pool) as connection:
+        row = await connection.fetchrow(_LIST, webhook_id, None, [record_id], 1, 0)
+        if row is None:
+            raise ResourceNotFound("There is no such delivery; GET /v2/admin/deliveries lists them.")
+        names = await _external_ids(connection, resources, orders, [row])
+        attempts = await connection.fetch(_ATTEMPTS, webhook_id, record_id, ATTEMPTS_MOST)
+    order = next((each for each in orders if each.id == webhook_id), None)
+    history = tuple(_attempt(each) for each in attempts)
+    return DeliveryWithAttempts(**_shown(row, order, names), attempt_history=history)
+
+
+async def requeue(pool: Pool, webhook_id: int) -> int:
+    """Owe every failed delivery of a webhook again, and give how many there were."""
+    requeued = 0
+    while True:
+        async with acquire(pool) as connection:
+            count: int = await connection.fetchval(_REQUEUE, webhook_id, REQUEUE_SET)
+        requeued += count
+        if count < REQUEUE_SET:
+            return requeued
+
+
+async def count_failed(pool: Pool, webhook_id: int) -> int:
+    """How many deliveries of a webhook a requeue would take."""
+    async with acquire(pool) as connection:
+        count: int = await connection.fetchval(_COUNT_FAILED, webhook_id)
+        return count
+
+
+async def _records(connection: Connection, resources: Resources, external_id: str) -> list[UUID]:
+    """The records of every resource that have an external id."""
+    found: list[UUID] = []
+    for resource in resources.values():
+        found.extend(row["found"] for row in await connection.fetch(sql.find(resource), [external_id], []))
+    return found
+
+
+async def _external_ids(
+    connection: Connection, resources: Resources, orders: Sequence[Webhook], rows: Sequence[asyncpg.Record]
+) -> dict[UUID, str]:
+    kinds = {each.id: each.resource for each in orders}
+    wanted: dict[Resource, list[UUID]] = {}
+    for row in rows:
+        if row["webhook_id"] in kinds:
+            wanted.setdefault(resources[kinds[row["webhook_id"]]], []).append(row["record_id"])
+    names: dict[UUID, str] = {}
+    for resource, ids in wanted.items():
+        found = await connection.fetch(sql.external_ids(resource), ids)
+        names.update((row["id"], row["external_id"]) for row in found)
+    return names
+
+
+def _shown(row: asyncpg.Record, order: Webhook | None, names: Mapping[UUID, str]) -> dict[str, Any]:
+    never = row["status"] in ("failed", "delivered", "sending")
+    return {
+        "id": delivery_id(row["webhook_id"], row["record_id"]),
+        "webhook_id": row["webhook_id"],
+        "queue_name": order and f"webhook:{order.resource}:{order.name}",
+        "resource": order and order.resource,
+        "record_id": row["record_id"],
+        "external_id": names.get(row["record_id"]),
+        "status": row["status"],
+        "wanted": row["wanted"],
+        "acknowledged": row["acknowledged"],
+        "attempts": row["attempts"],
+        "ambiguous": row["ambiguous"],
+        "error_class": row["error_class"],
+        "settled_at": _printed(row["settled_at"]),
+        "next_attempt_at": None if never else _printed(row["due_at"]),
+    }
+
+
+def _attempt(row: asyncpg.Record) -> Attempt:
+    body = bytes(row["response_body"] or b"")
+    headers = row["response_headers"]
+    return Attempt(
+        request_id=row["request_id"],
+        at=printed(row["at"]),
+        number=row["number"],
+        version=row["version"],
+        url=row["url"],
+        status=row["status"],
+        error_class=row["error_class"],
+        detail=row["detail"],
+        milliseconds=round(row["milliseconds"], 3),
+        response_headers=msgspec.json.decode(headers) if headers else [],
+        response_body=_read(body),
+        response_truncated=row["response_truncated"],
+    )
+
+
+def _read(body: bytes) -> Any:
+    """The answer as the receiver meant it: JSON, or else text with what is no UTF-8 replaced."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return body.decode("utf-8", "replace") or None
+
+
+def _printed(when: datetime | None) -> str | None:
+    return None if when is None else printed(when)

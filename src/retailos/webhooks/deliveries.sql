@@ -1,0 +1,56 @@
+-- name: list
+-- Deliveries of a webhook ($1), in a state ($2), of records ($3); each null stands for any. In the register's order.
+select webhook_id, record_id, wanted, acknowledged, status, attempts, ambiguous, error_class, settled_at,
+    (select due_at from due where due.webhook_id = delivery.webhook_id and due.record_id = delivery.record_id) as due_at
+from delivery
+where ($1::integer is null or webhook_id = $1) and ($2::text is null or status = $2)
+    and ($3::uuid[] is null or record_id = any($3))
+order by webhook_id, record_id
+limit $4 offset $5;
+
+-- name: list_waiting
+-- The same for states in which a delivery stands in the due table, which is small however long the register is.
+select webhook_id, record_id, wanted, acknowledged, status, attempts, ambiguous, error_class, settled_at, due_at
+from due join delivery using (webhook_id, record_id)
+where ($1::integer is null or webhook_id = $1) and status = $2 and ($3::uuid[] is null or record_id = any($3))
+    and (status = 'failed') = (due_at = 'infinity')
+order by webhook_id, record_id
+limit $4 offset $5;
+
+-- name: count
+-- How many deliveries those would be in all.
+select count(*) from delivery
+where ($1::integer is null or webhook_id = $1) and ($2::text is null or status = $2)
+    and ($3::uuid[] is null or record_id = any($3));
+
+-- name: attempts
+-- The last attempts ($3 at the most) of one delivery, newest first.
+select version, number, at, request_id, url, status, error_class, detail, milliseconds, response_headers,
+    response_body, response_truncated
+from attempt where webhook_id = $1 and record_id = $2
+order by at desc, number desc limit $3;
+
+-- name: requeue
+-- Owe the failed deliveries of a webhook ($1) again, at most $2 of them; registers are locked before their due rows.
+with failed as materialized (
+    select delivery.record_id
+    from due join delivery using (webhook_id, record_id)
+    where due.webhook_id = $1 and due.due_at = 'infinity' and delivery.status = 'failed'
+    order by delivery.record_id
+    limit $2
+    for update of delivery
+),
+owed as (
+    update delivery set status = 'owed', attempts = 0
+    from failed
+    where delivery.webhook_id = $1 and delivery.record_id = failed.record_id and delivery.status = 'failed'
+    returning delivery.record_id
+),
+armed as (
+    update due set due_at = now() from owed where due.webhook_id = $1 and due.record_id = owed.record_id
+)
+select count(*) from owed;
+
+-- name: count_failed
+-- How many deliveries of a webhook have failed.
+select count(*) from due where webhook_id = $1 and due_at = 'infinity';

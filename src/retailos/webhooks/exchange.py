@@ -1,0 +1,64 @@
+"""One HTTP exchange with another system, as values: what is asked, what came back, and what can go wrong."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class ErrorClass(StrEnum):
+    """Why a delivery was not acknowledged, as the code that attempts, filters and reports carry."""
+
+    HTTP_4XX = "http_4xx"
+    HTTP_5XX = "http_5xx"
+    TIMEOUT = "timeout"
+    CONNECTION_REFUSED = "connection_refused"
+    CONNECTION_RESET = "connection_reset"
+    DNS_ERROR = "dns_error"
+    TLS_ERROR = "tls_error"
+    BLOCKED_ADDRESS = "blocked_address"
+    INVALID_BATCH_ANSWER = "invalid_batch_answer"
+    REDIRECT = "redirect"
+    #: What came back is not HTTP, or breaks its rules.
+    INVALID_ANSWER = "invalid_answer"
+    #: What was to be sent is not HTTP: the webhook's URL or one of its headers can't be written down.
+    INVALID_REQUEST = "invalid_request"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request as it goes out: the URL is rendered, the headers are complete, the body is the bytes signed."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    #: From the first look-up of the host to the last byte of the answer.
+    timeout_seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What came of one request: a status with its headers and body, or else an error.
+
+    An answer that breaks off before its end is no answer: `status` is None and `error` says how it ended.
+    """
+
+    #: When the exchange ended, in UTC by this machine's clock.
+    at: datetime
+    milliseconds: float
+    status: int | None = None
+    #: In the order received, names in lower case.
+    headers: tuple[tuple[str, str], ...] = ()
+    #: As received: never decompressed, never decoded.
+    body: bytes = b""
+    #: The body went on beyond what is kept.
+    truncated: bool = False
+    error: ErrorClass | None = None
+    #: A short sentence for people, without the URL (its path may hold an external id).
+    detail: str = ""
+    #: Whether the other side may have got the request; False only where that is certain.
+    sent: bool = True
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header; `name` in lower case."""
+        return next((value for key, value in self.headers if key == name), None)

@@ -1,0 +1,47 @@
+"""A hint to workers that something is due: sent outside the writing transaction, and never needed to be right.
+
+NOTIFY inside the transaction would make every commit wait for every other; workers find what is due by asking, and the
+hint only tells them to ask at once.
+"""
+
+import asyncio
+
+from retailos.database.pool import Pool, acquire
+from retailos.errors import Unavailable
+
+CHANNEL = "retailos_due"
+#: Workers need no more than some hundred hints a second.
+PAUSE_SECONDS = 0.005
+
+
+class Hint:
+    """Gives hints, many at once as one."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._wanted = False
+        self._task: asyncio.Task[None] | None = None
+
+    def give(self) -> None:
+        """Tell the workers soon."""
+        self._wanted = True
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Return when the last hint is sent."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def _run(self) -> None:
+        try:
+            while self._wanted:
+                self._wanted = False
+                async with acquire(self._pool) as connection:
+                    await connection.execute(f"notify {CHANNEL}")
+                await asyncio.sleep(PAUSE_SECONDS)
+        except Unavailable:
+            # Whoever polls finds what is due all the same.
+            pass
+        finally:
+            self._task = None

@@ -1,0 +1,210 @@
+"""A webhook's lane: what is due is claimed, read, sent and settled, by the hundred, at the receiver's own pace.
+
+No connection to the database is held while the receiver is waited for. What an answer means is decided once, in
+`outcome`; here it only flows on to be settled.
+"""
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+from retailos.database.pool import Pool, acquire
+from retailos.declare.resource import Resources
+from retailos.errors import Unavailable
+from retailos.observe import AttemptSettled, emit, wanted
+from retailos.records import page
+from retailos.webhooks import register
+from retailos.webhooks.exchange import ErrorClass, Reply, Request
+from retailos.webhooks.outcome import Blame, Delivered, Failed, read_outcome
+from retailos.webhooks.pace import Pace
+from retailos.webhooks.register import Claim, Settlement
+from retailos.webhooks.request import CannotBeAddressed, Told, Turn, build_request, delivery_id
+from retailos.webhooks.transport import Transport
+from retailos.webhooks.webhook import Webhook
+
+#: What one statement claims or settles; more gains nothing and holds locks for longer.
+SET_MOST = 200
+#: Retries are spread by up to a tenth of their delay.
+JITTER_MOST = 0.1
+#: While the database is away, what was claimed or sent waits here.
+AGAIN_SECONDS = 0.2
+
+
+class Lane:
+    """The deliveries of one webhook in this process."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        resources: Resources,
+        webhook: Webhook,
+        transport: Transport,
+        lease: Callable[[], int | None],
+    ) -> None:
+        """`lease` gives the worker's id while its lease holds, by this process's own clock, else None."""
+        self.webhook = webhook
+        self._pool, self._transport, self._lease = pool, transport, lease
+        self._resource = resources[webhook.resource]
+        self._read = page.by_ids(resources, self._resource, self._resource.webhook_relations)
+        self._slots = asyncio.Semaphore(webhook.concurrency)
+        self._pace = Pace()
+        self._in_hand = 0
+        self._sending: set[asyncio.Task[None]] = set()
+        self._answered: deque[Settlement] = deque()
+        self._unsent: list[Claim] = []
+        self._lost_tokens: list[UUID] = []
+        self._stirred = asyncio.Event()
+        self._closing = False
+        self._settling: asyncio.Task[None] | None = None
+        self._claiming = asyncio.create_task(self._claim_on())
+
+    def wake(self) -> None:
+        """Something is due."""
+        self._stirred.set()
+
+    async def close(self, patience_seconds: float) -> None:
+        """Claim no more, give back what was not sent, wait for what is under way, and settle it."""
+        self._closing = True
+        self._stirred.set()
+        try:
+            async with asyncio.timeout(patience_seconds):
+                await asyncio.wait([self._claiming])
+                while self._sending or self._settling:
+                    await asyncio.wait([*self._sending, *([self._settling] if self._settling else [])])
+                await self._give_back()
+        except (TimeoutError, Unavailable):
+            # What is left counts as claimed by a worker that is gone: it is rescued, not lost.
+            pass
+        for task in (self._claiming, *self._sending, *([self._settling] if self._settling else [])):
+            task.cancel()
+        self._transport.close()
+
+    async def _claim_on(self) -> None:
+        """Claim while there is room and something is due; wait for either otherwise."""
+        while not self._closing:
+            self._stirred.clear()
+            room = min(self._pace.capacity(self.webhook.concurrency) - self._in_hand, SET_MOST)
+            # A few claims at a time would cost a statement each.
+            if room > self._in_hand // 2 and await self._claim(room) == room:
+                continue
+            await self._stirred.wait()
+
+    async def _claim(self, room: int) -> int:
+        """Claim, read, and begin to send; give how many."""
+        worker_id, token = self._lease(), uuid4()
+        if worker_id is None:
+            return 0
+        try:
+            await self._forget_lost()
+            claims = await register.claim(self._pool, self.webhook.id, room, worker_id, token)
+        except Unavailable:
+            self._lost_tokens.append(token)
+            return 0
+        if not claims:
+            return 0
+        self._in_hand += len(claims)
+        records = await self._records(claims)
+        for each in claims:
+            task = asyncio.create_task(self._send(each, records[each.record_id]))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+        return len(claims)
+
+    async def _forget_lost(self) -> None:
+        while self._lost_tokens:
+            await register.unclaim(self._pool, self.webhook.id, self._lost_tokens[-1])
+            self._lost_tokens.pop()
+
+    async def _records(self, claims: Sequence[Claim]) -> Mapping[UUID, Told]:
+        """Read what was claimed, as it is now; while the database is away, wait for it."""
+        while True:
+            try:
+                async with acquire(self._pool) as connection:
+                    rows = await connection.fetch(self._read, [each.record_id for each in claims])
+                return {row["id"]: Told(**row) for row in rows}
+            except Unavailable:
+                await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _send(self, claim: Claim, record: Told) -> None:
+        """Make one attempt and pass what came of it on."""
+        async with self._slots:
+            # A claim is given back while others wait for slots at the end, and when the lease may be another's.
+            if self._closing or self._lease() is None:
+                self._unsent.append(claim)
+                self._in_hand -= 1
+                return
+            try:
+                turn = Turn(attempt=claim.attempt, acknowledged=claim.acknowledged)
+                request_id, request = build_request(self._resource, self.webhook, record, turn)
+            except CannotBeAddressed as error:
+                self._answer(_unaddressed(claim, record, str(error)))
+                return
+            reply = await self._transport.send(request)
+        self._answer(self._settlement(claim, record, request_id, request, reply))
+
+    def _settlement(self, claim: Claim, record: Told, request_id: UUID, request: Request, reply: Reply) -> Settlement:
+        jitter = random.uniform(0, JITTER_MOST)  # noqa: S311 - it spreads load and guards nothing
+        outcome = read_outcome(reply, claim.attempt, self.webhook.retry, jitter)
+        return Settlement(
+            claim=claim,
+            version=record.version,
+            outcome=outcome,
+            request_id=request_id,
+            url=request.url,
+            reply=reply,
+        )
+
+    def _answer(self, settlement: Settlement) -> None:
+        self._answered.append(settlement)
+        if self._settling is None:
+            self._settling = asyncio.create_task(self._settle_on())
+        if wanted(AttemptSettled):
+            _observe(self.webhook, settlement)
+
+    async def _settle_on(self) -> None:
+        """Settle what has been answered; what is answered meanwhile goes together with the next."""
+        try:
+            while self._answered:
+                batch = [self._answered.popleft() for _ in range(min(len(self._answered), SET_MOST))]
+                try:
+                    await register.settle(self._pool, self.webhook.id, batch)
+                except Unavailable:
+                    self._answered.extendleft(reversed(batch))
+                    await asyncio.sleep(AGAIN_SECONDS)
+                    continue
+                self._in_hand -= len(batch)
+                self._pace.count(len(batch))
+                self._stirred.set()
+        finally:
+            self._settling = None
+
+    async def _give_back(self) -> None:
+        await self._forget_lost()
+        if self._unsent:
+            await register.release(self._pool, self.webhook.id, self._unsent)
+            self._unsent.clear()
+
+
+def _unaddressed(claim: Claim, record: Told, reason: str) -> Settlement:
+    """A record that the webhook's URL can't name fails without an attempt at the network; changing it helps."""
+    reply = Reply(at=datetime.now(UTC), milliseconds=0.0, error=ErrorClass.INVALID_REQUEST, detail=reason, sent=False)
+    outcome = Failed(error_class=ErrorClass.INVALID_REQUEST, blame=Blame.RECORD)
+    return Settlement(claim=claim, version=record.version, outcome=outcome, request_id=uuid4(), url="", reply=reply)
+
+
+def _observe(webhook: Webhook, settlement: Settlement) -> None:
+    outcome = settlement.outcome
+    emit(
+        AttemptSettled(
+            webhook=webhook.name,
+            delivery=delivery_id(webhook.id, settlement.claim.record_id),
+            attempt=settlement.claim.attempt,
+            status=settlement.reply.status,
+            outcome=register.status_of(outcome),
+            error_class=None if isinstance(outcome, Delivered) else outcome.error_class,
+            milliseconds=settlement.reply.milliseconds,
+        )
+    )

@@ -1,0 +1,116 @@
+"""Webhooks as they are kept: saved, changed, listed and taken away."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from retailos.database.pool import Pool, acquire, transaction
+from retailos.database.statements import load
+from retailos.errors import NotUnique, Problem, ResourceNotFound
+from retailos.webhooks.outcome import RetryPolicy
+from retailos.webhooks.webhook import Webhook
+
+_SQL = load(__file__)
+_LIST, _FIND, _INSERT, _UPDATE = _SQL.list, _SQL.find, _SQL.insert, _SQL.update
+_DELETE, _OWED, _CLEAR = _SQL.delete, _SQL.owed, _SQL.clear
+
+#: In the order of the statements' parameters.
+_COLUMNS = (
+    "name",
+    "resource",
+    "url",
+    "method",
+    "headers",
+    "retryLimit",
+    "retryDelay",
+    "retryBackoff",
+    "retryDelayMax",
+    "timeout",
+    "concurrency",
+    "active",
+)
+
+
+async def webhooks(pool: Pool) -> list[Webhook]:
+    """List the webhooks that stand, oldest first."""
+    async with acquire(pool) as connection:
+        return [_webhook(row) for row in await connection.fetch(_LIST)]
+
+
+async def webhook(pool: Pool, webhook_id: int) -> Webhook:
+    """Give one webhook; ResourceNotFound if there is none."""
+    async with acquire(pool) as connection:
+        row = await connection.fetchrow(_FIND, webhook_id)
+    if row is None:
+        raise _none()
+    return _webhook(row)
+
+
+async def add(pool: Pool, values: Mapping[str, Any]) -> Webhook:
+    """Save a new webhook, checked by `read_webhook`; NotUnique if its resource has one of that name."""
+    async with acquire(pool) as connection:
+        webhook_id = await connection.fetchval(_INSERT, *_parameters(values))
+    if webhook_id is None:
+        raise _taken()
+    return await webhook(pool, webhook_id)
+
+
+async def change(pool: Pool, webhook_id: int, values: Mapping[str, Any]) -> Webhook:
+    """Save a webhook anew, its resource apart; ResourceNotFound and NotUnique as above."""
+    async with acquire(pool) as connection:
+        try:
+            found = await connection.fetchval(_UPDATE, *_parameters(values), webhook_id)
+        except asyncpg.UniqueViolationError:
+            raise _taken() from None
+    if found is None:
+        raise _none()
+    return await webhook(pool, webhook_id)
+
+
+async def remove(pool: Pool, webhook_id: int) -> int:
+    """Take a webhook away and give how many deliveries it was still owed; ResourceNotFound if there is none."""
+    async with transaction(pool) as connection:
+        if await connection.fetchval(_DELETE, webhook_id) is None:
+            raise _none()
+        owed: int = await connection.fetchval(_OWED, webhook_id)
+        await connection.execute(_CLEAR, webhook_id)
+        return owed
+
+
+def _parameters(values: Mapping[str, Any]) -> list[Any]:
+    seconds = {name: float(values[name]) for name in ("retryDelay", "retryDelayMax", "timeout")}
+    given = {**values, **seconds, "headers": msgspec.json.encode(values["headers"]).decode()}
+    return [given[name] for name in _COLUMNS]
+
+
+def _webhook(row: asyncpg.Record) -> Webhook:
+    return Webhook(
+        id=row["id"],
+        name=row["name"],
+        resource=row["resource"],
+        url=row["url"],
+        method=row["method"],
+        headers=msgspec.json.decode(row["headers"]),
+        retry=RetryPolicy(
+            retry_limit=row["retry_limit"],
+            retry_delay=row["retry_delay"],
+            retry_backoff=row["retry_backoff"],
+            retry_delay_max=row["retry_delay_max"],
+        ),
+        timeout=row["timeout"],
+        concurrency=row["concurrency"],
+        active=row["active"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )
+
+
+def _none() -> ResourceNotFound:
+    return ResourceNotFound("There is no such webhook; GET /v2/admin/webhooks lists them.")
+
+
+def _taken() -> NotUnique:
+    message = "expected a name that no other webhook of this resource has"
+    return NotUnique([Problem("/name", NotUnique.code, message)])

@@ -1,0 +1,164 @@
+-- name: claim
+-- Take what is due of a webhook ($1), at most $2, under a new token ($3) for a worker ($4) whose lease holds.
+-- Both rows are locked, or neither: writers lock the register before its due row, and never wait for a claim.
+with lease as materialized (
+    select id from worker where id = $4 and lease_until > now() for key share
+),
+taken as materialized (
+    select due.webhook_id, due.record_id
+    from due join delivery using (webhook_id, record_id)
+    where due.webhook_id = $1 and due.due_at <= now() and exists (select from lease)
+    order by due.due_at
+    limit $2
+    for update of due, delivery skip locked
+),
+cleared as (
+    delete from due using taken where due.webhook_id = taken.webhook_id and due.record_id = taken.record_id
+)
+update delivery set status = 'sending', token = $3, worker_id = $4, attempts = delivery.attempts + 1
+from taken
+where delivery.webhook_id = taken.webhook_id and delivery.record_id = taken.record_id
+returning delivery.record_id, delivery.attempts, delivery.acknowledged;
+
+-- name: claimed
+-- What a token ($2) holds of a webhook ($1). Tokens have no index: this is for a claim whose answer was lost.
+select record_id from delivery where webhook_id = $1 and token = $2;
+
+-- name: settle
+-- Record what became of attempts of a webhook ($1): each in the register, if its claim still holds, and in the history.
+-- A delivery acknowledges the version that was sent; what is wanted beyond that is owed again.
+with given as materialized (
+    select * from unnest(
+        $2::uuid[], $3::uuid[], $4::integer[], $5::text[], $6::double precision[], $7::boolean[], $8::text[],
+        $9::smallint[], $10::uuid[], $11::text[], $12::smallint[], $13::text[], $14::real[], $15::text[], $16::bytea[],
+        $17::boolean[]
+    ) as given (
+        record_id, token, version, outcome, after_seconds, ambiguous, error_class,
+        number, request_id, url, status, detail, milliseconds, response_headers, response_body, response_truncated
+    )
+),
+held as materialized (
+    select delivery.record_id
+    from delivery join given on delivery.record_id = given.record_id and delivery.token = given.token
+    where delivery.webhook_id = $1
+    order by delivery.record_id
+    for update of delivery
+),
+settled as (
+    update delivery set
+        acknowledged = case given.outcome when 'delivered' then given.version else delivery.acknowledged end,
+        status = case when delivery.wanted > given.version then 'owed' else given.outcome end,
+        attempts = case
+            when given.outcome = 'delivered' or delivery.wanted > given.version then 0 else delivery.attempts
+        end,
+        token = null,
+        worker_id = null,
+        ambiguous = delivery.ambiguous or given.ambiguous,
+        error_class = given.error_class,
+        settled_at = date_trunc('milliseconds', now())
+    from given join held on held.record_id = given.record_id
+    where delivery.webhook_id = $1 and delivery.record_id = given.record_id and delivery.token = given.token
+    returning delivery.record_id, delivery.status, given.after_seconds
+),
+armed as (
+    insert into due (webhook_id, record_id, due_at)
+    select $1, record_id, case status
+        when 'owed' then now()
+        when 'retrying' then now() + after_seconds * interval '1 second'
+        else 'infinity'
+    end
+    from settled where status <> 'delivered' order by record_id
+    on conflict (webhook_id, record_id) do nothing
+),
+history as (
+    insert into attempt (
+        webhook_id, record_id, version, number, at, request_id, url, status, error_class, detail, milliseconds,
+        response_headers, response_body, response_truncated
+    )
+    select $1, record_id, version, number, now() - milliseconds * interval '1 millisecond', request_id, url, status,
+        error_class, detail, milliseconds, response_headers::jsonb, response_body, response_truncated
+    from given
+)
+select count(*) from settled;
+
+-- name: release
+-- Give back what a worker claimed of a webhook ($1) and did not send: records ($2) under tokens ($3), as if never taken.
+with held as materialized (
+    select delivery.record_id
+    from delivery join unnest($2::uuid[], $3::uuid[]) as given (record_id, token)
+        on delivery.record_id = given.record_id and delivery.token = given.token
+    where delivery.webhook_id = $1
+    order by delivery.record_id
+    for update of delivery
+),
+released as (
+    update delivery set status = 'owed', token = null, worker_id = null, attempts = greatest(attempts - 1, 0)
+    from held where delivery.webhook_id = $1 and delivery.record_id = held.record_id
+    returning delivery.record_id
+)
+insert into due (webhook_id, record_id, due_at)
+select $1, record_id, now() from released order by record_id
+on conflict (webhook_id, record_id) do nothing;
+
+-- name: enlist
+-- Begin a worker's lease: its name, and for how many seconds.
+insert into worker (name, started_at, lease_until)
+values ($1, now(), now() + $2 * interval '1 second')
+returning id;
+
+-- name: renew
+-- Prolong a lease that has not run out; none is found where it has.
+update worker set lease_until = now() + $2 * interval '1 second' where id = $1 and lease_until > now() returning id;
+
+-- name: dismiss
+-- End the leases that have run out, and that of the worker that leaves ($1). Claims hold a share of their worker's row,
+-- so this waits for those under way, and none is made afterwards.
+delete from worker where lease_until <= now() or id = $1 returning id, name;
+
+-- name: rescue
+-- What these workers ($1) had claimed is owed again; whether it was applied, nobody knows.
+with held as materialized (
+    select webhook_id, record_id from delivery
+    where status = 'sending' and worker_id = any($1::integer[])
+    order by webhook_id, record_id
+    for update
+),
+rescued as (
+    update delivery set status = 'owed', token = null, worker_id = null, ambiguous = true
+    from held where delivery.webhook_id = held.webhook_id and delivery.record_id = held.record_id
+    returning delivery.webhook_id, delivery.record_id
+),
+armed as (
+    insert into due (webhook_id, record_id, due_at)
+    select webhook_id, record_id, now() from rescued order by webhook_id, record_id
+    on conflict (webhook_id, record_id) do nothing
+)
+select count(*) from rescued;
+
+-- name: next_due
+-- In how many seconds each active webhook has something to send; nothing, if it has none.
+select webhook.id, extract(epoch from next.due_at - now())::double precision as seconds
+from webhook
+cross join lateral (
+    select due_at from due where webhook_id = webhook.id and due_at < 'infinity' order by due_at limit 1
+) as next
+where webhook.active and webhook.deleted_at is null;
+
+-- name: fold_tally
+-- Fold the differences that writers left into one for each resource.
+with folded as (delete from tally returning resource, delta)
+insert into tally (resource, delta) select resource, sum(delta) from folded group by resource;
+
+-- name: tally_length
+-- How many differences stand in the tally.
+select count(*) from tally;
+
+-- name: make_days
+-- Make the partitions of the days to come.
+select make_days(7);
+
+-- name: sweep_deleted
+-- Remove what a write that began before a webhook was deleted still owed to it.
+with gone as (select id from webhook where deleted_at is not null),
+undue as (delete from due using gone where due.webhook_id = gone.id)
+delete from delivery using gone where delivery.webhook_id = gone.id;

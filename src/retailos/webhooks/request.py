@@ -1,0 +1,97 @@
+"""The request that tells a receiver of a record: its URL, its headers and its body, made of values alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID, uuid4
+
+import msgspec
+
+from retailos.declare.resource import Resource
+from retailos.webhooks.exchange import Request
+from retailos.webhooks.webhook import Webhook
+
+_decode = msgspec.json.Decoder().decode
+
+
+class CannotBeAddressed(Exception):
+    """The record has no value for a field in the webhook's URL, or one that is no segment of a URL."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A record as it is told: read after its delivery was claimed."""
+
+    id: UUID
+    external_id: str
+    version: int
+    #: What the last write did to it: create, update, undelete, delete …
+    operation: str
+    #: The entire object as JSON text, its projections included.
+    json: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One attempt's place in the delivery: which it is, and what the receiver has acknowledged before."""
+
+    attempt: int
+    acknowledged: int
+
+
+def build_request(resource: Resource, webhook: Webhook, record: Told, turn: Turn) -> tuple[UUID, Request]:
+    """Make the request of one attempt, with an id of its own; CannotBeAddressed where the URL lacks a value."""
+    request_id = uuid4()
+    own = (
+        ("Content-Type", "application/json"),
+        ("Accept", "application/json"),
+        ("X-Ra-Request-Id", str(request_id)),
+        ("X-Ra-Delivery-Id", delivery_id(webhook.id, record.id)),
+        ("X-Ra-Attempt", str(turn.attempt)),
+        ("X-Ra-Record-Version", str(record.version)),
+        ("X-Ra-Resource", resource.name),
+        ("X-Ra-Change", change_of(record, turn)),
+        ("traceparent", f"00-{request_id.hex}-{request_id.hex[16:]}-01"),
+    )
+    return request_id, Request(
+        method=webhook.method,
+        url=render_url(resource, webhook, record),
+        headers=(*own, *webhook.headers.items()),
+        body=f'{{"{resource.name}":{record.json}}}'.encode(),
+        timeout_seconds=webhook.timeout,
+    )
+
+
+def delivery_id(webhook_id: int, record_id: UUID) -> str:
+    """What a delivery is called: it is one webhook's, of one record."""
+    return f"{webhook_id}-{record_id}"
+
+
+def change_of(record: Told, turn: Turn) -> str:
+    """What happened, as this receiver sees it: a record that it never acknowledged is new to it."""
+    ended = {"delete": "deleted", "anonymise": "anonymised", "merge": "merged"}.get(record.operation)
+    return ended or ("created" if turn.acknowledged == 0 else "updated")
+
+
+def render_url(resource: Resource, webhook: Webhook, record: Told) -> str:
+    """Fill the template, each value percent-encoded as one segment."""
+    url = webhook.url
+    values: Mapping[str, Any] | None = None
+    for name in webhook.variables:
+        if name == resource.external_id.name:
+            value: Any = record.external_id
+        elif name == "id":
+            value = record.id
+        else:
+            values = values or _decode(record.json)
+            value = values[name]
+        url = url.replace(f"{{{name}}}", _segment(name, value))
+    return url
+
+
+def _segment(name: str, value: Any) -> str:
+    text = str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
+    if text in ("", ".", ".."):
+        raise CannotBeAddressed(f"the URL needs {name}, and the record has none that can stand in a URL")
+    return quote(text, safe="")

@@ -1,0 +1,193 @@
+"""A worker: a lease, a lane for each webhook, and an eye on what is due; run until it is told to stop."""
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from retailos.database.pool import Pool, acquire, connect
+from retailos.declare.resource import Resources
+from retailos.errors import Unavailable
+from retailos.observe import ClaimsRescued, DatabaseBack, DatabaseLost, WorkerStarted, emit
+from retailos.resources import RESOURCES
+from retailos.settings import Settings
+from retailos.webhooks import orders, register
+from retailos.webhooks.addresses import Policy
+from retailos.webhooks.hint import CHANNEL
+from retailos.webhooks.lane import Lane
+from retailos.webhooks.transport import Transport
+
+#: How long nothing may be asked of the database, when no hint comes and nothing is known to be due before.
+LOOK_SECONDS = 1.0
+#: Two looks are at least so far apart, however many hints come.
+PAUSE_SECONDS = 0.002
+TIDY_SECONDS = 2.0
+DAYS_SECONDS = 3600.0
+#: Requests that are under way when the worker is told to stop have so long to end.
+DRAIN_SECONDS = 10.0
+#: Workers' statements are by the hundred, and may wait for the locks of a hundred writes.
+STATEMENT_SECONDS = 30.0
+
+
+async def run_worker(settings: Settings, url: str, ready: Callable[[], None]) -> None:
+    """Deliver until SIGTERM or SIGINT; call `ready` once the lease is held."""
+    stop = asyncio.Event()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(each, stop.set)
+    pool = await connect(
+        url,
+        min_size=2,
+        max_size=settings.worker_pool_size,
+        application_name="retailos worker",
+        statement_timeout_seconds=STATEMENT_SECONDS,
+        # What a crash takes back is sent again; nothing is lost by it.
+        durable=False,
+    )
+    try:
+        worker = Worker(pool, RESOURCES, settings)
+        await worker.start()
+        ready()
+        await stop.wait()
+        await worker.close()
+    finally:
+        await pool.close()
+
+
+class Worker:
+    """Delivers what is due, as long as its lease holds."""
+
+    def __init__(self, pool: Pool, resources: Resources, settings: Settings) -> None:
+        self._pool, self._resources, self._settings = pool, resources, settings
+        self._policy = Policy(allow=settings.allow_addresses)
+        self._name = f"{socket.gethostname()}:{os.getpid()}"
+        self._id: int | None = None
+        self._lease_until = 0.0
+        self._lanes: dict[int, Lane] = {}
+        self._hinted = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Take a lease and begin."""
+        await self._enlist()
+        emit(WorkerStarted(worker=self._name))
+        lease = self._settings.lease_seconds
+        self._tasks = [
+            asyncio.create_task(each)
+            for each in (
+                self._every(lease / 4, self._renew),
+                self._every(lease / 2, self._rescue),
+                self._every(TIDY_SECONDS, lambda: register.tidy(self._pool)),
+                self._every(DAYS_SECONDS, lambda: register.make_days(self._pool)),
+                self._look(),
+                self._listen(),
+            )
+        ]
+
+    async def close(self) -> None:
+        """Stop politely: what is under way ends, what was not sent is given back, the lease is returned."""
+        for task in self._tasks[2:]:
+            task.cancel()
+        await asyncio.gather(*(lane.close(DRAIN_SECONDS) for lane in self._lanes.values()), *self._leaving)
+        for task in self._tasks[:2]:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Otherwise the lease runs out by itself.
+        with suppress(Unavailable):
+            await register.rescue(self._pool, self._id)
+
+    def lease(self) -> int | None:
+        """The worker's id while its lease holds; counted from before it was asked for, so never too long."""
+        return self._id if time.monotonic() < self._lease_until else None
+
+    async def _enlist(self) -> None:
+        asked = time.monotonic()
+        self._id = await register.enlist(self._pool, self._name, self._settings.lease_seconds)
+        self._lease_until = asked + self._settings.lease_seconds
+
+    async def _renew(self) -> None:
+        asked = time.monotonic()
+        if self._id is not None and await register.renew(self._pool, self._id, self._settings.lease_seconds):
+            self._lease_until = asked + self._settings.lease_seconds
+        else:
+            # Others have rescued what was claimed under the old one, or will.
+            await self._enlist()
+
+    async def _rescue(self) -> None:
+        for name, count in (await register.rescue(self._pool)).items():
+            emit(ClaimsRescued(worker=name, count=count))
+            self._hinted.set()
+
+    async def _look(self) -> None:
+        """Keep a lane for each active webhook, and wake those that have something due."""
+        lost_since: float | None = None
+        while True:
+            self._hinted.clear()
+            try:
+                wait = await self._look_once()
+                if lost_since is not None:
+                    emit(DatabaseBack(seconds=time.monotonic() - lost_since))
+                    lost_since = None
+            except Unavailable as error:
+                wait = LOOK_SECONDS / 4
+                if lost_since is None:
+                    lost_since = time.monotonic()
+                    emit(DatabaseLost(error=str(error)))
+            await asyncio.sleep(PAUSE_SECONDS)
+            await _event_or_time(self._hinted, wait)
+
+    async def _look_once(self) -> float:
+        """Look once; give in how many seconds to look again."""
+        await self._keep_lanes()
+        soonest = LOOK_SECONDS
+        for webhook_id, seconds in (await register.next_due(self._pool)).items():
+            if seconds <= 0 and webhook_id in self._lanes:
+                self._lanes[webhook_id].wake()
+            elif seconds > 0:
+                soonest = min(soonest, seconds)
+        return soonest
+
+    async def _keep_lanes(self) -> None:
+        """Open lanes for webhooks that are new, close those that are gone or paused, and renew those that changed."""
+        active = {each.id: each for each in await orders.webhooks(self._pool) if each.active}
+        for webhook_id, lane in list(self._lanes.items()):
+            current = active.get(webhook_id)
+            if current is None or current != lane.webhook:
+                del self._lanes[webhook_id]
+                leaving = asyncio.create_task(lane.close(DRAIN_SECONDS + lane.webhook.timeout))
+                self._leaving.add(leaving)
+                leaving.add_done_callback(self._leaving.discard)
+        for webhook_id, webhook in active.items():
+            if webhook_id not in self._lanes:
+                transport = Transport(self._policy, concurrency=webhook.concurrency)
+                self._lanes[webhook_id] = Lane(self._pool, self._resources, webhook, transport, self.lease)
+
+    async def _listen(self) -> None:
+        """Hear hints; without them everything is found by looking, a little later."""
+        while True:
+            ended = asyncio.Event()
+            with suppress(Unavailable):
+                async with acquire(self._pool) as connection:
+                    connection.add_termination_listener(_setter(ended))
+                    await connection.add_listener(CHANNEL, _setter(self._hinted))
+                    await ended.wait()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            with suppress(Unavailable):
+                await work()
+            await asyncio.sleep(seconds)
+
+
+def _setter(event: asyncio.Event) -> Callable[..., None]:
+    return lambda *_: event.set()
+
+
+async def _event_or_time(event: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

@@ -1,0 +1,205 @@
+"""What every test may ask for: a real PostgreSQL, a fresh database, free ports, and waiting with a bound."""
+
+import asyncio
+import inspect
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any, TypeVar, overload
+from urllib.parse import quote, urlsplit
+
+import asyncpg
+import pytest
+
+from retailos.database import embedded, postmaster
+from retailos.database.embedded import Cluster
+from retailos.database.migrate import migrate
+from retailos.database.pool import Connection
+
+DEBIAN_BINARIES = Path("/usr/lib/postgresql/15/bin")
+PASSWORD = "correct horse, battery/staple"
+TEMPLATE = "template"
+Found = TypeVar("Found")
+
+
+@overload
+async def eventually(look: Callable[[], Awaitable[Found]], *, within_seconds: float = 10.0) -> Found: ...
+@overload
+async def eventually(look: Callable[[], Found], *, within_seconds: float = 10.0) -> Found: ...
+async def eventually(look: Callable[[], Any], *, within_seconds: float = 10.0) -> Any:
+    """The first true thing that `look` (plain or async) finds; fails the test if there is none in time.
+
+    The one place of the tests that sleeps.
+    """
+    deadline = time.monotonic() + within_seconds
+    while True:
+        found = look()
+        if inspect.isawaitable(found):
+            found = await found
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            expected = inspect.getsource(look).strip() if inspect.isfunction(look) else repr(look)
+            pytest.fail(f"after {within_seconds} s still not: {expected}")
+        await asyncio.sleep(0.01)
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def with_database(url: str, name: str) -> str:
+    """The URL of another database of the same server."""
+    return urlsplit(url)._replace(path=f"/{quote(name)}").geturl()
+
+
+@contextmanager
+def open_directory() -> Iterator[Path]:
+    """A directory that every user can enter, as the one who runs PostgreSQL for root; pytest's tmp_path is closed.
+
+    A server that a test left in one of its data directories is killed at the end.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="retailos-test-"))
+    directory.chmod(0o755)
+    try:
+        yield directory
+    finally:
+        for pid_file in directory.rglob("postmaster.pid"):
+            left = postmaster.find(pid_file.parent)
+            if left:
+                os.kill(left.pid, signal.SIGKILL)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """The event loop of the product."""
+    return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """A --data-dir that does not exist yet, in a directory that PostgreSQL's user can enter."""
+    with open_directory() as directory:
+        yield directory / "data"
+
+
+@pytest.fixture(scope="session")
+async def used_once(anyio_backend: object) -> AsyncIterator[Path]:
+    """A --data-dir that was made, and stopped; for copies only."""
+    with open_directory() as directory:
+        cluster = await embedded.start(directory / "data")
+        await cluster.stop()
+        yield directory / "data"
+
+
+@pytest.fixture
+def used_dir(used_once: Path) -> Iterator[Path]:
+    """A --data-dir of this test's own that has been used before, without the half second that making one takes."""
+    with open_directory() as directory:
+        subprocess.run(["cp", "-a", used_once, directory / "data"], check=True)
+        yield directory / "data"
+
+
+@pytest.fixture(scope="session")
+async def server(anyio_backend: object) -> AsyncIterator[Cluster]:
+    """The embedded PostgreSQL that the tests share; one that is to be killed or changed starts its own."""
+    with open_directory() as directory:
+        cluster = await embedded.start(directory / "data")
+        try:
+            yield cluster
+        finally:
+            await cluster.stop()
+
+
+@pytest.fixture(scope="session")
+async def administrator(server: Cluster) -> AsyncIterator[Connection]:
+    """A connection that makes and drops databases on the shared server."""
+    connection = await asyncpg.connect(server.url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(scope="session")
+async def template(server: Cluster, administrator: Connection) -> str:
+    """The name of a database with all migrations, of which each test gets a copy."""
+    await administrator.execute(f"create database {TEMPLATE}")
+    connection = await asyncpg.connect(with_database(server.url, TEMPLATE))
+    try:
+        await migrate(connection)
+    finally:
+        await connection.close()
+    return TEMPLATE
+
+
+@pytest.fixture(scope="session")
+def numbers() -> Iterator[int]:
+    """Numbers that no other test of this run gets."""
+    return count(1)
+
+
+@pytest.fixture
+async def database(
+    server: Cluster, administrator: Connection, template: str, numbers: Iterator[int]
+) -> AsyncIterator[str]:
+    """The URL of a migrated, empty database of this test's own."""
+    name = f"test_{next(numbers)}"
+    await administrator.execute(f"create database {name} template {template} strategy wal_log")
+    try:
+        yield with_database(server.url, name)
+    finally:
+        await administrator.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+async def connection(database: str) -> AsyncIterator[Connection]:
+    """A connection to this test's database."""
+    connection = await asyncpg.connect(database)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(scope="session")
+async def debian_server(anyio_backend: object) -> AsyncIterator[str]:
+    """The URL of a PostgreSQL 15 as somebody else runs it: over TCP, with a password."""
+    if not (DEBIAN_BINARIES / "postgres").exists():
+        pytest.skip("Debian's postgresql-15 is not installed")
+    port = free_port()
+    settings = {"listen_addresses": "127.0.0.1", "port": str(port)}
+    with open_directory() as directory:
+        cluster = await embedded.start(directory / "data", binaries=DEBIAN_BINARIES, settings=settings)
+        try:
+            _ask_for_password(directory / "data" / "postgresql" / "pg_hba.conf")
+            await _add_application(cluster.url)
+            yield f"postgresql://retailos:{quote(PASSWORD, safe='')}@127.0.0.1:{port}/retailos"
+        finally:
+            await cluster.stop()
+
+
+def _ask_for_password(rules: Path) -> None:
+    rules.write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
+
+
+async def _add_application(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(f"create role retailos login password '{PASSWORD}'")
+        await connection.execute("create database retailos owner retailos")
+        await connection.execute("select pg_reload_conf()")
+    finally:
+        await connection.close()

@@ -1,0 +1,129 @@
+"""The documents can't drift from the code: each is generated, or compared with what it tells about."""
+
+import ast
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from retailos import observe, settings
+from tests.facts.sources import ROOT, functions, is_one_sentence, modules, none_of, text
+
+DECISIONS: Final = ROOT.parent / "shared" / "contract" / "decisions.md"
+ROWS_OF_THE_CONTRACT: Final = range(1, 42)
+NAMED_TEST: Final = re.compile(r"(tests/[\w/]+\.py)((?:::\w+)+)")
+
+
+def test_the_page_of_settings_is_current() -> None:
+    """An operator reads in docs/settings.md what the program takes."""
+    assert text("docs/settings.md") == settings.reference(), "docs/settings.md is out of date; run: make docs"
+
+
+def test_the_page_of_observations_is_current() -> None:
+    """An operator reads in docs/observations.md what the program says."""
+    assert text("docs/observations.md") == observe.reference(), "docs/observations.md is out of date; run: make docs"
+
+
+def test_every_observation_is_one_sentence() -> None:
+    """Each observation says in one sentence when it is made."""
+    none_of(
+        (kind.__name__ for kind in observe.OBSERVATIONS if not is_one_sentence(kind.__doc__)),
+        "An observation's docstring is one sentence, with its full stop.",
+    )
+
+
+def test_users_are_told_what_changes() -> None:
+    """What the next release brings is written down as it is made."""
+    assert re.search(r"^## \[?Unreleased\]?", text("CHANGELOG.md"), re.MULTILINE), (
+        "CHANGELOG.md needs a section: ## Unreleased"
+    )
+
+
+def rows(page: str) -> dict[int, str]:
+    """Read the numbered rows of a Markdown table: number → the rest of the row."""
+    return {int(number): rest for number, rest in re.findall(r"^\| *(\d+) *\|(.*)\| *$", page, re.MULTILINE)}
+
+
+def named_tests(row: str) -> Iterator[tuple[str, str]]:
+    """Give the tests that a row names, as `tests/folder/test_file.py::test_name`: file and name."""
+    for path, names in NAMED_TEST.findall(row):
+        yield path, names.rpartition("::")[2]
+
+
+def test_the_contract_is_complete() -> None:
+    """Every row of the contract has the test that proves it, or says later."""
+    decided = rows(DECISIONS.read_text(encoding="utf-8")).keys() if DECISIONS.is_file() else set(ROWS_OF_THE_CONTRACT)
+    proved = rows(text("docs/contract.md"))
+    none_of((str(each) for each in sorted(decided - proved.keys())), "docs/contract.md has no row for these numbers:")
+    none_of((str(each) for each in sorted(proved.keys() - decided)), "docs/contract.md has rows nobody decided on:")
+    none_of(
+        (
+            f"{number}: {row.strip()[:80]}"
+            for number, row in proved.items()
+            if not any(named_tests(row)) and not re.search(r"\blater\b", row)
+        ),
+        "These rows name no test (tests/file.py::test_name) and do not say later:",
+    )
+
+
+def test_the_contract_names_tests_that_exist() -> None:
+    """A row of the contract can't rest on a test that is gone."""
+    known = {(module.path, node.name) for module in modules("tests") for node in functions(module.tree)}
+    none_of(
+        (
+            f"{number}: {path}::{name}"
+            for number, row in rows(text("docs/contract.md")).items()
+            for path, name in named_tests(row)
+            if (path, name) not in known
+        ),
+        "docs/contract.md names tests that do not exist:",
+    )
+
+
+def targets() -> dict[str, str]:
+    """Read the tasks of the Makefile with what their help says."""
+    makefile = text("Makefile")
+    phony = re.search(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)
+    helped = dict(re.findall(r"^(\w+):.*?## (.+)$", makefile, re.MULTILINE))
+    return {name: helped.get(name, "") for name in (phony.group(1).split() if phony else [])}
+
+
+def test_every_task_has_help() -> None:
+    """`make` lists each of its tasks with what it does."""
+    none_of((name for name, said in targets().items() if not said), "These tasks have no ## help in the Makefile:")
+
+
+def test_the_readme_shows_commands_that_exist() -> None:
+    """Whoever pastes a command of the README gets what it says."""
+    blocks = re.findall(r"^```\w*\n(.*?)^```", text("README.md"), re.MULTILINE | re.DOTALL)
+    shown = [name for block in blocks for name in re.findall(r"^\s*\$? ?make +(\w+)", block, re.MULTILINE)]
+    none_of((f"make {name}" for name in shown if name not in targets()), "README.md shows tasks that do not exist:")
+    none_of(
+        (f"make {name}" for name in ("demo", "test") if name not in shown),
+        "README.md shows these commands in a code block, first of all:",
+    )
+
+
+def test_ci_runs_what_the_readme_says() -> None:
+    """The tests that decide are run with the command that the README tells."""
+    commands = [line.strip() for line in text(".ci/run").splitlines()]
+    none_of((each for each in ("make check", "make test") if each not in commands), ".ci/run does not run, as a line:")
+
+
+def test_decisions_are_short_and_whole() -> None:
+    """A decision tells its context, what was decided, what follows and what else was thought of, on two screens."""
+    needed = ("Context", "Decision", "Consequences", "Alternatives")
+    for page in sorted((ROOT / "docs/decisions").glob("*.md")):
+        told = page.read_text(encoding="utf-8")
+        assert re.fullmatch(r"\d{4}-[a-z0-9-]+\.md", page.name), f"{page.name}: name it NNNN-title.md"
+        none_of((each for each in needed if f"## {each}" not in told), f"{page.name} has no section:")
+        assert len(told.splitlines()) <= 110, f"{page.name} is longer than two screens (110 lines)"
+
+
+def test_every_python_example_can_be_read() -> None:
+    """Python shown in the documents is Python."""
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        if page.is_file():
+            for block in re.findall(
+                r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+            ):
+                ast.parse(block, str(page.relative_to(ROOT)))
