@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from subprocess import SubprocessError
 from typing import Final, Literal, TypeAlias, get_args
 
 from retailos.database import embedded, migrate
@@ -152,26 +153,23 @@ async def _watch(cluster: Cluster) -> None:
         await cluster.wait_dead()
         lost = loop.time()
         emit(DatabaseLost(error="the embedded PostgreSQL has ended"))
-        while not await _restarted(cluster):
-            await asyncio.sleep(RESTART_PAUSE_SECONDS)
+        await _restart(cluster)
         emit(DatabaseBack(seconds=loop.time() - lost))
 
 
-async def _restarted(cluster: Cluster) -> bool:
-    try:
-        await cluster.restart()
-    except (ConfigurationError, OSError) as error:
-        emit(DatabaseLost(error=str(error)))
-        return False
-    return True
+async def _restart(cluster: Cluster) -> None:
+    while True:
+        try:
+            return await cluster.restart()
+        except (ConfigurationError, OSError, SubprocessError) as error:
+            emit(DatabaseLost(error=str(error)))
+        await asyncio.sleep(RESTART_PAUSE_SECONDS)
 
 
 @asynccontextmanager
 async def open_pool(url: str, role: str) -> AsyncIterator[Pool]:
     """A small pool for a command, closed at the end of the block."""
-    pool = await connect(
-        url, min_size=1, max_size=2, application_name=f"retailos {role}", statement_timeout_seconds=30
-    )
+    pool = await connect(url, min_size=1, max_size=2, application_name=f"retailos {role}", statement_timeout_seconds=30)
     try:
         yield pool
     finally:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from retailos.database.pool import Pool
+from retailos.database.pool import Pool, transaction
 from retailos.declare.resource import Resources
 from retailos.declare.values import Uuid, printed
 from retailos.errors import Problem, ResourceNotFound, ValidationFailed
@@ -84,7 +84,8 @@ async def change_webhook(pool: Pool, resources: Resources, policy: Policy, webho
 
 async def remove_webhook(pool: Pool, webhook_id: int) -> Removed:
     """Take a webhook away, with all that it was owed."""
-    return Removed(id=webhook_id, owed=await orders.remove(pool, webhook_id))
+    async with transaction(pool) as connection:
+        return Removed(id=webhook_id, owed=await orders.remove(connection, webhook_id))
 
 
 async def find_deliveries(pool: Pool, resources: Resources, asked: Asked) -> Found:

@@ -162,7 +162,7 @@ class Line:
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
 
     def settings(self) -> Settings:
-        """Receive the settings, the first and only thing that comes down; whatever breaks off later ends the process."""
+        """Receive the settings, the only thing that comes down; when the line breaks later, this process ends."""
         with self._socket.makefile("rb") as file:
             line = file.readline()
         if not line:

@@ -1,10 +1,12 @@
 """A running API for contract tests: the real application behind the real server, and a client that sends what it is told."""
 
 import asyncio
+import re
 import socket
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 import msgspec
@@ -14,7 +16,19 @@ import uvicorn
 from retailos import keys
 from retailos.api.call import Engine
 from retailos.api.server import build_app, open_engine, server_config
+from retailos.database.embedded import Cluster
+from retailos.database.pool import Connection
+from retailos.declare.field import Field
+from retailos.declare.resource import Resource
+from retailos.declare.sample import sample
+from retailos.resources import RESOURCES
 from retailos.settings import Settings, load
+from tests.conftest import with_database
+
+#: The guide's long envelope, in its order.
+ENVELOPE = ("statusCode", "statusMessage", "userMessage", "error", "meta", "action", "result")
+#: As the guide prints moments.
+TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +109,29 @@ class Api:
     async def raw(self, sent: bytes, *, close: bool = False, within_seconds: float = 10.0) -> bytes:
         """Send bytes, half-close if told to, and give all that comes back until the server closes."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        came = bytearray()
         try:
             writer.write(sent)
             if close:
                 writer.write_eof()
             async with asyncio.timeout(within_seconds):
-                return await reader.read(-1)
-        except ConnectionResetError:
-            return b""
+                # A server that refuses a request before its end resets the connection behind its answer.
+                with suppress(ConnectionResetError, BrokenPipeError):
+                    while chunk := await reader.read(65536):
+                        came += chunk
+            return bytes(came)
         finally:
             writer.close()
+
+    async def stored(self) -> dict[str, int]:
+        """How many rows each table has, the partitions of a day with their table."""
+        async with self.engine.pool.acquire() as connection:
+            names = await connection.fetch(
+                "select relname from pg_class where relkind in ('r', 'p') and not relispartition"
+                " and relnamespace = 'public'::regnamespace order by relname"
+            )
+            counts = " union all ".join(f"select '{each[0]}', count(*) from {each[0]}" for each in names)
+            return dict(await connection.fetch(counts))
 
 
 def read(raw: bytes, method: str = "GET") -> Response:
@@ -115,6 +142,53 @@ def read(raw: bytes, method: str = "GET") -> Response:
     first, *lines = head.decode("latin-1").split("\r\n")
     pairs = (line.split(": ", 1) for line in lines)
     return Response(int(first.split(" ")[1]), {name.lower(): value for name, value in pairs}, body)
+
+
+def check_envelope(response: Response, status: int | None = None) -> Any:
+    """See that an answer has the one shape of all answers, headers included; give the envelope."""
+    assert status in (None, response.status), response.body[:500]
+    assert response.headers["content-type"] == "application/json; charset=utf-8"
+    envelope = response.json
+    assert tuple(envelope) == ENVELOPE
+    assert envelope["statusCode"] == response.status
+    assert tuple(envelope["meta"]) == ("requestId", "requestTimestamp")
+    assert response.headers["x-ra-request-id"] == envelope["meta"]["requestId"]
+    assert response.headers["x-ra-request-timestamp"] == envelope["meta"]["requestTimestamp"]
+    assert TIMESTAMP.fullmatch(envelope["meta"]["requestTimestamp"])
+    assert response.headers["x-ra-server-version"]
+    assert response.headers["access-control-allow-origin"] == "*"
+    if response.status < 400:
+        assert envelope["error"] is None
+    else:
+        assert envelope["result"] is None
+        assert tuple(envelope["error"]) == ("code", "message", "details")
+        assert isinstance(envelope["error"]["details"], dict)
+        assert envelope["userMessage"] == envelope["error"]["message"]
+    return envelope
+
+
+def codes(response: Response) -> list[tuple[str, str]]:
+    """The problems of a refusal: where, and which rule."""
+    return [(each["path"], each["code"]) for each in response.error["details"]["errors"]]
+
+
+def least(resource: Resource, number: int) -> dict[str, Any]:
+    """The least body that makes a record: what is required of the resource, and no more."""
+    body = {
+        name: resource.fields[name].kind.sample(Random(number))
+        for name in (*resource.required, *resource.requires_one_of[:1])
+    }
+    return body | {name: f"{body[name]}-{number}" for name in resource.unique if name in body}
+
+
+def full(resource: Resource, number: int, known: Mapping[str, Sequence[str]] | None = None) -> dict[str, Any]:
+    """A whole sample body, with references to `known` external ids."""
+    return sample(RESOURCES, resource, Random(number), number, known or {})
+
+
+def own_names(resource: Resource) -> list[str]:
+    """The names that a record is shown with when nothing is expanded, in the entity's order."""
+    return [each.name for each in resource.shown if isinstance(each, Field)]
 
 
 @asynccontextmanager
@@ -137,10 +211,24 @@ async def serving(settings: Settings, database: str) -> AsyncIterator[Api]:
             await task
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def settings() -> Settings:
     """Settings that let webhooks reach this machine."""
     return load({}, allow_addresses="127.0.0.0/8", host="127.0.0.1", environment="test")
+
+
+@pytest.fixture(scope="module")
+async def shop(
+    settings: Settings, server: Cluster, administrator: Connection, template: str, numbers: Iterator[int]
+) -> AsyncIterator[Api]:
+    """The API on one database that the tests of a module share, each with ids of its own."""
+    name = f"shop_{next(numbers)}"
+    await administrator.execute(f"create database {name} template {template} strategy wal_log")
+    try:
+        async with serving(settings, with_database(server.url, name)) as running:
+            yield running
+    finally:
+        await administrator.execute(f"drop database {name} with (force)")
 
 
 @pytest.fixture

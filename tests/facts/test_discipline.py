@@ -38,8 +38,7 @@ TRANSACTING: Final = (
     f"{SRC}/operations.py",
     f"{SRC}/operations/",
     f"{SRC}/records/writer.py",
-    f"{SRC}/webhooks/deliver.py",
-    f"{SRC}/webhooks/settle.py",
+    f"{SRC}/webhooks/worker.py",
     f"{SRC}/database/",
 )
 

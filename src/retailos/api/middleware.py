@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from types import MappingProxyType
 from uuid import uuid4
 
 from starlette.exceptions import HTTPException
@@ -68,12 +69,14 @@ class FrontDoor:
 
 
 _ALLOWED = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
-_PREFLIGHT = {
-    "Allow": _ALLOWED,
-    "Access-Control-Allow-Methods": _ALLOWED,
-    "Access-Control-Allow-Headers": "Authorization, Content-Type, Accept",
-    "Access-Control-Max-Age": "600",
-}
+_PREFLIGHT = MappingProxyType(
+    {
+        "Allow": _ALLOWED,
+        "Access-Control-Allow-Methods": _ALLOWED,
+        "Access-Control-Allow-Headers": "Authorization, Content-Type, Accept",
+        "Access-Control-Max-Age": "600",
+    }
+)
 
 
 class Sent:

@@ -57,7 +57,6 @@ def document(resources: Resources, operations: Sequence[Operation], *, title: st
             "description": _ABOUT,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "servers": [{"url": "/"}],
         "security": [{"apiKey": []}, {"bearer": []}],
         "tags": list({tag["name"]: tag for tag in map(_tag, operations)}.values()),
         "paths": _paths(resources, operations, schemas),

@@ -1,7 +1,7 @@
 """Parameters as they are documented: the variables of a path, and what a list can be asked."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from retailos.api import examples
@@ -93,19 +93,24 @@ def _of_list(resources: Resources, resource: Resource) -> Iterator[Parameter]:
         yield _of_query("near", {"type": "string", "pattern": r"^-?[0-9.]+,-?[0-9.]+,[0-9.]+$"}, said)
     yield _of_query("withCount", {"type": "boolean", "default": True}, "Whether to count; without it `count` is null.")
     yield _of_query("includeDeleted", {"type": "boolean", "default": False}, "Whether deleted records are shown too.")
-    for path, kind in query.filterable(resources, resource).items():
-        yield _filter(resource, path, kind)
+    filters = query.filterable(resources, resource)
+    for path, kind in filters.items():
+        operators = " ".join(f"`{each}`" for each in _operators(resource, path, kind))
+        yield _of_query(path, kind.schema(), f"Equal to this. Operators: {operators}.")
+    yield _with_operators(resource, filters)
 
 
-def _filter(resource: Resource, path: str, kind: Kind) -> Parameter:
-    related = path.partition(".")[0] in resource.reference
-    also = ", ".join(f"`{path}[{each}]`" for each in _operators(kind, related))
-    return _of_query(path, kind.schema(), f"Also {also}.")
+def _with_operators(resource: Resource, filters: Mapping[str, Kind]) -> Parameter:
+    """All filters with operators, as one parameter whose members go out as parameters of their own."""
+    known = {f"{path}[{operator}]" for path, kind in filters.items() for operator in _operators(resource, path, kind)}
+    said = "Filters with operators, each member a parameter of its own: `{\"updatedAt[gte]\": \"2020-03-25T00:00:00.000Z\"}`."
+    names = {"type": "object", "propertyNames": {"enum": sorted(known)}, "additionalProperties": {"type": "string"}}
+    return _of_query("operators", names, said) | {"style": "form", "explode": True, "example": {}}
 
 
-def _operators(kind: Kind, related: bool) -> Sequence[str]:
-    """The operators that say something about values of a kind."""
-    if related or isinstance(kind, Boolean | Uuid):
+def _operators(resource: Resource, path: str, kind: Kind) -> Sequence[str]:
+    """The operators that say something about the values at a path."""
+    if path.partition(".")[0] in resource.reference or isinstance(kind, Boolean | Uuid):
         return ("in", "ne", "isNull")
     return [each for each in query.OPERATORS if each != "startsWith" or kind.sql_type == "text"]
 

@@ -63,7 +63,9 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
     yield Finding(name="version", good=True, said=f"RetailOS {__version__}")
     directory = settings.data_dir or DATA_DIR
     if not (settings.database_url or directory.is_dir()):
-        said = f"there is none in {directory} yet; retailos serve makes it, or name one of yours (RETAILOS_DATABASE_URL)"
+        said = (
+            f"there is none in {directory} yet; retailos serve makes it, or name one of yours (RETAILOS_DATABASE_URL)"
+        )
         yield Finding(name="database", good=False, said=said)
         return
     try:

@@ -91,9 +91,7 @@ def revoke(key_id: str, data_dir: Path | None, output: str) -> None:
 async def _create(settings: Settings, name: str, scopes: tuple[str, ...]) -> NewKey:
     pepper = settings.pepper.encode() if settings.pepper else None
     async with database_of(settings, "keys") as pool:
-        return await api_keys.create(
-            pool, name=name, environment=settings.environment, scopes=scopes, pepper=pepper
-        )
+        return await api_keys.create(pool, name=name, environment=settings.environment, scopes=scopes, pepper=pepper)
 
 
 async def _listed(settings: Settings) -> list[ListedKey]:

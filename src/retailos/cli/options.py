@@ -2,13 +2,14 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import click
 import msgspec
+import uvloop
 
 from retailos.app import DATA_DIR, open_database, open_pool
 from retailos.database import migrate
@@ -17,7 +18,6 @@ from retailos.errors import ConfigurationError
 from retailos.settings import Settings, load
 
 T = TypeVar("T")
-Decorated: Final = TypeVar("Decorated", bound=Callable[..., Any])
 
 data_dir = click.option(
     "--data-dir",
@@ -25,14 +25,17 @@ data_dir = click.option(
     help=f"Use the embedded database in this directory.  [default: {DATA_DIR}, unless RETAILOS_DATABASE_URL is set]",
 )
 output = click.option(
-    "--output", type=click.Choice(["text", "json"]), default="text", help="For people, or for programs.  [default: text]"
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="For people, or for programs.  [default: text]",
 )
 
 
-def settings_of(data_dir: Path | None, **options: object) -> Settings:
+def settings_of(data_dir: Path | None, *, host: str | None = None, port: int | None = None) -> Settings:
     """The settings, an option outranking them; click.UsageError if they can't be used or name two databases."""
     try:
-        settings = load(os.environ, data_dir=data_dir, **options)
+        settings = load(os.environ, data_dir=data_dir, host=host, port=port)
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from error
     if data_dir and settings.database_url:
@@ -43,8 +46,9 @@ def settings_of(data_dir: Path | None, **options: object) -> Settings:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a command's work to its end."""
-    return asyncio.run(work)
+    """Run a command's work to its end, on the event loop that is twice as fast."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
 
 
 @asynccontextmanager

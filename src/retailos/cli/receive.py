@@ -20,14 +20,12 @@ from retailos.receiver import Behaviour, Received, Receiver
 from retailos.supervisor import Line
 
 
-class Failures(click.ParamType):
+class Failures(click.ParamType[tuple[int, float]]):
     """`500` or `500:30%`: a status, and the share of requests that get it."""
 
     name = "STATUS[:SHARE%]"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, float]:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, float]:
         """Read the status and the share, from 0 to 1."""
         if isinstance(value, tuple):
             return value

@@ -1,4 +1,4 @@
-"""What the demo tells: a webhook to the receiver, the guide's customer to paste, and one that is written and delivered."""
+"""What the demo does for all to see: the guide's customer to paste, a webhook, and a customer written and delivered."""
 
 import asyncio
 from datetime import UTC, datetime

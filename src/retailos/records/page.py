@@ -119,7 +119,7 @@ def _condition(resources: Resources, resource: Resource, filter_: Filter, values
         given = f"unnest(${len(values)}::{kind.sql_type}[]) as given(v)"
         return f"{found} = any(array(select {_folded(kind, 'v')} from {given}))"
     given = _folded(kind, f"${len(values)}::{kind.sql_type}")
-    return f"{found} {_COMPARISONS(filter_.operator, 'like')} {given}"
+    return f"{found} {_COMPARE(filter_.operator)} {given}"
 
 
 def _folded(kind: Kind, value: str) -> str:

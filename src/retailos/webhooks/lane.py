@@ -43,10 +43,14 @@ class Lane:
         webhook: Webhook,
         transport: Transport,
         lease: Callable[[], int | None],
+        ended: Callable[[asyncio.Task[None]], None],
     ) -> None:
-        """`lease` gives the worker's id while its lease holds, by this process's own clock, else None."""
+        """`lease` gives the worker's id while its lease holds, by this process's own clock, else None.
+
+        `ended` is told of each of the lane's own tasks when it ends, as it should only after `close`.
+        """
         self.webhook = webhook
-        self._pool, self._transport, self._lease = pool, transport, lease
+        self._pool, self._transport, self._lease, self._ended = pool, transport, lease, ended
         self._resource = resources[webhook.resource]
         self._read = page.by_ids(resources, self._resource, self._resource.webhook_relations)
         self._slots = asyncio.Semaphore(webhook.concurrency)
@@ -60,6 +64,7 @@ class Lane:
         self._closing = False
         self._settling: asyncio.Task[None] | None = None
         self._claiming = asyncio.create_task(self._claim_on())
+        self._claiming.add_done_callback(ended)
 
     def wake(self) -> None:
         """Something is due."""
@@ -111,6 +116,7 @@ class Lane:
             task = asyncio.create_task(self._send(each, records[each.record_id]))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
+            task.add_done_callback(self._ended)
         return len(claims)
 
     async def _forget_lost(self) -> None:
@@ -161,6 +167,7 @@ class Lane:
         self._answered.append(settlement)
         if self._settling is None:
             self._settling = asyncio.create_task(self._settle_on())
+            self._settling.add_done_callback(self._ended)
         if wanted(AttemptSettled):
             _observe(self.webhook, settlement)
 

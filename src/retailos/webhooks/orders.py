@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from retailos.database.pool import Pool, acquire, transaction
+from retailos.database.pool import Connection, Pool, acquire
 from retailos.database.statements import load
 from retailos.errors import NotUnique, Problem, ResourceNotFound
 from retailos.webhooks.outcome import RetryPolicy
@@ -69,14 +69,13 @@ async def change(pool: Pool, webhook_id: int, values: Mapping[str, Any]) -> Webh
     return await webhook(pool, webhook_id)
 
 
-async def remove(pool: Pool, webhook_id: int) -> int:
+async def remove(transaction: Connection, webhook_id: int) -> int:
     """Take a webhook away and give how many deliveries it was still owed; ResourceNotFound if there is none."""
-    async with transaction(pool) as connection:
-        if await connection.fetchval(_DELETE, webhook_id) is None:
-            raise _none()
-        owed: int = await connection.fetchval(_OWED, webhook_id)
-        await connection.execute(_CLEAR, webhook_id)
-        return owed
+    if await transaction.fetchval(_DELETE, webhook_id) is None:
+        raise _none()
+    owed: int = await transaction.fetchval(_OWED, webhook_id)
+    await transaction.execute(_CLEAR, webhook_id)
+    return owed
 
 
 def _parameters(values: Mapping[str, Any]) -> list[Any]:

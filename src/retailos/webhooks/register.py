@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from retailos.database.pool import Pool, acquire, transaction
+from retailos.database.pool import Connection, Pool, acquire
 from retailos.database.statements import load
 from retailos.webhooks.exchange import Reply
 from retailos.webhooks.outcome import Delivered, Failed, Outcome, Retry
@@ -72,7 +72,7 @@ async def settle(pool: Pool, webhook_id: int, settlements: Sequence[Settlement])
             [each.request_id for each in settlements],
             [each.url for each in settlements],
             [each.reply.status for each in settlements],
-            [each.reply.detail or None for each in settlements],
+            [_kept(each.reply.detail) or None for each in settlements],
             [each.reply.milliseconds for each in settlements],
             [_headers(each.reply) for each in settlements],
             [each.reply.body for each in settlements],
@@ -95,8 +95,12 @@ def status_of(outcome: Outcome) -> str:
 def _headers(reply: Reply) -> str | None:
     if not reply.headers:
         return None
-    # JSON for PostgreSQL, which takes no NUL.
-    return msgspec.json.encode(reply.headers).decode().replace("\\u0000", "")
+    return msgspec.json.encode([[_kept(each) for each in pair] for pair in reply.headers]).decode()
+
+
+def _kept(text: str) -> str:
+    """What the other side said, without the NUL that PostgreSQL can't keep."""
+    return text.replace("\x00", "")
 
 
 async def release(pool: Pool, webhook_id: int, claims: Sequence[Claim]) -> None:
@@ -128,12 +132,11 @@ async def renew(pool: Pool, worker_id: int, lease_seconds: float) -> bool:
         return await connection.fetchval(_RENEW, worker_id, lease_seconds) is not None
 
 
-async def rescue(pool: Pool, leaving: int | None = None) -> dict[str, int]:
+async def rescue(transaction: Connection, leaving: int | None = None) -> dict[str, int]:
     """Owe again what dead workers, and one that is `leaving`, had claimed; give how many claims there were by name."""
-    async with transaction(pool) as connection:
-        dead = await connection.fetch(_DISMISS, leaving)
-        # A second statement, since its snapshot must show the claims for whose end the first one waited.
-        return {row["name"]: await connection.fetchval(_RESCUE, [row["id"]]) for row in dead}
+    dead = await transaction.fetch(_DISMISS, leaving)
+    # A second statement, since its snapshot must show the claims for whose end the first one waited.
+    return {row["name"]: await transaction.fetchval(_RESCUE, [row["id"]]) for row in dead}
 
 
 async def next_due(pool: Pool) -> dict[int, float]:

@@ -7,8 +7,9 @@ import socket
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Any
 
-from retailos.database.pool import Pool, acquire, connect
+from retailos.database.pool import Pool, acquire, connect, transaction
 from retailos.declare.resource import Resources
 from retailos.errors import Unavailable
 from retailos.observe import ClaimsRescued, DatabaseBack, DatabaseLost, WorkerStarted, emit
@@ -50,8 +51,12 @@ async def run_worker(settings: Settings, url: str, ready: Callable[[], None]) ->
         worker = Worker(pool, RESOURCES, settings)
         await worker.start()
         ready()
-        await stop.wait()
+        ends: list[asyncio.Future[Any]] = [asyncio.create_task(stop.wait()), worker.broken]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         await worker.close()
+        if worker.broken.done():
+            # Not a worker that looks alive and delivers nothing: whoever keeps this process starts another.
+            worker.broken.result()
     finally:
         await pool.close()
 
@@ -69,6 +74,8 @@ class Worker:
         self._hinted = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._leaving: set[asyncio.Task[None]] = set()
+        #: Fails with the defect that ended one of the worker's tasks.
+        self.broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def start(self) -> None:
         """Take a lease and begin."""
@@ -86,6 +93,8 @@ class Worker:
                 self._listen(),
             )
         ]
+        for task in self._tasks:
+            task.add_done_callback(self._note_end)
 
     async def close(self) -> None:
         """Stop politely: what is under way ends, what was not sent is given back, the lease is returned."""
@@ -97,11 +106,16 @@ class Worker:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         # Otherwise the lease runs out by itself.
         with suppress(Unavailable):
-            await register.rescue(self._pool, self._id)
+            async with transaction(self._pool) as connection:
+                await register.rescue(connection, leaving=self._id)
 
     def lease(self) -> int | None:
         """The worker's id while its lease holds; counted from before it was asked for, so never too long."""
         return self._id if time.monotonic() < self._lease_until else None
+
+    def _note_end(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (defect := task.exception()) and not self.broken.done():
+            self.broken.set_exception(defect)
 
     async def _enlist(self) -> None:
         asked = time.monotonic()
@@ -117,7 +131,9 @@ class Worker:
             await self._enlist()
 
     async def _rescue(self) -> None:
-        for name, count in (await register.rescue(self._pool)).items():
+        async with transaction(self._pool) as connection:
+            rescued = await register.rescue(connection)
+        for name, count in rescued.items():
             emit(ClaimsRescued(worker=name, count=count))
             self._hinted.set()
 
@@ -163,7 +179,9 @@ class Worker:
         for webhook_id, webhook in active.items():
             if webhook_id not in self._lanes:
                 transport = Transport(self._policy, concurrency=webhook.concurrency)
-                self._lanes[webhook_id] = Lane(self._pool, self._resources, webhook, transport, self.lease)
+                self._lanes[webhook_id] = Lane(
+                    self._pool, self._resources, webhook, transport, self.lease, self._note_end
+                )
 
     async def _listen(self) -> None:
         """Hear hints; without them everything is found by looking, a little later."""
