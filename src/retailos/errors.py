@@ -11,6 +11,7 @@
     ├── ResourceNotFound 404 · RouteNotFound 404
     ├── MethodNotAllowed 405 · NotAcceptable 406
     ├── ExternalIdExists 409 · NotUnique 409
+    ├── VersionConflict 412
     ├── PayloadTooLarge 413 · UriTooLong 414 · UnsupportedMediaType 415 · HeadersTooLarge 431
     ├── ReferenceNotFound 422
     ├── RateLimited 429 · Unavailable 503        with Retry-After
@@ -161,6 +162,13 @@ class NotUnique(ValidationFailed):
 
     status = 409
     code = "NOT_UNIQUE"
+
+
+class VersionConflict(RetailOSError):
+    """The record is not at the version that If-Match names; read it again and decide anew."""
+
+    status = 412
+    code = "VERSION_CONFLICT"
 
 
 class PayloadTooLarge(RetailOSError):

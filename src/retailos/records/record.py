@@ -17,6 +17,8 @@ class Outcome(StrEnum):
     UNCHANGED = "unchanged"
     #: The record is newer at its source than what was sent: nothing changed.
     STALE = "stale"
+    #: The record is a tombstone now; reading it says that there is none.
+    DELETED = "deleted"
     #: A record with this external id exists and only a new one was wanted: nothing changed.
     EXISTS = "exists"
 

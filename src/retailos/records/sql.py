@@ -93,6 +93,77 @@ def upsert(resource: Resource) -> str:
     return f"with {', '.join(clauses)} select i, record_id, target, version, outcome, {_NOW} as at from result"
 
 
+def delete(resource: Resource) -> str:
+    """Write the statement that marks a living record ($1, its id) as deleted, with all that a change owes.
+
+    $2 the job's id · $3 the request's id · $4 the API key's id. Gives its external id and version, and the moment;
+    nothing where it is deleted already.
+    """
+    return _changed(resource, "delete", "deleted_at = " + _NOW, "r.deleted_at is null")
+
+
+def rekey(resource: Resource) -> str:
+    """Write the statement that gives a record ($1, its id) another external id ($5); the old one stays as an alias.
+
+    Parameters and result as for `delete`; nothing where it has that external id already.
+    """
+    return _changed(
+        resource,
+        "update",
+        "external_id = $5",
+        "r.external_id <> $5",
+        f""", renamed as (
+    insert into alias (resource, external_id, record_id)
+    select '{resource.name}', before.external_id, record.id
+    from record join {resource.table} as before on before.id = record.id
+    on conflict (resource, external_id) do update set record_id = excluded.record_id
+),
+own as (
+    delete from alias using record
+    where alias.resource = '{resource.name}' and alias.external_id = $5 and alias.record_id = record.id
+)""",
+    )
+
+
+def _changed(resource: Resource, operation: str, what: str, where: str, more: str = "") -> str:
+    """A change of one record that is no upsert: told, owed and recorded as a job like every other."""
+    return f"""with input as materialized (
+    select r.external_id as target, $3::uuid as request_id, $4::text as api_key_id
+    from {resource.table} as r where r.id = $1
+),
+record as (
+    update {resource.table} as r set
+        {what},
+        version = r.version + 1,
+        operation = '{operation}',
+        updated_at = greatest({_NOW}, r.updated_at + interval '1 ms')
+    where r.id = $1 and {where}
+    returning id, external_id, version, operation, updated_at
+),
+told as (
+    insert into change (resource, record_id, version, operation, at, request_id, api_key_id)
+    select '{resource.name}', id, version, operation, updated_at, request_id, api_key_id from record cross join input
+),
+counted as (
+    insert into tally (resource, delta) select '{resource.name}', -1 from record where operation = 'delete'
+),
+{_owed(resource)},
+done as (
+    insert into job (id, queue_name, status, outcome, external_id, record_id, version, created_at, request_id)
+    select $2, '{resource.queue(operation)}', 'completed', operation || 'd', external_id, id, version, {_NOW}, $3
+    from record
+){more}
+select external_id, version, {_NOW} as at from record"""
+
+
+def lock(resource: Resource) -> str:
+    """Write the statement that locks one record, by its id ($1) or an external id ($2), and shows what it is now."""
+    return f"""
+select id, external_id, version, deleted_at, body, {_NOW} as at from {resource.table}
+where id = coalesce($1, ({known_as(resource, "$2")})) for update
+"""
+
+
 def _input(resource: Resource) -> str:
     """What came, each with the external id that its record has now."""
     return f"""input as materialized (

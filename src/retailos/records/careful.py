@@ -1,0 +1,162 @@
+"""Writes that must look before they write: under conditions, in part, as a trial, to another external id, deletions.
+
+Each is one transaction that locks its record first. What needs no look goes with the others, through the writer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from retailos.database.pool import Connection
+from retailos.declare.resource import Resource, Resources
+from retailos.errors import ExternalIdExists, IdMismatch, ResourceNotFound, RetailOSError, VersionConflict
+from retailos.records import sql
+from retailos.records.identity import new_id
+from retailos.records.record import Draft, Outcome, Written
+from retailos.records.resolve import resolve
+from retailos.records.writer import Waiting, write_rows
+
+#: Free JSON that a PATCH merges member by member (RFC 7396); all else is replaced whole.
+_MERGED = ("details", "reporting")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """What must be true of the record before it is written."""
+
+    #: Addressed by our id; None: by the external id.
+    record_id: UUID | None = None
+    external_id: str | None = None
+    #: Versions of If-Match; None: any, or none at all.
+    versions: frozenset[int] | None = None
+    #: It must be there, and living.
+    must_exist: bool = False
+    #: It must not be there (If-None-Match: *).
+    must_be_new: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Whom a change came from."""
+
+    request_id: UUID | None = None
+    api_key_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Locked:
+    """A record as it is, and stays until the transaction ends."""
+
+    id: UUID
+    external_id: str
+    version: int
+    deleted: bool
+    body: Mapping[str, Any]
+
+
+async def upsert(
+    transaction: Connection,
+    resources: Resources,
+    resource: Resource,
+    draft: Draft,
+    demand: Demand,
+    origin: Origin,
+    *,
+    merge: bool = False,
+) -> Written:
+    """Write a draft where the demand holds; with `merge`, details and reporting are merged and not replaced."""
+    found = await _demanded(transaction, resource, demand)
+    if found and draft.claimed_id not in (None, found.id):
+        raise IdMismatch
+    rekeyed = None
+    if found and demand.record_id and draft.external_id not in (None, found.external_id):
+        rekeyed = await _rekey(transaction, resource, found, draft.external_id or "", origin)
+    target = rekeyed.external_id if rekeyed else found.external_id if found else draft.external_id
+    draft = replace(draft, external_id=target, patch=_merged(draft.patch, found) if merge else draft.patch)
+    [finding] = await resolve(transaction, resources, resource, [draft])
+    if isinstance(finding, RetailOSError):
+        raise finding
+    waiting = Waiting(draft=draft, create_only=False, request_id=origin.request_id, api_key_id=origin.api_key_id)
+    [written] = await write_rows(transaction, sql.upsert(resource), [(waiting, finding)])
+    if written is None:
+        raise LookupError("expected the record that this transaction locked")
+    return replace(written, outcome=Outcome.UPDATED) if rekeyed and written.outcome is Outcome.UNCHANGED else written
+
+
+async def delete(transaction: Connection, resource: Resource, demand: Demand, origin: Origin) -> Written:
+    """Make a tombstone of a record; of a tombstone, nothing."""
+    found = await _demanded(transaction, resource, replace(demand, must_exist=False))
+    if found is None:
+        raise ResourceNotFound
+    job_id = new_id()
+    if found.deleted:
+        row = await transaction.fetchrow(sql.lock(resource), found.id, None)
+        return _written(job_id, found.id, Outcome.UNCHANGED, row)
+    row = await transaction.fetchrow(sql.delete(resource), found.id, job_id, origin.request_id, origin.api_key_id)
+    return _written(job_id, found.id, Outcome.DELETED, row)
+
+
+async def _demanded(transaction: Connection, resource: Resource, demand: Demand) -> Locked | None:
+    row = await transaction.fetchrow(sql.lock(resource), demand.record_id, demand.external_id)
+    found = row and Locked(
+        id=row["id"],
+        external_id=row["external_id"],
+        version=row["version"],
+        deleted=row["deleted_at"] is not None,
+        body=msgspec.json.decode(row["body"]),
+    )
+    if demand.must_be_new and found:
+        raise VersionConflict(details={"currentVersion": found.version})
+    if (demand.must_exist or demand.record_id) and (found is None or (demand.must_exist and found.deleted)):
+        raise ResourceNotFound
+    if demand.versions is not None and (found is None or found.version not in demand.versions):
+        raise VersionConflict(details={"currentVersion": found.version if found else None})
+    return found
+
+
+async def _rekey(
+    transaction: Connection, resource: Resource, found: Locked, external_id: str, origin: Origin
+) -> Written:
+    taken = await transaction.fetchrow(sql.lock(resource), None, external_id)
+    if taken and taken["id"] != found.id:
+        raise ExternalIdExists(details={"resourceId": str(taken["id"])})
+    job_id = new_id()
+    row = await transaction.fetchrow(
+        sql.rekey(resource), found.id, job_id, origin.request_id, origin.api_key_id, external_id
+    )
+    return _written(job_id, found.id, Outcome.UPDATED, row)
+
+
+def _written(job_id: UUID, record_id: UUID, outcome: Outcome, row: Any) -> Written:
+    return Written(
+        job_id=job_id,
+        external_id=row["external_id"],
+        record_id=record_id,
+        version=row["version"],
+        outcome=outcome,
+        at=row["at"],
+    )
+
+
+def _merged(patch: Mapping[str, Any], found: Locked | None) -> dict[str, Any]:
+    kept = found.body if found else {}
+    return {
+        name: _merge(kept.get(name) or {}, value) if name in _MERGED and value else value
+        for name, value in patch.items()
+    }
+
+
+def _merge(target: Any, patch: Any) -> Any:
+    """RFC 7396: members of objects are merged, null removes one, everything else replaces."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = _merge(merged.get(name), value)
+    return merged
