@@ -110,7 +110,8 @@ def _each(expression: str) -> str:
 
 def _statement(arguments: Mapping[str, str]) -> str:
     """The statement that a write of a customer is, with these expressions in the place of its parameters."""
-    return re.sub(r"\$(\d+)", lambda parameter: f"({arguments[parameter[1]]})", sql.upsert(CUSTOMER)).strip() + ";\n"
+    statement = programs.for_pgbench(sql.upsert(CUSTOMER))
+    return re.sub(r"\$(\d+)", lambda parameter: f"({arguments[parameter[1]]})", statement) + ";\n"
 
 
 async def _pgbench(stage: Stage, script: str, clients: int) -> float:

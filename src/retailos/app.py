@@ -14,10 +14,10 @@ from typing import Final, Literal, TypeAlias, get_args
 from retailos.database import embedded, migrate
 from retailos.database.embedded import Cluster
 from retailos.database.pool import Pool, acquire, connect
-from retailos.errors import ConfigurationError
+from retailos.errors import ConfigurationError, Unavailable
 from retailos.observe import DatabaseBack, DatabaseLost, MigrationsApplied, Started, Stopping, emit
 from retailos.settings import Settings
-from retailos.supervisor import Program, Supervisor
+from retailos.supervisor import Line, Program, Supervisor
 
 Role: TypeAlias = Literal["api", "worker"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
@@ -25,6 +25,9 @@ ROLES: Final[tuple[Role, ...]] = get_args(Role)
 DATA_DIR: Final = Path("data")
 #: A server that can't be started again, on a full disk for instance, is tried again so often.
 RESTART_PAUSE_SECONDS: Final = 2.0
+#: A server that a command takes along as it ends is back within a second; recovering a large one takes longer.
+RESTARTED_SECONDS: Final = 60.0
+ASK_AGAIN_SECONDS: Final = 0.1
 _ASKED_TO_STOP: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -44,11 +47,13 @@ async def serve(settings: Settings, roles: Sequence[Role], announce: Callable[[s
     """
     if "api" in roles:
         check_port(settings)
-    if settings.database_url and len(roles) == 1:
-        await bring_up_to_date(settings.database_url)
-        await run_role(roles[0], settings, lambda port: _announce(roles, settings, port, announce))
-    else:
-        await until_asked_to_stop(_supervise(settings, roles, announce))
+    alone = settings.database_url and len(roles) == 1
+    await until_asked_to_stop((_serve_alone if alone else _supervise)(settings, roles, announce))
+
+
+async def _serve_alone(settings: Settings, roles: Sequence[Role], announce: Callable[[str], None]) -> None:
+    await bring_up_to_date(settings.database_url or "")
+    await run_role(roles[0], settings, lambda port: _announce(roles, settings, port, announce))
 
 
 async def _supervise(settings: Settings, roles: Sequence[Role], announce: Callable[[str], None]) -> None:
@@ -69,6 +74,13 @@ def _announce(roles: Sequence[Role], settings: Settings, port: int, announce: Ca
         announce(address(settings.host, port))
 
 
+async def run_supervised(role: Role, line: Line) -> None:
+    """Be one role for a supervisor, which has seen to the database."""
+    settings = line.settings()
+    await _until_it_answers(settings.database_url or "")
+    await run_role(role, settings, line.ready)
+
+
 async def run_role(role: Role, settings: Settings, ready: Callable[[int], None]) -> None:
     """Be one role, in this process, until SIGTERM or SIGINT; `ready` is told the port, 0 for a worker."""
 
@@ -80,27 +92,30 @@ async def run_role(role: Role, settings: Settings, ready: Callable[[int], None])
     if role == "api":
         from retailos.api.server import run_api
 
-        _say_when_stopping(role)
-        await run_api(settings, settings.database_url or "", started)
+        def serving(port: int) -> None:
+            _leave_signals_to_server()
+            started(port)
+
+        await run_api(settings, settings.database_url or "", serving)
     else:
         from retailos.webhooks.worker import run_worker
 
         await run_worker(settings, settings.database_url or "", started)
 
 
-def _say_when_stopping(role: Role) -> None:
-    """Say it at the first signal; the server has its own handlers, and raises it again at its end, where ours must be.
+def _leave_signals_to_server() -> None:
+    """Only say that it stops: the web server has handlers of its own, and stops politely.
 
-    Without a handler, that second time would kill the process.
+    It raises the signal again when it has stopped, which without a handler would kill the process then.
     """
     loop = asyncio.get_running_loop()
 
     def stopping() -> None:
-        emit(Stopping(role=role))
-        for each in (signal.SIGINT, signal.SIGTERM):
+        emit(Stopping(role="api"))
+        for each in _ASKED_TO_STOP:
             loop.add_signal_handler(each, lambda: None)
 
-    for each in (signal.SIGINT, signal.SIGTERM):
+    for each in _ASKED_TO_STOP:
         loop.add_signal_handler(each, stopping)
 
 
@@ -136,14 +151,31 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
 async def kept_database(settings: Settings) -> AsyncIterator[Database]:
     """As open_database(), migrated, and for the length of the block started again whenever it dies."""
     async with open_database(settings) as database:
-        await bring_up_to_date(database.url)
-        watch = asyncio.create_task(_watch(database.cluster)) if database.cluster else None
+        if database.cluster is None:
+            await bring_up_to_date(database.url)
+            yield database
+            return
+        watch = asyncio.create_task(_watch(database.cluster))
         try:
+            await _bring_embedded_up_to_date(database.url)
             yield database
         finally:
-            if watch:
-                watch.cancel()
-                await asyncio.wait([watch])
+            watch.cancel()
+            await asyncio.wait([watch])
+
+
+async def _until_it_answers(url: str) -> None:
+    """Wait for a server that is being started again; Unavailable if it takes too long."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + RESTARTED_SECONDS
+    while True:
+        try:
+            async with open_pool(url, "start"):
+                return
+        except Unavailable:
+            if loop.time() > deadline:
+                raise
+        await asyncio.sleep(ASK_AGAIN_SECONDS)
 
 
 async def _watch(cluster: Cluster) -> None:
@@ -179,7 +211,8 @@ async def open_pool(url: str, role: str) -> AsyncIterator[Pool]:
 async def bring_up_to_date(url: str) -> list[str]:
     """Apply the migrations that a database has not had, and give their names."""
     async with open_pool(url, "migrate") as pool, acquire(pool) as connection:
-        names = await migrate.migrate(connection)
+        # Asked first, because a role that may not change the schema may still serve.
+        names = await migrate.pending(connection) and await migrate.migrate(connection)
     if names:
         emit(MigrationsApplied(names=tuple(names)))
     return names

@@ -164,7 +164,14 @@ class Receiver:
         """Listen for the length of the block, on any free port unless one is named; OSError if it is taken."""
         receiver = cls(behaviour, remember=remember, on_received=on_received)
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: _Connection(receiver, loop), host, port, ssl=tls, backlog=1024)
+        server = await loop.create_server(
+            lambda: _Connection(receiver, loop),
+            host,
+            port,
+            ssl=tls,
+            ssl_shutdown_timeout=1.0 if tls else None,
+            backlog=1024,
+        )
         bound = server.sockets[0].getsockname()[1]
         receiver.url = f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{bound}"
         try:
@@ -334,6 +341,8 @@ class _Connection(asyncio.Protocol):
         while self._due and (ready := self._due[0][0]) is not None:
             self._due.popleft()
             self._write(ready)
+        if not self._due:
+            self._timers.clear()
 
     def _write(self, answer: bytes) -> None:
         if not self._transport.is_closing():

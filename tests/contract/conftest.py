@@ -131,7 +131,7 @@ class Api:
                 " and relnamespace = 'public'::regnamespace order by relname"
             )
             counts = " union all ".join(f"select '{each[0]}', count(*) from {each[0]}" for each in names)
-            return dict(await connection.fetch(counts))
+            return {name: count for name, count in await connection.fetch(counts)}
 
 
 def read(raw: bytes, method: str = "GET") -> Response:

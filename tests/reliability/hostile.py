@@ -6,7 +6,7 @@ import ssl
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, cast
 
@@ -28,7 +28,6 @@ class Hostile:
     port: int = 0
     connections: int = 0
     open: int = 0
-    heads: list[bytes] = field(default_factory=list)
 
 
 @asynccontextmanager
@@ -43,7 +42,7 @@ async def hostile(
         listening.open += 1
         try:
             with suppress(OSError, EOFError, asyncio.CancelledError):
-                await play(_Noting(reader, listening.heads), writer)
+                await play(reader, writer)
         finally:
             listening.open -= 1
             writer.close()
@@ -57,30 +56,11 @@ async def hostile(
         server.close()
 
 
-class _Noting(StreamReader):
-    """A reader that keeps the heads of the requests that it reads."""
-
-    def __init__(self, reader: StreamReader, heads: list[bytes]) -> None:
-        self._reader, self._heads = reader, heads
-
-    async def readuntil(self, separator: bytes = b"\n") -> bytes:
-        head = await self._reader.readuntil(separator)
-        self._heads.append(head)
-        return head
-
-    async def readexactly(self, n: int) -> bytes:
-        return await self._reader.readexactly(n)
-
-    async def read(self, n: int = -1) -> bytes:
-        return await self._reader.read(n)
-
-
-async def request(reader: StreamReader) -> bytes:
-    """Read one whole request, and give its head."""
+async def request(reader: StreamReader) -> None:
+    """Read one whole request."""
     head = await reader.readuntil(b"\r\n\r\n")
     length = next((line[16:] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length: ")), b"0")
     await reader.readexactly(int(length))
-    return head
 
 
 def saying(*parts: bytes) -> Play:
@@ -137,13 +117,6 @@ def flooding(head: bytes, chunk: bytes) -> Play:
             await writer.drain()
 
     return play
-
-
-async def serving(reader: StreamReader, writer: StreamWriter) -> None:
-    """Answer every request of a connection with 200."""
-    while True:
-        await request(reader)
-        writer.write(OK)
 
 
 async def black_hole(reader: StreamReader, writer: StreamWriter) -> None:

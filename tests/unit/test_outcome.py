@@ -67,8 +67,8 @@ def test_any_2xx_is_a_success_whatever_its_body(status: int, body: bytes) -> Non
 
 
 STATUSES = {
-    100: (ErrorClass.HTTP_5XX, Blame.ENDPOINT, False),
-    101: (ErrorClass.HTTP_5XX, Blame.ENDPOINT, False),
+    100: (ErrorClass.HTTP_5XX, Blame.RECEIVER, False),
+    101: (ErrorClass.HTTP_5XX, Blame.RECEIVER, False),
     300: (ErrorClass.REDIRECT, Blame.RECORD, False),
     301: (ErrorClass.REDIRECT, Blame.RECORD, False),
     302: (ErrorClass.REDIRECT, Blame.RECORD, False),
@@ -82,35 +82,35 @@ STATUSES = {
     410: (ErrorClass.HTTP_4XX, Blame.GONE, False),
     413: (ErrorClass.HTTP_4XX, Blame.RECORD, False),
     422: (ErrorClass.HTTP_4XX, Blame.RECORD, False),
-    429: (ErrorClass.HTTP_4XX, Blame.ENDPOINT, False),
+    429: (ErrorClass.HTTP_4XX, Blame.RECEIVER, False),
     499: (ErrorClass.HTTP_4XX, Blame.RECORD, False),
-    500: (ErrorClass.HTTP_5XX, Blame.ENDPOINT, False),
-    502: (ErrorClass.HTTP_5XX, Blame.ENDPOINT, True),
-    503: (ErrorClass.HTTP_5XX, Blame.ENDPOINT, False),
-    504: (ErrorClass.HTTP_5XX, Blame.ENDPOINT, True),
-    520: (ErrorClass.HTTP_5XX, Blame.ENDPOINT, True),
-    524: (ErrorClass.HTTP_5XX, Blame.ENDPOINT, True),
-    600: (ErrorClass.HTTP_5XX, Blame.ENDPOINT, False),
-    999: (ErrorClass.HTTP_5XX, Blame.ENDPOINT, False),
+    500: (ErrorClass.HTTP_5XX, Blame.RECEIVER, False),
+    502: (ErrorClass.HTTP_5XX, Blame.RECEIVER, True),
+    503: (ErrorClass.HTTP_5XX, Blame.RECEIVER, False),
+    504: (ErrorClass.HTTP_5XX, Blame.RECEIVER, True),
+    520: (ErrorClass.HTTP_5XX, Blame.RECEIVER, True),
+    524: (ErrorClass.HTTP_5XX, Blame.RECEIVER, True),
+    600: (ErrorClass.HTTP_5XX, Blame.RECEIVER, False),
+    999: (ErrorClass.HTTP_5XX, Blame.RECEIVER, False),
 }
 
 
 @pytest.mark.parametrize("status", STATUSES)
-def test_a_status_other_than_2xx_is_retried_and_blamed_on_record_or_endpoint(status: int) -> None:
-    """Refusals are the record's, 5xx and 429 the endpoint's, and a gateway that gave up leaves doubt."""
+def test_a_status_other_than_2xx_is_retried_and_blamed_on_record_or_receiver(status: int) -> None:
+    """Refusals are the record's, 5xx and 429 the receiver's, and a gateway that gave up leaves doubt."""
     error_class, blame, ambiguous = STATUSES[status]
     expected = Retry(after_seconds=120, error_class=error_class, blame=blame, ambiguous=ambiguous)
     assert first(reply(status)) == expected
 
 
 UNANSWERED = {
-    ErrorClass.TIMEOUT: Blame.ENDPOINT,
-    ErrorClass.CONNECTION_REFUSED: Blame.ENDPOINT,
-    ErrorClass.CONNECTION_RESET: Blame.ENDPOINT,
-    ErrorClass.DNS_ERROR: Blame.ENDPOINT,
-    ErrorClass.TLS_ERROR: Blame.ENDPOINT,
-    ErrorClass.BLOCKED_ADDRESS: Blame.ENDPOINT,
-    ErrorClass.INVALID_ANSWER: Blame.ENDPOINT,
+    ErrorClass.TIMEOUT: Blame.RECEIVER,
+    ErrorClass.CONNECTION_REFUSED: Blame.RECEIVER,
+    ErrorClass.CONNECTION_RESET: Blame.RECEIVER,
+    ErrorClass.DNS_ERROR: Blame.RECEIVER,
+    ErrorClass.TLS_ERROR: Blame.RECEIVER,
+    ErrorClass.BLOCKED_ADDRESS: Blame.RECEIVER,
+    ErrorClass.INVALID_ANSWER: Blame.RECEIVER,
     ErrorClass.INVALID_REQUEST: Blame.RECORD,
 }
 

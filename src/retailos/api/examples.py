@@ -10,7 +10,7 @@ import msgspec
 
 from retailos.api.endpoints import JobQueueMeta
 from retailos.api.envelope import Envelope, Fault, Meta, encode, phrase
-from retailos.declare.field import Field, Reference, snake
+from retailos.declare.field import CREATED_AT, UPDATED_AT, Field, Reference, snake
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.values import Uuid
 from retailos.errors import RetailOSError
@@ -63,9 +63,14 @@ _OWN = MappingProxyType(
         },
     }
 )
-#: A shop that is in one place.
+#: A shop that is in one place, and open.
 _LIKE = MappingProxyType(
-    {"latitude": 51.511732, "longitude": -0.123271, "openingHours": [{"day": 1, "opens": "09:00", "closes": "18:00"}]}
+    {
+        "latitude": 51.511732,
+        "longitude": -0.123271,
+        "openingHours": [{"day": 1, "opens": "09:00", "closes": "18:00"}],
+        "openingExceptions": [{"date": "2026-12-25", "closed": True}],
+    }
 )
 
 
@@ -87,26 +92,33 @@ def object_example(fields: Mapping[str, Field], *, input: bool) -> dict[str, Any
     return {name: _value(each, typical) for name, each in fields.items() if not (input and each.read_only)}
 
 
-def accepted(resources: Resources, resource: Resource) -> dict[str, Any]:
-    """Make a body as a caller sends it, references by external id."""
+def accepted(resource: Resource) -> dict[str, Any]:
+    """Make a body as a caller sends it, a record that stands alone."""
     if resource.name in _OWN:
         return dict(_OWN[resource.name])
-    example: dict[str, Any] = {resource.external_id.name: external_id(resource)}
-    references = {each.id_field.name: each for each in resource.references}
     typical = Typical(resource.name)
+    references = [each.id_field.name for each in resource.references]
+    example: dict[str, Any] = {resource.external_id.name: external_id(resource)}
     for name, field in resource.fields.items():
-        if name in references:
-            # A record that refers to its own kind would need another one first.
-            if references[name].to != resource.name:
-                example |= _named(resources, references[name])
-        elif field.at is None and not field.read_only:
+        if field.at is None and not field.read_only and name not in references:
             example[name] = _LIKE.get(name) or _value(field, typical)
+    return example
+
+
+def referring(resources: Resources, resource: Resource) -> dict[str, Any]:
+    """Make a body that refers to other records by their external ids, as far as they are not of its own kind."""
+    example = accepted(resource)
+    for each in resource.references:
+        target = resources[each.to]
+        if target is not resource:
+            one = {target.external_id.name: external_id(target)}
+            example[each.name] = [one] if each.ids else one
     return example
 
 
 def shown(resources: Resources, resource: Resource) -> dict[str, Any]:
     """Make a record as it is answered."""
-    sent = accepted(resources, resource)
+    sent = accepted(resource)
     ids = {each.id_field.name: _ids(resources, resource, each) for each in resource.references}
     return {name: ids[name] if name in ids else _shown(resource, each, sent) for name, each in resource.fields.items()}
 
@@ -172,12 +184,6 @@ def _enveloped(status: int, message: str, fault: Fault | None, action: str | Non
     return example
 
 
-def _named(resources: Resources, reference: Reference) -> dict[str, Any]:
-    target = resources[reference.to]
-    one = {target.external_id.name: external_id(target)}
-    return {reference.name: [one] if reference.ids else one}
-
-
 def _ids(resources: Resources, resource: Resource, reference: Reference) -> Any:
     """What the field of a reference holds; nothing where it leads to another record of the same kind."""
     target = internal_id(resources[reference.to])
@@ -189,11 +195,14 @@ def _shown(resource: Resource, field: Field, sent: Mapping[str, Any]) -> Any:
         return internal_id(resource)
     if field.name in sent:
         return sent[field.name]
-    if field.name in ("createdAt", "updatedAt"):
-        return _AT
     return None if field.nullable else _value(field, Typical(resource.name))
 
 
 def _value(field: Field, typical: Typical) -> Any:
     """What a field is without being set, where that says something; else what its kind is like."""
-    return field.kind.sample(typical) if field.default in (None, {}, []) else field.default
+    if field in (CREATED_AT, UPDATED_AT):
+        return _AT
+    if field.default not in (None, {}, []):
+        return field.default
+    sample = field.kind.sample(typical)
+    return field.default if sample is None else sample

@@ -1,5 +1,6 @@
 """The front door: every request gets its id and its limits here, every failure its envelope, so none leaves without."""
 
+import re
 import time
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -26,6 +27,12 @@ from retailos.observe import DefectFound, RequestAnswered, describe, emit, wante
 #: Longer URLs are cut by proxies; 8 KiB is what most of them take.
 URL_BYTES = 8 * 1024
 HEADER_BYTES = 16 * 1024
+_TAGS = re.compile(rb'\*|(W/)?"[!#-~]*"(\s*,\s*(W/)?"[!#-~]*")*')
+#: Headers that say for which state, or how often, a request counts, and the form that they must have (RFC 9110): one
+#: that were not understood would be believed to work.
+_FORMS = MappingProxyType(
+    {b"if-match": _TAGS, b"if-none-match": _TAGS, b"idempotency-key": re.compile(rb"[!-~]{1,255}")}
+)
 
 
 class FrontDoor:
@@ -107,8 +114,11 @@ def _check_limits(scope: Scope, raw_path: bytes) -> None:
     hosts = [value for name, value in scope["headers"] if name == b"host"]
     if len(hosts) != 1 and scope["http_version"] != "1.0":
         raise BadRequest("expected one header Host")
-    if any(name == b"expect" and value.lower() != b"100-continue" for name, value in scope["headers"]):
-        raise BadRequest("expected no Expect but 100-continue")
+    for name, value in scope["headers"]:
+        if name == b"expect" and value.lower() != b"100-continue":
+            raise BadRequest("expected no Expect but 100-continue")
+        if name in _FORMS and not _FORMS[name].fullmatch(value):
+            raise BadRequest(f"expected a header {name.decode().title()} of the form that HTTP gives it")
 
 
 def _of_the_router(error: HTTPException) -> RetailOSError:

@@ -26,9 +26,11 @@ Records in, changes out: what is written here is told to every webhook that aske
 - **Every answer** has one shape, the envelope: the outcome is in `result`, a failure in `error`, and `meta` names
   the request, as the headers `X-Ra-Request-Id` and `X-Ra-Request-Timestamp` do. Go by `error.code`; the message is
   for people.
+- **Unknown** fields and parameters are refused, since one that is mistyped and ignored would be believed to work.
+"""
+_UPSERTS = """\
 - **Upsert** with `PUT` to a record's external id, your own name for it, percent-encoded as one segment of the URL.
   It is idempotent: what is absent is kept, `null` clears, and a record that is like that already is not changed.
-- **Unknown** fields and parameters are refused, since one that is mistyped and ignored would be believed to work.
 """
 _OPERATORS = """
 
@@ -54,7 +56,7 @@ def document(resources: Resources, operations: Sequence[Operation], *, title: st
         "info": {
             "title": title,
             "version": server_version,
-            "description": _ABOUT,
+            "description": _ABOUT + (_UPSERTS if about else ""),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "security": [{"apiKey": []}, {"bearer": []}],
@@ -122,9 +124,18 @@ def _operation(resources: Resources, operation: Operation, path: str, schemas: D
         **({"parameters": asked} if asked else {}),
     }
     if operation.body:
-        content = {"schema": ref(operation.body), **example(schemas[operation.body].get("examples", []))}
+        content = {"schema": ref(operation.body), **_requests(resources, operation, schemas[operation.body])}
         described["requestBody"] = {"required": True, "content": {"application/json": content}}
     return described | {"responses": responses(operation, schemas)}
+
+
+def _requests(resources: Resources, operation: Operation, schema: Schema) -> Document:
+    """The examples of a body; of a record one that works at once, and one that needs others to be there."""
+    alone, resource = example(schema.get("examples", [])), operation.resource
+    if resource is None or not resource.references:
+        return alone
+    others = {"summary": "With references to records that exist", "value": examples.referring(resources, resource)}
+    return {"examples": {"alone": {"summary": "Alone", "value": alone["example"]}, "referring": others}}
 
 
 def _description(operation: Operation) -> str:

@@ -103,9 +103,9 @@ def _of_list(resources: Resources, resource: Resource) -> Iterator[Parameter]:
 def _with_operators(resource: Resource, filters: Mapping[str, Kind]) -> Parameter:
     """All filters with operators, as one parameter whose members go out as parameters of their own."""
     known = {f"{path}[{operator}]" for path, kind in filters.items() for operator in _operators(resource, path, kind)}
-    said = "Filters with operators, each member a parameter of its own: `{\"updatedAt[gte]\": \"2020-03-25T00:00:00.000Z\"}`."
+    said = 'Filters with operators, each member a parameter of its own: `{"updatedAt[gte]": "2020-03-25T00:00:00Z"}`.'
     names = {"type": "object", "propertyNames": {"enum": sorted(known)}, "additionalProperties": {"type": "string"}}
-    return _of_query("operators", names, said) | {"style": "form", "explode": True, "example": {}}
+    return _of_query("filters", names, said) | {"style": "form", "explode": True, "example": {}}
 
 
 def _operators(resource: Resource, path: str, kind: Kind) -> Sequence[str]:

@@ -24,6 +24,7 @@ class EnvelopeProtocol(HttpToolsProtocol):
 
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
+    _refusal: RetailOSError | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the first request's head."""
@@ -44,6 +45,12 @@ class EnvelopeProtocol(HttpToolsProtocol):
                 return
         super().data_received(data)
 
+    def eof_received(self) -> None:
+        """Refuse a request whose end can't come any more."""
+        begun = self._head_timer is not None and (self._head_bytes > 0 or self.cycle is not None)
+        if begun or self._is_reading():
+            self._refuse(BadRequest("expected a whole request, got its beginning"))
+
     def on_message_begin(self) -> None:
         """Wait for the rest of a head that has begun."""
         super().on_message_begin()
@@ -54,6 +61,12 @@ class EnvelopeProtocol(HttpToolsProtocol):
         """Go on with a request whose head is here."""
         self._head_arrived()
         super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """Go on to the next request, or to the refusal that waited for this answer."""
+        super().on_response_complete()
+        if self._refusal is not None:
+            self._refuse(self._refusal)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP."""
@@ -70,10 +83,23 @@ class EnvelopeProtocol(HttpToolsProtocol):
             self._head_timer.cancel()
             self._head_timer = None
 
+    def _is_reading(self) -> bool:
+        """Whether a request is being answered whose body has not come to its end."""
+        return self.cycle is not None and self.cycle.more_body and not self.cycle.response_complete
+
     def _refuse(self, error: RetailOSError) -> None:
         self._head_arrived()
         if self.transport.is_closing():
             return
+        reading = self._is_reading()
+        if self.pipeline or (self.cycle is not None and not self.cycle.response_complete and not reading):
+            # What came whole is answered first, or its caller would take this for the answer.
+            self._refusal = error
+            return
+        if reading:
+            # Whoever waits for the rest of the body must not take what came of it for the whole.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         emit(RequestRefusedByProtocol(status=error.status, reason=error.message))
         self.transport.write(refusal(error))
         self.transport.close()

@@ -1,5 +1,6 @@
 """Routing: every segment of a path as it was sent, so that an external id with a slash is one segment still."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from urllib.parse import unquote
@@ -12,6 +13,9 @@ from retailos.api.body import check_acceptable
 from retailos.api.call import Call, Engine, Operation
 from retailos.api.envelope import send_answer
 from retailos.errors import BadRequest, RouteNotFound
+
+
+_VARIABLE = re.compile(r"\{(\w+)\}")
 
 
 class Operations:
@@ -35,7 +39,8 @@ class Operations:
         call.operation = operation
         check_acceptable(call)
         await authorise(self._engine.keys, call, operation)
-        call.path = {name: _decoded(text) for name, text in scope["path_params"].items()}
+        names = _VARIABLE.findall(operation.path)
+        call.path = {name: _decoded(text) for name, text in zip(names, scope["path_params"].values(), strict=True)}
         await send_answer(send, call, await operation.endpoint(self._engine, call))
 
 
@@ -44,13 +49,19 @@ def build_router(engine: Engine, operations: Iterable[Operation], others: Iterab
     collections: defaultdict[str, defaultdict[str, list[Operation]]] = defaultdict(lambda: defaultdict(list))
     for operation in operations:
         root = "/".join(operation.path.split("/")[:4])
-        collections[root][operation.path.removeprefix(root)].append(operation)
+        collections[root][_shape(operation.path.removeprefix(root))].append(operation)
     mounts: list[BaseRoute] = []
     for root, paths in collections.items():
         if "" in paths:
             mounts.append(_route(engine, root, paths.pop("")))
         mounts.append(Mount(root, routes=[_route(engine, path, each) for path, each in paths.items()]))
     return Router([*others, *mounts], redirect_slashes=False, default=_no_route)
+
+
+def _shape(path: str) -> str:
+    """A path without its operations' own names for the variables: one route for both, so that it knows all methods."""
+    parts = _VARIABLE.split(path)
+    return "".join(f"{{v{i}}}" if i % 2 else part for i, part in enumerate(parts))
 
 
 def _route(engine: Engine, path: str, operations: Iterable[Operation]) -> Route:

@@ -162,7 +162,7 @@ def _accepted(resources: Resources, resource: Resource) -> Schema:
         else:
             properties[each.name] = fields[each.name]
     schema |= {"properties": properties, "required": list(resource.required)}
-    schema |= {"examples": [examples.accepted(resources, resource)]}
+    schema |= {"examples": [examples.accepted(resource)]}
     if resource.requires_one_of:
         schema["anyOf"] = [{"required": [name]} for name in resource.requires_one_of]
     either = [(each.name, each.id_field.name) for each in resource.references if each.required]

@@ -80,9 +80,9 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
 async def _database(pool: Pool, *, embedded: bool) -> Finding:
     """The pool refuses a server that is too old or not durable, so one that is connected is neither."""
     async with acquire(pool) as connection:
-        version = connection.get_server_version()
+        version = str(await connection.fetchval("show server_version")).partition(" ")[0]
     kind = "embedded PostgreSQL" if embedded else "PostgreSQL"
-    said = f"{kind} {version.major}.{version.minor}, fsync and full_page_writes on"
+    said = f"{kind} {version}, fsync and full_page_writes on"
     return Finding(name="database", good=True, said=said)
 
 

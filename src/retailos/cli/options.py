@@ -11,9 +11,8 @@ import click
 import msgspec
 import uvloop
 
-from retailos.app import DATA_DIR, open_database, open_pool
-from retailos.database import migrate
-from retailos.database.pool import Pool, acquire
+from retailos.app import DATA_DIR, bring_up_to_date, open_database, open_pool
+from retailos.database.pool import Pool
 from retailos.errors import ConfigurationError
 from retailos.settings import Settings, load
 
@@ -53,30 +52,20 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 @asynccontextmanager
 async def database_of(settings: Settings, command: str) -> AsyncIterator[Pool]:
-    """A pool on the database of the settings for the length of a command; one that is new is made ready first.
+    """A pool on the database of the settings, which is brought up to date first, for the length of a command.
 
     An embedded server that runs is joined; otherwise it runs as long as the command. Raises click.UsageError where
-    no database is named, ConfigurationError where its schema is behind this program's.
+    no database is named.
     """
     if not (settings.database_url or settings.data_dir or DATA_DIR.is_dir()):
         raise click.UsageError(
             "Name the database: --data-dir DIR for an embedded one, or "
             "RETAILOS_DATABASE_URL=postgresql://user:password@host/name for a server of yours."
         )
-    async with open_database(settings) as database, open_pool(database.url, command) as pool:
-        await _make_ready(pool)
-        yield pool
-
-
-async def _make_ready(pool: Pool) -> None:
-    async with acquire(pool) as connection:
-        waiting = await migrate.pending(connection)
-        if len(waiting) == len(migrate.read(migrate.MIGRATIONS)):
-            await migrate.migrate(connection)
-        elif waiting:
-            raise ConfigurationError(
-                f"This database has not had {', '.join(waiting)}; bring it up to date first: retailos migrate"
-            )
+    async with open_database(settings) as database:
+        await bring_up_to_date(database.url)
+        async with open_pool(database.url, command) as pool:
+            yield pool
 
 
 def write_json(value: Any) -> None:

@@ -31,7 +31,7 @@ class FreeJson:
 
     def read(self, value: Any, at: str, problems: list[Problem]) -> Any:
         """Take what PostgreSQL can keep and others can read back, within the limits."""
-        if not value and type(value) in (dict, list):
+        if value == {} or (value == [] and not self.object_only):
             pass
         elif self.object_only and type(value) is not dict:
             problems.append(expected("an object", value, at))

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -12,6 +12,7 @@ from retailos.declare.kind import expected
 from retailos.errors import Problem
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\Z")
+_DECIMAL = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?\Z")
 _DOB = re.compile(r"([0-9]{2})/([0-9]{2})/([0-9]{4})\Z", re.ASCII)
 _TIMESTAMP = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})\Z"
@@ -41,7 +42,7 @@ class Boolean:
 
     def schema(self) -> dict[str, Any]:
         """A boolean."""
-        return {"type": "boolean"}
+        return {"type": "boolean"} | ({} if self.only is None else {"const": self.only})
 
     def column(self, text: str) -> str:
         """The boolean; what was never sent is false, like every flag here."""
@@ -78,11 +79,8 @@ class Number:
 
     def parse(self, text: str) -> Decimal:
         """Take a decimal number."""
-        try:
-            number = Decimal(text)
-        except InvalidOperation:
-            raise ValueError(f"expected {self._what()}") from None
-        if not number.is_finite() or len(text) > 40 or not self.least <= number <= self.most:
+        number = Decimal(text) if _DECIMAL.match(text) else None
+        if number is None or not self.least <= number <= self.most:
             raise ValueError(f"expected {self._what()}")
         return number
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, NoReturn
 from uuid import UUID
 
-from retailos.declare.kind import expected
+from retailos.declare.kind import expected, storable
 from retailos.declare.object import missing, read_member, unknown
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.values import moment
@@ -27,18 +27,36 @@ from retailos.records.references import external_id_problem, read_uuid, read_wan
 
 #: More problems than anybody reads; the rest is counted.
 PROBLEMS_SHOWN = 100
+#: More members than any entity has; beyond it, telling for each what was meant would keep everybody waiting.
+MEMBERS_MOST = 200
 
 
 def decode(raw: bytes) -> Any:
     """Read JSON strictly: UTF-8, no duplicate keys, no NaN; fractions become Decimal, exact to the last digit."""
+    value = _decoded(raw)
+    _check_members(value, "")
+    return value
+
+
+def _check_members(value: Any, at: str) -> None:
+    if type(value) is dict and len(value) > MEMBERS_MOST:
+        message = f"expected an object of at most {MEMBERS_MOST} members, got {len(value)}"
+        raise ValidationFailed([Problem(at, "TOO_MANY", message)])
+
+
+def _decoded(raw: bytes) -> Any:
     try:
-        return _DECODER.decode(raw.decode("utf-8"))
+        text = raw.decode("utf-8")
+        # Only an escape can bring what text can't hold, so other bodies are spared the look at their keys.
+        return (_DECODER_OF_ESCAPES if "\\u" in text else _DECODER).decode(text)
     except UnicodeDecodeError:
         raise MalformedJson("expected UTF-8, got other bytes") from None
     except json.JSONDecodeError as error:
         raise MalformedJson(f"expected JSON, got something else at character {error.pos}: {error.msg}") from None
     except RecursionError:
         raise MalformedJson("expected JSON of at most 64 levels") from None
+    except ArithmeticError:
+        raise MalformedJson("expected numbers with exponents of at most 18 digits") from None
     except ValueError as error:
         raise MalformedJson(str(error)) from None
 
@@ -48,6 +66,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) != len(pairs):
         raise ValueError("expected each key of an object once, got one of them twice")
     return members
+
+
+def _unique_text(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if not all(storable(key) for key, _ in pairs):
+        raise ValueError("expected keys without NUL and lone surrogates")
+    return _unique(pairs)
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -62,8 +86,9 @@ def _integer(digits: str) -> int:
 
 # The standard library's decoder takes 8 µs for the guide's customer and msgspec 2; it is the one that can refuse a
 # key given twice, of which every other decoder silently drops the first.
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_float=Decimal, parse_int=_integer, parse_constant=_no_constant
+_DECODER, _DECODER_OF_ESCAPES = (
+    json.JSONDecoder(object_pairs_hook=hook, parse_float=Decimal, parse_int=_integer, parse_constant=_no_constant)
+    for hook in (_unique, _unique_text)
 )
 
 
@@ -80,6 +105,7 @@ def unwrapped(resource: Resource, value: Any) -> tuple[dict[str, Any], str]:
         value, at = value[resource.name], f"/{resource.name}"
     if type(value) is not dict:
         raise ValidationFailed([expected(f"an object with the fields of a {resource.name}", value, at)])
+    _check_members(value, at)
     return value, at
 
 

@@ -145,7 +145,9 @@ def _related(resources: Resources, reference: Reference, filter_: Filter, values
         return f"{found} is {'' if filter_.value else 'not '}null"
     values.append(filter_.value if filter_.operator == "in" else [filter_.value])
     matches = f"select id from {target.table} where external_id = any(${len(values)}::text[])"
-    return f"{found} = any(array({matches}))" if filter_.operator != "ne" else f"{found} <> all(array({matches}))"
+    named = f"{found} = any(array({matches}))"
+    # Where no record is referred to, it is not that one either.
+    return f"{named} is not true" if filter_.operator == "ne" else named
 
 
 def _search(resource: Resource, q: str, values: list[Any]) -> Iterable[str]:

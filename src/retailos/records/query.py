@@ -216,12 +216,13 @@ def _read_filter(
         unknown.append(Problem(name[:100], UnknownParameter.code, message))
         return
     try:
-        filters.append(Filter(path, operator, _operand(known[path], operator, text)))
+        related = path.partition(".")[0] in resource.reference
+        filters.append(Filter(path, operator, _operand(known[path], operator, text, related)))
     except ValueError as error:
         problems.append(Problem(name[:100], "INVALID_VALUE", str(error)))
 
 
-def _operand(kind: Kind, operator: str, text: str) -> Any:
+def _operand(kind: Kind, operator: str, text: str, related: bool) -> Any:
     if operator == "isNull":
         return Boolean().parse(text)
     if operator == "in":
@@ -233,6 +234,8 @@ def _operand(kind: Kind, operator: str, text: str) -> Any:
         raise ValueError("expected startsWith on a field of text only")
     if operator in ("gt", "gte", "lt", "lte") and kind.sql_type == "boolean":
         raise ValueError("expected no order on a boolean")
+    if related and operator not in ("eq", "in", "ne"):
+        raise ValueError("expected a related record to be named whole, with one of [in], [ne], [isNull] or none")
     return kind.parse(text)
 
 

@@ -66,8 +66,13 @@ class Lane:
         self._claiming = asyncio.create_task(self._claim_on())
         self._claiming.add_done_callback(ended)
 
+    @property
+    def owes_back(self) -> bool:
+        """Whether it has claims that nobody will send: the answer was lost, or the lease was over before their turn."""
+        return bool(self._lost_tokens or self._unsent)
+
     def wake(self) -> None:
-        """Something is due."""
+        """Something is due, or to be given back."""
         self._stirred.set()
 
     async def close(self, patience_seconds: float) -> None:
@@ -103,7 +108,7 @@ class Lane:
         if worker_id is None:
             return 0
         try:
-            await self._forget_lost()
+            await self._give_back()
             claims = await register.claim(self._pool, self.webhook.id, room, worker_id, token)
         except Unavailable:
             self._lost_tokens.append(token)
@@ -118,11 +123,6 @@ class Lane:
             task.add_done_callback(self._sending.discard)
             task.add_done_callback(self._ended)
         return len(claims)
-
-    async def _forget_lost(self) -> None:
-        while self._lost_tokens:
-            await register.unclaim(self._pool, self.webhook.id, self._lost_tokens[-1])
-            self._lost_tokens.pop()
 
     async def _records(self, claims: Sequence[Claim]) -> Mapping[UUID, Told]:
         """Read what was claimed, as it is now; while the database is away, wait for it."""
@@ -189,10 +189,13 @@ class Lane:
             self._settling = None
 
     async def _give_back(self) -> None:
-        await self._forget_lost()
-        if self._unsent:
-            await register.release(self._pool, self.webhook.id, self._unsent)
-            self._unsent.clear()
+        """Owe again what is claimed under a token of ours and will not be sent; nobody else would, while we live."""
+        while self._lost_tokens:
+            await register.unclaim(self._pool, self.webhook.id, self._lost_tokens[-1])
+            self._lost_tokens.pop()
+        while unsent := self._unsent[:SET_MOST]:
+            await register.release(self._pool, self.webhook.id, unsent)
+            del self._unsent[: len(unsent)]
 
 
 def _unaddressed(claim: Claim, record: Told, reason: str) -> Settlement:

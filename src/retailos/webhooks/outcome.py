@@ -20,7 +20,7 @@ TRANSIENT: Final = frozenset(
         ErrorClass.INVALID_ANSWER,
     }
 )
-_OF_THE_ENDPOINT: Final = TRANSIENT | {ErrorClass.BLOCKED_ADDRESS}
+_OF_THE_RECEIVER: Final = TRANSIENT | {ErrorClass.BLOCKED_ADDRESS}
 #: Statuses of a proxy that gave up on the receiver behind it, which may apply the request all the same.
 _STATUSES_THAT_LEAVE_DOUBT: Final = frozenset({502, 504, 520, 524})
 #: Refusals that say "later" about this request, not "never": RFC 9110, 8470 and 6585.
@@ -39,7 +39,7 @@ class Blame(StrEnum):
     #: The request was refused; another record's may pass.
     RECORD = "record"
     #: Nothing gets through just now; the webhook's breaker counts these.
-    ENDPOINT = "endpoint"
+    RECEIVER = "receiver"
     #: 410: the receiver wants no more of this; the webhook is paused and its operators are alerted.
     GONE = "gone"
 
@@ -149,8 +149,8 @@ def is_transient(error_class: ErrorClass, status: int | None) -> bool:
 def _blame(error_class: ErrorClass, status: int | None) -> Blame:
     if status == _GONE:
         return Blame.GONE
-    if error_class in _OF_THE_ENDPOINT or status == _TOO_MANY_REQUESTS:
-        return Blame.ENDPOINT
+    if error_class in _OF_THE_RECEIVER or status == _TOO_MANY_REQUESTS:
+        return Blame.RECEIVER
     return Blame.RECORD
 
 

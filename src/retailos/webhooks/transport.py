@@ -71,7 +71,8 @@ class Transport:
         """Make one request; whatever comes of it on the other side is a Reply, nothing is raised but cancellation.
 
         The timeout covers everything. A host with several addresses is tried at the next one when no connection to
-        the first comes about, as long as the time lasts.
+        the first comes about, as long as the time lasts. Cancelling ends the waiting, not the exchange: what was
+        cancelled may still arrive until its timeout has passed.
         """
         started = monotonic()
         deadline = started + request.timeout_seconds

@@ -158,6 +158,9 @@ class Worker:
     async def _look_once(self) -> float:
         """Look once; give in how many seconds to look again."""
         await self._keep_lanes()
+        for lane in self._lanes.values():
+            if lane.owes_back:
+                lane.wake()
         soonest = LOOK_SECONDS
         for webhook_id, seconds in (await register.next_due(self._pool)).items():
             if seconds <= 0 and webhook_id in self._lanes:
@@ -189,9 +192,13 @@ class Worker:
             ended = asyncio.Event()
             with suppress(Unavailable):
                 async with acquire(self._pool) as connection:
+                    heard = _setter(self._hinted)
                     connection.add_termination_listener(_setter(ended))
-                    await connection.add_listener(CHANNEL, _setter(self._hinted))
-                    await ended.wait()
+                    await connection.add_listener(CHANNEL, heard)
+                    try:
+                        await ended.wait()
+                    finally:
+                        await connection.remove_listener(CHANNEL, heard)
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:

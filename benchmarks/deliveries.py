@@ -1,0 +1,64 @@
+"""B6: deliveries of single records, from the first claim to the last settled attempt, beside the HTTP client alone."""
+
+import asyncio
+import time
+from typing import Final
+
+from benchmarks import customers
+from benchmarks.figure import Figure
+from benchmarks.stage import CONCURRENCY, Stage, connected, helper, paired, said
+
+OWED: Final = 60_000
+QUICK_OWED: Final = 10_000
+#: What the HTTP client sends in a round.
+SENT: Final = 20_000
+_LOOK_SECONDS: Final = 0.25
+_TOLD: Final = """
+select count(*) as deliveries, count(*) filter (where status = 'delivered' and acknowledged = wanted) as delivered,
+    extract(epoch from max(settled_at))::float8 as last, (select count(*) from attempt) as attempts
+from delivery
+"""
+
+
+async def measure(stage: Stage) -> list[Figure]:
+    """Measure a worker that delivers everything owed, and the client that it sends with."""
+    count = QUICK_OWED if stage.quick else OWED
+    async with stage.database("owed") as template:
+        webhook_id = await stage.add_webhook(template)
+        async with connected(template) as connection:
+            await customers.write(connection, count)
+            await connection.execute("vacuum (analyze)")
+        rounds = [(await _delivered(stage, count), await _sent(stage, webhook_id)) for _ in stage.rounds]
+    values, ceilings = paired(rounds)
+    return [
+        Figure(
+            number="B6",
+            work=f"{count:,} deliveries of single customers, claim to settled attempt, {CONCURRENCY} at once",
+            values=values,
+            unit="/s",
+            beside=f"the HTTP client alone, same bodies, same receiver, {CONCURRENCY} at once",
+            ceilings=ceilings,
+            ratio_least=0.5,
+            least=10_000,
+        )
+    ]
+
+
+async def _delivered(stage: Stage, count: int) -> float:
+    """Deliveries a second, from the worker's lease to the last settlement by the clock of this machine."""
+    async with stage.database("delivered", "owed") as database, connected(database) as connection:
+        async with stage.running(database, "worker"):
+            begun = time.time()
+            while await connection.fetchval("select exists (select from delivery where status <> 'delivered')"):
+                await asyncio.sleep(_LOOK_SECONDS)
+        told = await connection.fetchrow(_TOLD)
+    if not told["deliveries"] == told["delivered"] == told["attempts"] == count:
+        raise RuntimeError(f"expected {count} deliveries, each acknowledged by one attempt, got {dict(told)}")
+    return count / float(told["last"] - begun)
+
+
+async def _sent(stage: Stage, webhook_id: int) -> float:
+    """Requests a second of the client alone, while nothing else runs."""
+    async with stage.database("sent", "owed") as database:
+        async with helper("sending", database, str(webhook_id), str(SENT)) as process:
+            return float(await said(process))

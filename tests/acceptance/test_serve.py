@@ -1,0 +1,191 @@
+"""`retailos serve` serves, restarts what dies, and when it ends leaves nothing behind."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import msgspec
+import pytest
+
+from retailos.app import open_pool
+from retailos.database.embedded import Cluster
+from retailos.demo.caller import Caller
+from tests.acceptance.program import SERVES, Running, alive, child_with, descendants, ran, started
+from tests.conftest import eventually, free_port
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
+
+ALICE = {"firstName": "Alice", "email": "alice@example.com"}
+
+
+async def caller(running: Running, data_dir: Path, *, name: str = "test") -> Caller:
+    """Somebody who calls the API that runs, with a key of his own."""
+    made = await ran("keys", "create", "--data-dir", str(data_dir), "--name", name, "--output", "json")
+    assert made.code == 0, made.err
+    return Caller(port=int((await running.says(SERVES))[1]), key=msgspec.json.decode(made.out)["key"])
+
+
+async def read_name(integrator: Caller) -> str:
+    """The first name of the customer alice, as the API gives it."""
+    return str((await integrator.call("GET", "/v2/public/customers/alice"))["firstName"])
+
+
+def ready(port: int) -> bool:
+    """Whether the API answers, and its database too."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=1)
+    try:
+        connection.request("GET", "/health/ready")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+async def seconds_until_ready(data_dir: Path) -> float:
+    """How long a start takes until the API answers; it is stopped again."""
+    port, begun = free_port(), monotonic()
+    async with started("serve", "--data-dir", str(data_dir), "--port", str(port)) as running:
+        await eventually(lambda: asyncio.to_thread(ready, port))
+        took = monotonic() - begun
+        assert await running.end(signal.SIGTERM) == 0
+    return took
+
+
+@pytest.mark.parametrize("order", [signal.SIGTERM, signal.SIGINT])
+async def test_it_serves_and_leaves_nothing_behind(data_dir: Path, order: signal.Signals) -> None:
+    """One command serves on a directory that was not there; asked to stop, it ends well, and PostgreSQL with it."""
+    async with started("serve", "--data-dir", str(data_dir), "--port", "0") as running:
+        integrator = await caller(running, data_dir)
+        await integrator.call("PUT", "/v2/public/customers/alice", ALICE)
+        assert await read_name(integrator) == "Alice"
+        processes = descendants(running.pid)
+        assert len(processes) > 5
+        assert await running.end(order) == 0, running.err
+        assert not [pid for pid in processes if alive(pid)]
+    assert "Traceback" not in running.err
+    roles = {each["role"] for each in running.observations if each["event"] == "Started"}
+    assert roles == {"api", "worker"}
+
+
+async def test_keys_can_be_made_before_and_while_it_serves(data_dir: Path) -> None:
+    """A key that was made before the first start opens the API, and so does one that is made while it runs."""
+    before = await ran("keys", "create", "--data-dir", str(data_dir), "--name", "before", "--output", "json")
+    assert before.code == 0, before.err
+    async with started("serve", "--data-dir", str(data_dir), "--port", "0") as running:
+        during = await caller(running, data_dir)
+        for key in (msgspec.json.decode(before.out)["key"], during.key):
+            assert (await Caller(port=during.port, key=key).call("GET", "/v2/public/stores"))["rows"] == []
+        assert await running.end(signal.SIGTERM) == 0
+
+
+async def test_the_second_start_is_quick(data_dir: Path) -> None:
+    """From the second start on, the API answers within two seconds."""
+    await seconds_until_ready(data_dir)
+    took = [await seconds_until_ready(data_dir) for _ in range(2)]
+    assert min(took) <= 2.0, took
+
+
+async def test_a_killed_program_leaves_nothing_that_keeps_it_from_starting(data_dir: Path) -> None:
+    """Killed outright, it takes its processes along; started again at the same port, it has what was acknowledged."""
+    port = free_port()
+    async with started("serve", "--data-dir", str(data_dir), "--port", str(port)) as running:
+        integrator = await caller(running, data_dir)
+        await integrator.call("PUT", "/v2/public/customers/alice", ALICE)
+        processes = descendants(running.pid)
+        await running.end(signal.SIGKILL)
+        await eventually(lambda: not [pid for pid in processes if alive(pid)])
+    async with started("serve", "--data-dir", str(data_dir), "--port", str(port)) as running:
+        await running.says(SERVES)
+        assert await read_name(integrator) == "Alice"
+        assert await running.end(signal.SIGTERM) == 0
+
+
+async def test_a_killed_process_is_started_again(data_dir: Path) -> None:
+    """An API process that dies has a successor at the same address, also where the port was left open."""
+    async with started("serve", "--data-dir", str(data_dir), "--port", "0") as running:
+        integrator = await caller(running, data_dir)
+        first = child_with(running.pid, "--api")
+        os.kill(first, signal.SIGKILL)
+        restarted = await running.observes("ProcessRestarted")
+        assert (restarted["role"], restarted["exit_code"]) == ("api", -signal.SIGKILL)
+        await eventually(lambda: asyncio.to_thread(ready, integrator.port))
+        assert child_with(running.pid, "--api") != first
+        await integrator.call("PUT", "/v2/public/customers/alice", ALICE)
+        assert await running.end(signal.SIGTERM) == 0
+
+
+async def test_a_killed_database_is_started_again(data_dir: Path) -> None:
+    """A PostgreSQL that dies is brought back, and what was acknowledged is there."""
+    async with started("serve", "--data-dir", str(data_dir), "--port", "0") as running:
+        integrator = await caller(running, data_dir)
+        await integrator.call("PUT", "/v2/public/customers/alice", ALICE)
+        os.kill(child_with(running.pid, "-D"), signal.SIGKILL)
+        await running.observes("DatabaseBack")
+        await eventually(lambda: asyncio.to_thread(ready, integrator.port))
+        assert await read_name(integrator) == "Alice"
+        assert await running.end(signal.SIGTERM) == 0
+
+
+async def test_it_serves_on_a_postgresql_of_yours(debian_server: str) -> None:
+    """On another PostgreSQL 15, named by its URL, it brings the schema along, serves, and leaves the server running."""
+    async with started("serve", "--port", "0", database_url=debian_server) as running:
+        made = await ran("keys", "create", "--name", "test", "--output", "json", database_url=debian_server)
+        assert made.code == 0, made.err
+        port = int((await running.says(SERVES))[1])
+        integrator = Caller(port=port, key=msgspec.json.decode(made.out)["key"])
+        await integrator.call("PUT", "/v2/public/customers/alice", ALICE)
+        assert await running.end(signal.SIGINT) == 0
+    async with open_pool(debian_server, "test") as pool:
+        assert await pool.fetchval("select count(*) from customers") == 1
+
+
+@pytest.mark.parametrize(("role", "address"), [("api", "http://127.0.0.1:"), ("worker", "")])
+async def test_a_role_alone_is_one_process(database: str, role: str, address: str) -> None:
+    """A single role on a named PostgreSQL is the process itself, which says when it starts and when it stops."""
+    async with started("serve", f"--{role}", "--port", "0", database_url=database) as running:
+        said = await running.observes("Started")
+        assert (said["role"], said["address"].startswith(address)) == (role, True)
+        assert not descendants(running.pid)
+        assert await running.end(signal.SIGTERM) == 0
+    assert [each["role"] for each in running.observations if each["event"] == "Stopping"] == [role]
+    assert "Traceback" not in running.err
+
+
+@contextmanager
+def taken_port() -> Iterator[int]:
+    """A port that somebody else listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield int(listener.getsockname()[1])
+
+
+async def test_a_port_that_is_taken_is_named(data_dir: Path) -> None:
+    """Where somebody else listens already, it says so in one line, and starts nothing."""
+    with taken_port() as port:
+        ended = await ran("serve", "--data-dir", str(data_dir), "--port", str(port))
+    assert ended.code == 1
+    assert ended.err == (
+        f"Error: The API can't listen at http://127.0.0.1:{port}: Address already in use. "
+        "End what listens there, or choose another --host or --port.\n"
+    )
+    assert not data_dir.exists()
+
+
+async def test_a_process_that_never_serves_ends_the_start(server: Cluster, database: str) -> None:
+    """A process that can't begin is not started over and over: the whole start fails, and says which process it was."""
+    settings: dict[str, Any] = {"database_url": database, "host": "127.0.0.1", "lease_seconds": "1"}
+    async with open_pool(database, "test") as pool:
+        await pool.execute("alter table worker rename to elsewhere")
+        ended = await ran("serve", "--port", "0", **settings)
+    assert ended.code == 1
+    assert "The worker process ended before it was ready (exit code 1); it says why above." in ended.err

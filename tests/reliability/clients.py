@@ -1,0 +1,106 @@
+"""Clients of the fault tests: many at a time they write customers over HTTP, and note what they were told."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from itertools import count
+from typing import Any
+
+import msgspec
+from pyreqwest.client import Client, ClientBuilder
+from pyreqwest.response import Response
+
+from tests.conftest import eventually
+from tests.reliability.checker import Told
+
+#: Writes under way at once.
+AT_ONCE = 32
+#: How long a client sends again what was answered 503, before the test fails.
+PATIENCE_SECONDS = 30.0
+
+
+class Clients:
+    """What so many clients wrote, and were told."""
+
+    def __init__(self, client: Client) -> None:
+        self.told: list[Told] = []
+        #: Answers with 503 in the envelope and Retry-After, as they should be while the database is away.
+        self.refused = 0
+        #: Any other answer that is no success, or a 503 that is not as it should be.
+        self.strange: list[str] = []
+        self._client = client
+        self._values = count(1)
+        self._waiting = asyncio.Lock()
+
+    async def write(self, records: Iterable[str]) -> None:
+        """Change each of these customers, one that is named twice twice; what is refused for now is sent again."""
+        remaining = iter(records)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(AT_ONCE):
+                group.create_task(self._write_on(remaining))
+
+    async def reached(self, acknowledged: int) -> None:
+        """Return as soon as so many writes in all were answered 2xx."""
+        await eventually(lambda: len(self.told) >= acknowledged, within_seconds=PATIENCE_SECONDS)
+
+    async def add_webhook(self, name: str, url: str, *, active: bool = True) -> int:
+        """Save a webhook for customers whose requests go to `/name/externalId` there, and give its id."""
+        to = f"{url}/{name}/{{externalCustomerId}}"
+        body = {"name": name, "resource": "customer", "url": to, "method": "PUT", "active": active}
+        answer = await self._client.post("/v2/admin/webhooks").body_json(body).build().send()
+        assert answer.status == 201, await answer.text()
+        return int((await answer.json())["result"]["id"])
+
+    async def change_webhook(self, webhook: int, **values: object) -> None:
+        """Change some of a webhook's values."""
+        answer = await self._client.put(f"/v2/admin/webhooks/{webhook}").body_json(values).build().send()
+        assert answer.status == 200, await answer.text()
+
+    async def _write_on(self, remaining: Iterator[str]) -> None:
+        for record in remaining:
+            if not await self._put(record):
+                # One asks whether it goes again, for all: what they would send meanwhile tells nobody anything.
+                async with self._waiting:
+                    await eventually(partial(self._served, record), within_seconds=PATIENCE_SECONDS)
+
+    async def _served(self, record: str) -> bool:
+        return await self._list() and await self._put(record)
+
+    async def _list(self) -> bool:
+        """Ask for a page of customers; False if that was refused."""
+        return await self._judge(await self._client.get("/v2/public/customers?limit=1").build().send())
+
+    async def _put(self, record: str) -> bool:
+        """Write a value that the record never had; False if that was refused, so that nobody knows whether it was."""
+        body = {"firstName": "Ada", "lastName": f"Lovelace {next(self._values)}"}
+        answer = await self._client.put(f"/v2/public/customers/{record}").body_json(body).build().send()
+        done = await self._judge(answer)
+        if answer.status == 200:
+            self.told.append(Told(record, (await answer.json())["result"][0]["version"]))
+        return done
+
+    async def _judge(self, answer: Response) -> bool:
+        """Tell whether an answer is final, and count it unless it is a success."""
+        if answer.status == 200:
+            return True
+        text = await answer.text()
+        if answer.status == 503 and _is_refusal(answer, msgspec.json.decode(text)):
+            self.refused += 1
+        else:
+            self.strange.append(f"{answer.status}: {text} with {list(answer.headers.items())}")
+        return answer.status != 503
+
+
+def _is_refusal(answer: Response, envelope: Mapping[str, Any]) -> bool:
+    """Tell whether a 503 is the envelope, and says when to come again."""
+    told = (envelope["statusCode"], envelope["error"]["code"], envelope["result"])
+    return told == (503, "UNAVAILABLE", None) and int(answer.get_header("retry-after") or 0) > 0
+
+
+@asynccontextmanager
+async def clients_of(url: str, key: str) -> AsyncIterator[Clients]:
+    """Clients of the API at a URL."""
+    builder = ClientBuilder().base_url(url).no_proxy().http1_only().default_headers({"Authorization": f"API_KEY {key}"})
+    async with builder.build() as client:
+        yield Clients(client)

@@ -1,0 +1,105 @@
+"""R1: workers are killed at random times, and every receiver still ends on every record's newest version."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from random import Random
+
+from retailos.database.pool import Connection
+from retailos.receiver import Behaviour, Sighting
+from tests.reliability import stand
+from tests.reliability.clients import Clients, clients_of
+from tests.reliability.stand import WEBHOOKS, Program
+
+KILLS = 20
+CHANGES = 20_000
+RECORDS = 2_000
+WORKERS = 2
+LEASE_SECONDS = 1.5
+#: After the last kill: its lease, a look for dead workers, and what was left to send.
+REST_SECONDS = 30.0
+
+HELD = """
+select count(*) from delivery join worker on worker.id = worker_id
+where status = 'sending' and worker.name like '%:' || $1::text
+"""
+
+
+class Workers:
+    """The workers that run, of which one is killed and replaced now and then."""
+
+    def __init__(self, stack: AsyncExitStack, url: str) -> None:
+        self.all: list[Program] = []
+        self.running: list[Program] = []
+        self._stack, self._url = stack, url
+
+    async def add(self) -> None:
+        """Start a worker, and wait until it delivers."""
+        settings = {"database_url": self._url, "lease_seconds": LEASE_SECONDS, "allow_addresses": "127.0.0.0/8"}
+        worker = await self._stack.enter_async_context(stand.program("serve", "--worker", **settings))
+        self.all.append(worker)
+        await worker.until("WorkerStarted")
+        self.running.append(worker)
+
+    async def kill_one(self, random: Random, connection: Connection) -> int:
+        """Kill any of them and start another; give how many deliveries it held."""
+        worker = random.choice(self.running)
+        self.running.remove(worker)
+        await worker.kill()
+        held: int = await connection.fetchval(HELD, str(worker.pid))
+        await self.add()
+        return held
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A system under load: its API, its workers, its clients, and what its receiver sees."""
+
+    api: Program
+    workers: Workers
+    clients: Clients
+    sightings: list[Sighting]
+
+
+@asynccontextmanager
+async def running(url: str) -> AsyncIterator[Run]:
+    """The API, the workers, a receiver with its webhooks, and clients; nothing of it outlives the block."""
+    sightings: list[Sighting] = []
+    async with AsyncExitStack() as stack:
+        receiver = await stack.enter_async_context(stand.receiving(sightings, Behaviour()))
+        settings = {"database_url": url, "port": 0, "allow_addresses": "127.0.0.0/8"}
+        api = await stack.enter_async_context(stand.program("serve", "--api", **settings))
+        workers = Workers(stack, url)
+        await asyncio.gather(*(workers.add() for _ in range(WORKERS)))
+        address = (await api.until("Started", role="api"))["address"]
+        clients = await stack.enter_async_context(clients_of(address, await stand.make_key(url)))
+        for name in WEBHOOKS:
+            await clients.add_webhook(name, receiver.url)
+        yield Run(api=api, workers=workers, clients=clients, sightings=sightings)
+
+
+async def test_killed_workers_leave_no_receiver_behind(database: str, connection: Connection) -> None:
+    """Twenty workers killed during 20,000 changes lose nothing, send nothing out of order and leave nothing stuck."""
+    seed = stand.seed()
+    random = Random(seed)
+    async with running(database) as run:
+        held = 0
+        for number in range(KILLS):
+            before = number * CHANGES // KILLS
+            share = CHANGES // KILLS
+            records = [f"c-{random.randrange(RECORDS)}" for _ in range(share)]
+            moment = before + random.randrange(share)
+            async with asyncio.TaskGroup() as group:
+                writing = group.create_task(run.clients.write(records))
+                await run.clients.reached(moment)
+                held += await run.workers.kill_one(random, connection)
+                await writing
+        rested = await stand.at_rest(database, within_seconds=REST_SECONDS)
+        findings = await stand.judge(database, [f"/{name}" for name in WEBHOOKS], run.clients.told, run.sightings)
+    figures = f"seed {seed}: {len(run.clients.told)} told, {len(run.sightings)} sent, {held} held by the killed workers"
+    print(f"{figures}; {findings.report()}")
+    assert (rested, findings.faults) == (True, 0), f"{figures}\n  {findings.report()}"
+    assert (run.clients.strange, run.clients.refused) == ([], 0)
+    assert findings.duplicates <= held, f"{figures}\n  {findings.report()}"
+    assert [each.defects for each in (run.api, *run.workers.all) if each.defects] == []

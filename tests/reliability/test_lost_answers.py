@@ -1,0 +1,82 @@
+"""The database does what a worker asked, and the answer never arrives."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+
+from retailos.receiver import Behaviour, Sighting
+from tests.conftest import open_directory
+from tests.reliability import stand
+from tests.reliability.clients import clients_of
+
+#: How PostgreSQL ends its answer to the claim of two deliveries; nothing else that a worker asks ends so.
+CLAIMED_TWO = b"UPDATE 2\x00"
+
+
+class Line:
+    """A way to PostgreSQL that breaks once, where an answer holds certain bytes: those are not passed on."""
+
+    def __init__(self, server: str, until: bytes) -> None:
+        self._server, self._until = server, until
+        self.broken = asyncio.Event()
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass on what comes, both ways, until one side hangs up."""
+        answers, questions = await asyncio.open_unix_connection(self._server)
+        try:
+            done, left = await asyncio.wait(
+                [asyncio.create_task(self._pass_on(*each)) for each in ((reader, questions), (answers, writer))],
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*done, *left, return_exceptions=True)
+        finally:
+            questions.close()
+            writer.close()
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while part := await reader.read(1 << 16):
+                if self._until in part and not self.broken.is_set():
+                    self.broken.set()
+                    return
+                writer.write(part)
+                await writer.drain()
+
+
+@asynccontextmanager
+async def breaking_line(url: str, until: bytes) -> AsyncIterator[tuple[str, Line]]:
+    """The URL of a database by a way that breaks once, and that way."""
+    parts = urlsplit(url)
+    server = f"{unquote(parts.hostname or '')}/.s.PGSQL.{parts.port}"
+    line = Line(server, until)
+    with open_directory() as directory:
+        async with await asyncio.start_unix_server(line, Path(directory) / f".s.PGSQL.{parts.port}"):
+            yield parts._replace(netloc=f"postgres@{quote(str(directory), safe='')}:{parts.port}").geturl(), line
+
+
+async def test_a_claim_whose_answer_was_lost_is_sent_all_the_same(database: str) -> None:
+    """The connection breaks after the database has made a claim, and both deliveries arrive, once each."""
+    sightings: list[Sighting] = []
+    allowed = {"allow_addresses": "127.0.0.0/8"}
+    async with (
+        stand.receiving(sightings, Behaviour()) as receiver,
+        breaking_line(database, CLAIMED_TWO) as (broken_url, line),
+        stand.program("serve", "--api", database_url=database, port=0, **allowed) as api,
+        stand.program("serve", "--worker", database_url=broken_url, **allowed) as worker,
+    ):
+        await worker.until("WorkerStarted")
+        address = (await api.until("Started"))["address"]
+        async with clients_of(address, await stand.make_key(database)) as clients:
+            webhook = await clients.add_webhook("first", receiver.url, active=False)
+            await clients.write(["c-1", "c-2"])
+            await clients.change_webhook(webhook, active=True)
+            await receiver.expect(2)
+        rested = await stand.at_rest(database, within_seconds=10)
+        findings = await stand.judge(database, ["/first"], clients.told, sightings)
+    assert line.broken.is_set()
+    assert (rested, findings.faults, findings.duplicates) == (True, 0, 0), findings.report()
+    assert [*api.defects, *worker.defects] == []
