@@ -6,7 +6,7 @@ from typing import Any
 from retailos import operations
 from retailos.api.body import json_body
 from retailos.api.call import Answer, Call, Endpoint, Engine, Operation
-from retailos.api.endpoints import refuse_parameters, refuse_unknown
+from retailos.api.endpoints import refuse_parameters
 from retailos.api.envelope import encode
 from retailos.declare.field import Field, flag
 from retailos.declare.kind import expected
@@ -172,7 +172,7 @@ def _webhook_id(call: Call) -> int:
 
 def _asked(call: Call) -> Asked:
     given = query.parameters(call.query)
-    refuse_unknown(given, ("webhook", "status", "externalId", "limit", "offset", "withCount"))
+    query.refuse_unknown(given, ("webhook", "status", "externalId", "limit", "offset", "withCount"))
     problems: list[Problem] = []
     webhook_id = query.whole(given, "webhook", None, 2**31 - 1, problems)
     status = given.get("status")

@@ -22,6 +22,8 @@ class Engine:
     writer: Writer
     keys: KeyRing
     settings: Settings
+    #: Tells workers, after a commit, that something is due.
+    hint: Callable[[], None]
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,85 +1,16 @@
-"""What the public routes do: read a request against its resource, let the records' house work, and say what came."""
+"""What the public routes that read do: one record by either of its ids, or a page of a list."""
 
-from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass
 from uuid import UUID
 
-import msgspec
-
-from retailos.api.body import json_body
 from retailos.api.call import Answer, Call, Engine
-from retailos.api.envelope import encode
+from retailos.api.wishes import tags
+from retailos.declare.field import Field, Reference
 from retailos.declare.resource import Resource
-from retailos.declare.values import Uuid, printed
-from retailos.errors import ExternalIdExists, Problem, ResourceNotFound, UnknownParameter, ValidationFailed
-from retailos.records import body, query, store
-from retailos.records.record import Outcome, Written
+from retailos.declare.values import Uuid
+from retailos.errors import Problem, ResourceNotFound, ValidationFailed
+from retailos.records import query, store
 from retailos.records.references import external_id_problem
-
-
-class JobQueueMeta(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """The guide's face of a job: its four fields first, then ours."""
-
-    id: UUID
-    queue_name: str
-    status: str
-    created_at: str
-    resource: str
-    external_id: str | None
-    resource_id: UUID | None
-    version: int | None
-    outcome: str | None
-    completed_at: str | None
-    batch_id: UUID | None = None
-    index: int = 0
-    error: Any = None
-    unresolved_references: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-
-def job_meta(resource: Resource, written: Written) -> JobQueueMeta:
-    """Show a write that is committed as the completed job that it was."""
-    at = printed(written.at)
-    return JobQueueMeta(
-        id=written.job_id,
-        queue_name=resource.queue("upsert"),
-        status="completed",
-        created_at=at,
-        resource=resource.name,
-        external_id=written.external_id,
-        resource_id=written.record_id,
-        version=written.version,
-        outcome=written.outcome.value,
-        completed_at=at,
-    )
-
-
-async def upsert(engine: Engine, call: Call) -> Answer:
-    """PUT a record by its external id: it is made, updated, or found to be like that already."""
-    resource = resource_of(call)
-    external_id = external_id_of(call)
-    refuse_parameters(call)
-    raw = await json_body(call, engine.settings.body_limit_bytes)
-    draft = body.read(engine.resources, resource, raw, external_id=external_id)
-    written = await engine.writer.write(resource, draft, request_id=call.request_id, api_key_id=call.api_key_id)
-    return Answer(encode([job_meta(resource, written)]), headers={"ETag": f'"{written.version}"'})
-
-
-async def create(engine: Engine, call: Call) -> Answer:
-    """POST a new record and show it; one with that external id must not exist."""
-    resource = resource_of(call)
-    refuse_parameters(call)
-    raw = await json_body(call, engine.settings.body_limit_bytes)
-    draft = body.read(engine.resources, resource, raw, external_id=None)
-    written = await engine.writer.write(
-        resource, draft, create_only=True, request_id=call.request_id, api_key_id=call.api_key_id
-    )
-    if written.outcome is Outcome.EXISTS:
-        raise ExternalIdExists(details={"resourceId": str(written.record_id)})
-    show = query.show(resource, {}, [])
-    shown = await store.get_by_id(engine.pool, engine.resources, resource, written.record_id, show)
-    location = f"/v2/public/{resource.collection}/id/{written.record_id}"
-    return one(shown, status=201, headers={"Location": location})
 
 
 async def get_all(engine: Engine, call: Call) -> Answer:
@@ -93,36 +24,62 @@ async def get_all(engine: Engine, call: Call) -> Answer:
 
 async def get_one(engine: Engine, call: Call) -> Answer:
     """GET a record by our id if it has the form of one and is known, else by its external id."""
-    resource, show = resource_of(call), shown_of(call)
+    asked = asked_of(call)
     record_id = internal_id(call.path["id"])
-    if record_id:
-        shown = await store.get_by_id(engine.pool, engine.resources, resource, record_id, show)
-        if shown:
-            return one(shown)
-    external_id = external_id_of(call, "id")
-    return one(await store.get_by_external_id(engine.pool, engine.resources, resource, external_id, show))
+    found = await _by_id(engine, call, record_id, asked) if record_id else None
+    return one(call, found or await _by_external_id(engine, call, external_id_of(call, "id"), asked))
 
 
 async def get_by_external_id(engine: Engine, call: Call) -> Answer:
     """GET a record by its external id, also when that looks like one of our ids."""
-    resource, show, external_id = resource_of(call), shown_of(call), external_id_of(call)
-    return one(await store.get_by_external_id(engine.pool, engine.resources, resource, external_id, show))
+    return one(call, await _by_external_id(engine, call, external_id_of(call), asked_of(call)))
 
 
 async def get_by_id(engine: Engine, call: Call) -> Answer:
     """GET a record by our id alone."""
-    resource, show = resource_of(call), shown_of(call)
-    record_id = internal_id(call.path["id"])
-    if record_id is None:
-        raise ValidationFailed([Problem("id", "INVALID_UUID", "expected a uuid in the URL")])
-    return one(await store.get_by_id(engine.pool, engine.resources, resource, record_id, show))
+    return one(call, await _by_id(engine, call, record_id_of(call), asked_of(call)))
 
 
-def one(shown: store.Shown | None, *, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
-    """Answer with one record, its version as the ETag; ResourceNotFound where there is none."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What of a record is to be shown, and whether it may be a deleted one."""
+
+    show: tuple[Field | Reference, ...]
+    deleted: bool
+
+
+def asked_of(call: Call) -> Asked:
+    """Read `fields`, `expand` and `includeDeleted` of the query."""
+    given = query.parameters(call.query)
+    query.refuse_unknown(given, ("fields", "expand", "includeDeleted"))
+    problems: list[Problem] = []
+    asked = Asked(query.show(resource_of(call), given, problems), query.flag(given, "includeDeleted", False, problems))
+    if problems:
+        raise ValidationFailed(problems)
+    return asked
+
+
+async def _by_id(engine: Engine, call: Call, record_id: UUID, asked: Asked) -> store.Shown | None:
+    return await store.get_by_id(
+        engine.pool, engine.resources, resource_of(call), record_id, asked.show, deleted=asked.deleted
+    )
+
+
+async def _by_external_id(engine: Engine, call: Call, external_id: str, asked: Asked) -> store.Shown | None:
+    return await store.get_by_external_id(
+        engine.pool, engine.resources, resource_of(call), external_id, asked.show, deleted=asked.deleted
+    )
+
+
+def one(call: Call, shown: store.Shown | None) -> Answer:
+    """Answer with one record, its version as the ETag, or 304 to who has it; ResourceNotFound where there is none."""
     if shown is None:
         raise ResourceNotFound
-    return Answer(shown.json.encode(), status, {"ETag": f'"{shown.version}"'} | (headers or {}))
+    etag = {"ETag": f'"{shown.version}"'}
+    held = tags(call, b"if-none-match") or []
+    if "*" in held or str(shown.version) in held:
+        return Answer(b"", 304, etag)
+    return Answer(shown.json.encode(), headers=etag)
 
 
 def resource_of(call: Call) -> Resource:
@@ -141,6 +98,14 @@ def external_id_of(call: Call, variable: str = "externalId") -> str:
     return external_id
 
 
+def record_id_of(call: Call) -> UUID:
+    """Our id in the URL, checked."""
+    record_id = internal_id(call.path["id"])
+    if record_id is None:
+        raise ValidationFailed([Problem("id", "INVALID_UUID", "expected a uuid in the URL")])
+    return record_id
+
+
 def internal_id(text: str) -> UUID | None:
     """The id that a text is, or None if it has not the form of one."""
     try:
@@ -149,30 +114,7 @@ def internal_id(text: str) -> UUID | None:
         return None
 
 
-def shown_of(call: Call) -> tuple[Any, ...]:
-    """What of the record is to be shown: `fields` and `expand` of the query."""
-    given = query.parameters(call.query)
-    refuse_unknown(given, ("fields", "expand"))
-    problems: list[Problem] = []
-    show = query.show(resource_of(call), given, problems)
-    if problems:
-        raise ValidationFailed(problems)
-    return show
-
-
 def refuse_parameters(call: Call) -> None:
     """Refuse every parameter, on a route that has none."""
     if call.query:
-        refuse_unknown(query.parameters(call.query), ())
-
-
-def refuse_unknown(given: Iterable[str], known: tuple[str, ...]) -> None:
-    """Refuse parameters that the route does not have; one that were ignored would be believed to work."""
-    expected = f"one of {', '.join(known)}" if known else "no parameters"
-    strange = [
-        Problem(name[:100], UnknownParameter.code, f"expected {expected}, got {name[:100]!r}")
-        for name in given
-        if name not in known
-    ]
-    if strange:
-        raise UnknownParameter(strange)
+        query.refuse_unknown(query.parameters(call.query), ())

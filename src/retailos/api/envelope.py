@@ -63,6 +63,12 @@ async def send_error(send: Send, call: Call, error: RetailOSError) -> None:
 async def _send(
     send: Send, call: Call, status: int, message: str, fault: Fault | None, result: bytes, headers: Any
 ) -> None:
+    common = standing_headers(call)
+    own = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
+    if status == HTTPStatus.NOT_MODIFIED:
+        await send({"type": "http.response.start", "status": status, "headers": [*common, *own]})
+        await send({"type": "http.response.body", "body": b""})
+        return
     envelope = Envelope(
         status,
         phrase(status),
@@ -73,8 +79,6 @@ async def _send(
         msgspec.Raw(result),
     )
     body = encode(envelope)
-    common = standing_headers(call)
-    own = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
     kind = [(b"content-type", b"application/json; charset=utf-8"), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": [*common, *own, *kind]})
     await send({"type": "http.response.body", "body": b"" if call.scope["method"] == "HEAD" else body})

@@ -8,8 +8,8 @@ from uuid import UUID
 
 import msgspec
 
-from retailos.api.endpoints import JobQueueMeta
 from retailos.api.envelope import Envelope, Fault, Meta, encode, phrase
+from retailos.api.jobs import JobQueueMeta
 from retailos.declare.field import CREATED_AT, UPDATED_AT, Field, Reference, snake
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.values import Uuid

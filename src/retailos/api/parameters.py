@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from retailos.api import examples
@@ -42,8 +43,45 @@ def of_query(resources: Resources, operation: Operation) -> Iterator[Parameter]:
             yield from _of_deliveries()
         elif resource and each == "list":
             yield from _of_list(resources, resource)
+        elif each in _WISHES:
+            yield from _WISHES[each]
         elif resource and (each != "expand" or resource.references):
             yield _names(resource, each)
+
+
+def _of_query(name: str, schema: dict[str, Any], said: str) -> Parameter:
+    return {"name": name, "in": "query", "description": said, "schema": schema}
+
+
+def _header(name: str, said: str) -> Parameter:
+    return {"name": name, "in": "header", "description": said, "schema": {"type": "string"}}
+
+
+_DELETED = _of_query("includeDeleted", {"type": "boolean", "default": False}, "Whether a deleted record is shown too.")
+_DRY_RUN = _of_query("dryRun", {"type": "boolean", "default": False}, "Check and say what would happen; write nothing.")
+_PREFER = _header(
+    "Prefer", "`return=representation` shows the record in the job; `handling=strict` refuses what is unknown."
+)
+_IF_MATCH = _header("If-Match", "Write only if the record is at the version of this ETag; else 412.")
+_IF_NONE_MATCH = _header("If-None-Match", "`*`: only create; 412 where the record is there already.")
+_MODE = _of_query(
+    "mode",
+    {"type": "string", "enum": ["merge", "replace"], "default": "merge"},
+    "Whether absent optional fields are kept, or reset.",
+)
+_UNKNOWN = _of_query(
+    "unknownFields",
+    {"type": "string", "enum": ["refuse", "ignore"], "default": "refuse"},
+    "What becomes of fields that are unknown.",
+)
+_WISHES = MappingProxyType(
+    {
+        "includeDeleted": (_DELETED,),
+        "mode": (_MODE,),
+        "writing": (_UNKNOWN, _DRY_RUN, _PREFER, _IF_MATCH, _IF_NONE_MATCH),
+        "deleting": (_DRY_RUN, _PREFER, _IF_MATCH),
+    }
+)
 
 
 def _variable(resource: Resource, name: str, path: str) -> Parameter:
@@ -128,7 +166,3 @@ def _listed(name: str, words: list[str], said: str) -> Parameter:
 
 def _whole(most: int, default: int) -> dict[str, Any]:
     return {"type": "integer", "minimum": 0, "maximum": most, "default": default}
-
-
-def _of_query(name: str, schema: dict[str, Any], said: str) -> Parameter:
-    return {"name": name, "in": "query", "description": said, "schema": schema}

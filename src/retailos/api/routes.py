@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from retailos.api import endpoints
+from retailos.api import endpoints, writing
 from retailos.api.call import Operation
 from retailos.declare.resource import Resource, Resources
 
@@ -30,7 +30,7 @@ def _operations(resource: Resource) -> Iterator[Operation]:
         resource=resource,
         result=schema,
         statuses=(200, 404),
-        parameters=("fields", "expand"),
+        parameters=("fields", "expand", "includeDeleted"),
     )
     yield replace(
         shared,
@@ -42,26 +42,7 @@ def _operations(resource: Resource) -> Iterator[Operation]:
         statuses=(200,),
         parameters=("list",),
     )
-    written = replace(shared, scope=f"{resource.name}:write", body=f"{schema}Input", parameters=())
-    yield replace(
-        written,
-        method="POST",
-        endpoint=endpoints.create,
-        action=resource.action("CREATE"),
-        summary=f"Create a {one}",
-        statuses=(201, 409, 422),
-    )
     yield replace(shared, path=root + "/{id}")
-    yield replace(
-        written,
-        method="PUT",
-        path=root + "/{externalId}",
-        endpoint=endpoints.upsert,
-        action=resource.action("UPSERT"),
-        summary=f"Create or update a {one} by external id",
-        result="JobQueueMetaList",
-        statuses=(200, 409, 422),
-    )
     yield replace(
         shared,
         path=root + "/external/{externalId}",
@@ -69,3 +50,52 @@ def _operations(resource: Resource) -> Iterator[Operation]:
         summary=f"Get a {one} by external id",
     )
     yield replace(shared, path=root + "/id/{id}", endpoint=endpoints.get_by_id, summary=f"Get a {one} by id")
+    yield from _writing(resource, shared, one)
+
+
+def _writing(resource: Resource, shared: Operation, one: str) -> Iterator[Operation]:
+    """The operations that write, each by either of a record's ids."""
+    root, body = shared.path, f"{resource.schema_name}Input"
+    written = replace(
+        shared,
+        scope=f"{resource.name}:write",
+        result="JobQueueMetaList",
+        statuses=(200, 404, 412),
+        parameters=("writing",),
+    )
+    put = replace(
+        written,
+        method="PUT",
+        body=body,
+        action=resource.action("UPSERT"),
+        statuses=(200, 409, 412, 422),
+        parameters=("mode", "writing"),
+    )
+    change = replace(
+        written,
+        method="PATCH",
+        body=f"{resource.schema_name}Patch",
+        action=resource.action("UPDATE"),
+        statuses=(200, 404, 409, 412, 422),
+    )
+    gone = replace(written, method="DELETE", action=resource.action("DELETE"), parameters=("deleting",))
+    yield replace(
+        put,
+        method="POST",
+        endpoint=writing.create,
+        action=resource.action("CREATE"),
+        summary=f"Create a {one}",
+        result=resource.schema_name,
+        statuses=(201, 409, 422),
+        parameters=("writing",),
+    )
+    upsert = f"Create or update a {one} by external id"
+    yield replace(put, path=root + "/{externalId}", endpoint=writing.upsert, summary=upsert)
+    by_id = replace(put, statuses=(200, 404, 409, 412, 422))
+    yield replace(by_id, path=root + "/id/{id}", endpoint=writing.upsert_by_id, summary=f"Update a {one} by id")
+    for tail, by, patch, delete in (
+        ("/external/{externalId}", "external id", writing.patch, writing.delete),
+        ("/id/{id}", "id", writing.patch_by_id, writing.delete_by_id),
+    ):
+        yield replace(change, path=root + tail, endpoint=patch, summary=f"Update a part of a {one} by {by}")
+        yield replace(gone, path=root + tail, endpoint=delete, summary=f"Delete a {one} by {by}")

@@ -8,8 +8,8 @@ import msgspec
 
 from retailos import errors
 from retailos.api import examples
-from retailos.api.endpoints import JobQueueMeta
 from retailos.api.envelope import Envelope, Fault, Meta
+from retailos.api.jobs import JobQueueMeta
 from retailos.declare.field import Field, Reference
 from retailos.declare.resource import Resource, Resources
 from retailos.errors import RetailOSError
@@ -55,7 +55,9 @@ def resource_schemas(resources: Resources, resource: Resource) -> Iterator[tuple
     """Name and describe the objects of one resource: the entity, what is accepted, a page, and how others show it."""
     name, entity = resource.schema_name, _entity(resources, resource)
     yield name, entity
-    yield f"{name}Input", _accepted(resources, resource)
+    accepted = _accepted(resources, resource)
+    yield f"{name}Input", accepted
+    yield f"{name}Patch", {key: value for key, value in accepted.items() if key not in ("required", "anyOf", "allOf")}
     yield f"{name}List", list_schema(name, entity)
     yield f"{name}Reference", _reference(resource)
     if resource.projection:

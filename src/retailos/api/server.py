@@ -41,7 +41,9 @@ async def open_engine(settings: Settings, url: str) -> AsyncIterator[Engine]:
     writer = Writer(pool, RESOURCES, after_commit=hint.give)
     pepper = settings.pepper.encode() if settings.pepper else None
     try:
-        yield Engine(pool=pool, resources=RESOURCES, writer=writer, keys=KeyRing(pool, pepper), settings=settings)
+        yield Engine(
+            pool=pool, resources=RESOURCES, writer=writer, keys=KeyRing(pool, pepper), settings=settings, hint=hint.give
+        )
     finally:
         await writer.close()
         await hint.close()

@@ -6,6 +6,7 @@ missing, external ids that contradict the URL, references that contradict themse
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NoReturn
 from uuid import UUID
@@ -92,10 +93,27 @@ _DECODER, _DECODER_OF_ESCAPES = (
 )
 
 
-def read(resources: Resources, resource: Resource, raw: bytes, *, external_id: str | None) -> Draft:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How a body is to be read; the default is a PUT's."""
+
+    #: A part of a record, as a PATCH sends it: required fields may be absent.
+    partial: bool = False
+    #: What is absent is reset to its default, and not kept.
+    replace: bool = False
+    #: Unknown members are passed over.
+    ignore_unknown: bool = False
+
+
+PUT = Reading()
+
+
+def read(
+    resources: Resources, resource: Resource, raw: bytes, *, external_id: str | None, reading: Reading = PUT
+) -> Draft:
     """Read a body into a draft of the record `external_id` (None: the body may name it), or raise what is wrong."""
     body, at = unwrapped(resource, decode(raw))
-    return draft(resources, resource, body, at, external_id)
+    return draft(resources, resource, body, at, external_id, reading)
 
 
 def unwrapped(resource: Resource, value: Any) -> tuple[dict[str, Any], str]:
@@ -109,19 +127,27 @@ def unwrapped(resource: Resource, value: Any) -> tuple[dict[str, Any], str]:
     return value, at
 
 
-def draft(resources: Resources, resource: Resource, body: Mapping[str, Any], at: str, external_id: str | None) -> Draft:
+def draft(
+    resources: Resources,
+    resource: Resource,
+    body: Mapping[str, Any],
+    at: str,
+    external_id: str | None,
+    reading: Reading = PUT,
+) -> Draft:
     """Check a decoded entity field by field."""
     problems: list[Problem] = []
-    patch: dict[str, Any] = {}
+    patch: dict[str, Any] = _reset(resource) if reading.replace else {}
     for name, value in body.items():
         field = resource.fields.get(name)
         if field is None:
-            if name not in resource.reference:
+            if name not in resource.reference and not reading.ignore_unknown:
                 problems.append(unknown(name, resource.name, dict.fromkeys((*resource.fields, *resource.reference))))
         elif not field.read_only and field.at is None:
             patch[name] = read_member(field, value, problems)
-    _require(resource, body, problems)
-    wants = read_wants(resources, resource, body, patch, problems)
+    if not reading.partial:
+        _require(resource, body, problems)
+    wants = read_wants(resources, resource, body, patch, problems, partial=reading.partial)
     sent_id = _external_id(resource, body, problems)
     claimed, source = _claimed(body, problems), _source(body, problems)
     if problems:
@@ -136,6 +162,10 @@ def draft(resources: Resources, resource: Resource, body: Mapping[str, Any], at:
         source_updated_at=source,
         at=at,
     )
+
+
+def _reset(resource: Resource) -> dict[str, Any]:
+    return {name: value for name, value in resource.defaults.items() if not resource.fields[name].read_only}
 
 
 def refusal(problems: list[Problem], at: str) -> RetailOSError:

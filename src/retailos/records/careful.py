@@ -8,16 +8,26 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from retailos.database.pool import Connection
 from retailos.declare.resource import Resource, Resources
-from retailos.errors import ExternalIdExists, IdMismatch, ResourceNotFound, RetailOSError, VersionConflict
+from retailos.errors import (
+    ExternalIdExists,
+    IdMismatch,
+    Problem,
+    ResourceNotFound,
+    RetailOSError,
+    Unavailable,
+    ValidationFailed,
+    VersionConflict,
+)
 from retailos.records import sql
 from retailos.records.identity import new_id
 from retailos.records.record import Draft, Outcome, Written
 from retailos.records.resolve import resolve
-from retailos.records.writer import Waiting, write_rows
+from retailos.records.writer import Upsert, taken, write_rows
 
 #: Free JSON that a PATCH merges member by member (RFC 7396); all else is replaced whole.
 _MERGED = ("details", "reporting")
@@ -75,15 +85,37 @@ async def upsert(
     if found and demand.record_id and draft.external_id not in (None, found.external_id):
         rekeyed = await _rekey(transaction, resource, found, draft.external_id or "", origin)
     target = rekeyed.external_id if rekeyed else found.external_id if found else draft.external_id
-    draft = replace(draft, external_id=target, patch=_merged(draft.patch, found) if merge else draft.patch)
+    patch = _merged(resource, draft, found) if merge and found else draft.patch
+    draft = replace(draft, external_id=target, patch=patch)
     [finding] = await resolve(transaction, resources, resource, [draft])
     if isinstance(finding, RetailOSError):
         raise finding
-    waiting = Waiting(draft=draft, create_only=False, request_id=origin.request_id, api_key_id=origin.api_key_id)
-    [written] = await write_rows(transaction, sql.upsert(resource), [(waiting, finding)])
-    if written is None:
-        raise LookupError("expected the record that this transaction locked")
+    written = await _write(transaction, resource, draft, finding, demand, origin)
     return replace(written, outcome=Outcome.UPDATED) if rekeyed and written.outcome is Outcome.UNCHANGED else written
+
+
+async def _write(
+    transaction: Connection,
+    resource: Resource,
+    draft: Draft,
+    patch: dict[str, Any],
+    demand: Demand,
+    origin: Origin,
+) -> Written:
+    upsert = Upsert(
+        draft=draft, create_only=demand.must_be_new, request_id=origin.request_id, api_key_id=origin.api_key_id
+    )
+    try:
+        results = await write_rows(transaction, sql.upsert(resource), [(upsert, patch)])
+    except asyncpg.UniqueViolationError as error:
+        raise taken(resource, draft, error) or error from None
+    written = results.get(upsert.job_id)
+    # Where there was no record to lock, another writer may have made one meanwhile.
+    if written is None:
+        raise Unavailable("The record is being written by others; send again.")
+    if written.outcome is Outcome.EXISTS:
+        raise VersionConflict(details={"currentVersion": written.version})
+    return written
 
 
 async def delete(transaction: Connection, resource: Resource, demand: Demand, origin: Origin) -> Written:
@@ -101,13 +133,7 @@ async def delete(transaction: Connection, resource: Resource, demand: Demand, or
 
 async def _demanded(transaction: Connection, resource: Resource, demand: Demand) -> Locked | None:
     row = await transaction.fetchrow(sql.lock(resource), demand.record_id, demand.external_id)
-    found = row and Locked(
-        id=row["id"],
-        external_id=row["external_id"],
-        version=row["version"],
-        deleted=row["deleted_at"] is not None,
-        body=msgspec.json.decode(row["body"]),
-    )
+    found = _locked(row) if row else None
     if demand.must_be_new and found:
         raise VersionConflict(details={"currentVersion": found.version})
     if (demand.must_exist or demand.record_id) and (found is None or (demand.must_exist and found.deleted)):
@@ -115,6 +141,16 @@ async def _demanded(transaction: Connection, resource: Resource, demand: Demand)
     if demand.versions is not None and (found is None or found.version not in demand.versions):
         raise VersionConflict(details={"currentVersion": found.version if found else None})
     return found
+
+
+def _locked(row: Any) -> Locked:
+    return Locked(
+        id=row["id"],
+        external_id=row["external_id"],
+        version=row["version"],
+        deleted=row["deleted_at"] is not None,
+        body=msgspec.json.decode(row["body"]),
+    )
 
 
 async def _rekey(
@@ -141,12 +177,17 @@ def _written(job_id: UUID, record_id: UUID, outcome: Outcome, row: Any) -> Writt
     )
 
 
-def _merged(patch: Mapping[str, Any], found: Locked | None) -> dict[str, Any]:
-    kept = found.body if found else {}
-    return {
-        name: _merge(kept.get(name) or {}, value) if name in _MERGED and value else value
-        for name, value in patch.items()
+def _merged(resource: Resource, draft: Draft, found: Locked) -> dict[str, Any]:
+    """The patch with its free JSON merged into the record's; what the record must have, it must have afterwards."""
+    patch = {
+        name: _merge(found.body.get(name) or {}, value) if name in _MERGED and value else value
+        for name, value in draft.patch.items()
     }
+    left = {**found.body, **patch}
+    if resource.requires_one_of and not any(left.get(name) for name in resource.requires_one_of):
+        names = ", ".join(resource.requires_one_of)
+        raise ValidationFailed([Problem(draft.at, "REQUIRED", f"expected a value left for at least one of {names}")])
+    return patch
 
 
 def _merge(target: Any, patch: Any) -> Any:

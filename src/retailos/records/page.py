@@ -34,19 +34,19 @@ def shown(resources: Resources, resource: Resource, show: tuple[Field | Referenc
 
 
 def by_id(resources: Resources, resource: Resource, show: tuple[Field | Reference, ...]) -> str:
-    """The statement that reads one living record by its id ($1)."""
-    printed, joined = shown(resources, resource, show)
-    found = f"{resource.table} as r{joined} where r.id = $1 and r.deleted_at is null"
-    return f"select r.version, {printed} as json from {found}"
+    """The statement that reads one record by its id ($1)."""
+    return _one(resources, resource, show, "$1")
 
 
 def by_external_id(resources: Resources, resource: Resource, show: tuple[Field | Reference, ...]) -> str:
-    """The statement that reads one living record by its external id ($1), or by one that it had before."""
+    """The statement that reads one record by its external id ($1), or by one that it had before."""
+    return _one(resources, resource, show, f"({known_as(resource, '$1')})")
+
+
+def _one(resources: Resources, resource: Resource, show: tuple[Field | Reference, ...], found: str) -> str:
     printed, joined = shown(resources, resource, show)
-    return (
-        f"select r.version, {printed} as json from {resource.table} as r{joined}"
-        f" where r.id = ({known_as(resource, '$1')}) and r.deleted_at is null"
-    )
+    columns = f"r.version, r.deleted_at is not null as deleted, {printed} as json"
+    return f"select {columns} from {resource.table} as r{joined} where r.id = {found}"
 
 
 @lru_cache(maxsize=100)

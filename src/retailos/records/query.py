@@ -4,7 +4,7 @@ What is refused here: parameters, fields, sorts, filters and operators that the 
 another kind, numbers beyond the limits. A mistyped filter that were ignored would return every customer.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
@@ -253,3 +253,15 @@ def _near(resource: Resource, given: Mapping[str, str], problems: list[Problem],
         pass
     problems.append(Problem("near", "INVALID_VALUE", "expected latitude,longitude,kilometres such as 51.5,-0.12,10"))
     return None
+
+
+def refuse_unknown(given: Iterable[str], known: tuple[str, ...]) -> None:
+    """Refuse parameters that the route does not have; one that were ignored would be believed to work."""
+    expected = f"one of {', '.join(known)}" if known else "no parameters"
+    strange = [
+        Problem(name[:100], UnknownParameter.code, f"expected {expected}, got {name[:100]!r}")
+        for name in given
+        if name not in known
+    ]
+    if strange:
+        raise UnknownParameter(strange)

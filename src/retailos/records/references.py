@@ -13,14 +13,20 @@ from retailos.records.record import Want
 
 
 def read_wants(
-    resources: Resources, resource: Resource, body: Mapping[str, Any], patch: dict[str, Any], problems: list[Problem]
+    resources: Resources,
+    resource: Resource,
+    body: Mapping[str, Any],
+    patch: dict[str, Any],
+    problems: list[Problem],
+    *,
+    partial: bool = False,
 ) -> list[Want]:
     """Read the references; one that is cleared goes into the patch, one that names a record becomes a want."""
     wants: list[Want] = []
     for reference in resource.references:
         id_name = reference.id_field.name
         if reference.name not in body and id_name not in body:
-            if reference.required:
+            if reference.required and not partial:
                 problems.append(Problem(f"/{reference.name}", "REQUIRED", "expected a reference, got none"))
         elif reference.ids:
             wants.extend(_many(resources, reference, body, patch, problems))

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
+from asyncpg import Record
+
 from retailos.database.pool import Pool, acquire
 from retailos.declare.field import Field, Reference
 from retailos.declare.resource import Resource, Resources
@@ -27,21 +29,37 @@ class Page:
 
 
 async def get_by_id(
-    pool: Pool, resources: Resources, resource: Resource, record_id: UUID, show: tuple[Field | Reference, ...]
+    pool: Pool,
+    resources: Resources,
+    resource: Resource,
+    record_id: UUID,
+    show: tuple[Field | Reference, ...],
+    *,
+    deleted: bool = False,
 ) -> Shown | None:
-    """Read a living record by our id."""
+    """Read a record by our id; a deleted one only if `deleted` asks for it."""
     async with acquire(pool) as connection:
         row = await connection.fetchrow(page.by_id(resources, resource, show), record_id)
-    return Shown(row["version"], row["json"]) if row else None
+    return _shown(row, deleted)
 
 
 async def get_by_external_id(
-    pool: Pool, resources: Resources, resource: Resource, external_id: str, show: tuple[Field | Reference, ...]
+    pool: Pool,
+    resources: Resources,
+    resource: Resource,
+    external_id: str,
+    show: tuple[Field | Reference, ...],
+    *,
+    deleted: bool = False,
 ) -> Shown | None:
-    """Read a living record by its external id, or by one that it had before."""
+    """Read a record by its external id, or by one that it had before; a deleted one only if `deleted` asks for it."""
     async with acquire(pool) as connection:
         row = await connection.fetchrow(page.by_external_id(resources, resource, show), external_id)
-    return Shown(row["version"], row["json"]) if row else None
+    return _shown(row, deleted)
+
+
+def _shown(row: Record | None, deleted: bool) -> Shown | None:
+    return Shown(row["version"], row["json"]) if row and (deleted or not row["deleted"]) else None
 
 
 async def find(pool: Pool, resources: Resources, resource: Resource, query: Query) -> Page:

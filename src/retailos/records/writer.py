@@ -6,7 +6,7 @@ commit, shared by all requests that arrived meanwhile. A batch forms by itself, 
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -35,28 +35,73 @@ _IN_THE_WAY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
-@dataclass(slots=True, kw_only=True)
-class Waiting:
-    """An upsert that waits for its batch, and the future that its caller waits for."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upsert:
+    """A draft on its way into the database, with the ids that it will have if it is a new record's."""
 
     draft: Draft
-    create_only: bool
-    request_id: UUID | None
-    api_key_id: str | None
-    answer: asyncio.Future[Written]
+    create_only: bool = False
+    request_id: UUID | None = None
+    api_key_id: str | None = None
     record_id: UUID = field(default_factory=new_id)
     job_id: UUID = field(default_factory=new_id)
-    tries: int = 0
 
     @property
     def external_id(self) -> str:
         """The record's external id; one that was given none has its own id."""
         return self.draft.external_id or str(self.record_id)
 
+
+@dataclass(slots=True)
+class Waiting:
+    """An upsert that waits for its batch, and the future that its caller waits for."""
+
+    upsert: Upsert
+    answer: asyncio.Future[Written]
+    tries: int = 0
+
     def fail(self, error: Exception) -> None:
         """Tell the caller what went wrong, if it still waits."""
         if not self.answer.done():
             self.answer.set_exception(error)
+
+
+async def write_rows(
+    connection: Connection, statement: str, rows: Sequence[tuple[Upsert, dict[str, Any]]]
+) -> dict[UUID, Written]:
+    """Write upserts, with their patches filled in, in one statement; give what came of each, by its job's id.
+
+    Rows are locked in the order of their external ids, by every writer. One that another writer made while the
+    statement ran is not among the results: it has to be tried again.
+    """
+    rows = sorted(rows, key=lambda row: row[0].external_id.encode())
+    results = await connection.fetch(
+        statement,
+        [each.external_id for each, _ in rows],
+        [_encode(patch).decode() for _, patch in rows],
+        [each.record_id for each, _ in rows],
+        [each.job_id for each, _ in rows],
+        [each.draft.source_updated_at for each, _ in rows],
+        [each.request_id for each, _ in rows],
+        [each.api_key_id for each, _ in rows],
+        rows[0][0].create_only,
+    )
+    return {
+        rows[result["i"] - 1][0].job_id: _written(rows[result["i"] - 1][0].job_id, result)
+        for result in results
+        if result["record_id"] is not None
+    }
+
+
+def _written(job_id: UUID, result: asyncpg.Record) -> Written:
+    return Written(
+        job_id=job_id,
+        external_id=result["target"],
+        record_id=result["record_id"],
+        version=result["version"],
+        outcome=Outcome(result["outcome"]),
+        at=result["at"],
+    )
 
 
 class Writer:
@@ -82,10 +127,8 @@ class Writer:
         may not have been done, and can be sent again.
         """
         answer: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
-        waiting = Waiting(
-            draft=draft, create_only=create_only, request_id=request_id, api_key_id=api_key_id, answer=answer
-        )
-        self._lines[resource.name].join(waiting)
+        upsert = Upsert(draft=draft, create_only=create_only, request_id=request_id, api_key_id=api_key_id)
+        self._lines[resource.name].join(Waiting(upsert, answer))
         return await answer
 
     async def close(self) -> None:
@@ -128,14 +171,14 @@ class Line:
         batch: list[Waiting] = []
         later: deque[Waiting] = deque()
         taken: set[str] = set()
-        create_only = self._waiting[0].create_only
+        create_only = self._waiting[0].upsert.create_only
         while self._waiting and len(batch) < BATCH_MOST:
             each = self._waiting.popleft()
-            if each.external_id in taken or each.create_only is not create_only:
+            if each.upsert.external_id in taken or each.upsert.create_only is not create_only:
                 later.append(each)
             else:
                 batch.append(each)
-            taken.add(each.external_id)
+            taken.add(each.upsert.external_id)
         self._waiting.extendleft(reversed(later))
         return batch
 
@@ -169,46 +212,26 @@ class Line:
         return None
 
     async def _write_with(self, connection: Connection, batch: list[Waiting]) -> None:
-        findings = await resolve(connection, self._resources, self._resource, [each.draft for each in batch])
-        rows: list[tuple[Waiting, str]] = []
+        drafts = [each.upsert.draft for each in batch]
+        findings = await resolve(connection, self._resources, self._resource, drafts)
+        rows: list[tuple[Waiting, dict[str, Any]]] = []
         for each, finding in zip(batch, findings, strict=True):
             if isinstance(finding, RetailOSError):
                 each.fail(finding)
             else:
-                rows.append((each, _encode(finding).decode()))
+                rows.append((each, finding))
         if not rows:
             return
-        rows.sort(key=lambda row: row[0].external_id.encode())
-        results = await connection.fetch(
-            self._statement,
-            [each.external_id for each, _ in rows],
-            [patch for _, patch in rows],
-            [each.record_id for each, _ in rows],
-            [each.job_id for each, _ in rows],
-            [each.draft.source_updated_at for each, _ in rows],
-            [each.request_id for each, _ in rows],
-            [each.api_key_id for each, _ in rows],
-            rows[0][0].create_only,
-        )
+        written = await write_rows(connection, self._statement, [(each.upsert, patch) for each, patch in rows])
         self._after_commit()
-        for result in results:
-            self._answer(rows[result["i"] - 1][0], result)
+        for each, _ in rows:
+            self._answer(each, written.get(each.upsert.job_id))
 
-    def _answer(self, waiting: Waiting, result: Any) -> None:
-        if result["record_id"] is None:
-            # Another process made the same record while this statement ran, so it could not be seen yet.
+    def _answer(self, waiting: Waiting, written: Written | None) -> None:
+        if written is None:
             self._again(waiting, Unavailable("The record is being written by others; send again."))
         elif not waiting.answer.done():
-            waiting.answer.set_result(
-                Written(
-                    job_id=waiting.job_id,
-                    external_id=result["target"],
-                    record_id=result["record_id"],
-                    version=result["version"],
-                    outcome=Outcome(result["outcome"]),
-                    at=result["at"],
-                )
-            )
+            waiting.answer.set_result(written)
 
     def _again(self, waiting: Waiting, error: Exception) -> None:
         waiting.tries += 1
@@ -221,13 +244,15 @@ class Line:
         """Say in the guide's words what the database objected to in one row."""
         if isinstance(error, _IN_THE_WAY):
             self._again(waiting, Unavailable("The record is being written by others; send again."))
-        elif isinstance(error, asyncpg.UniqueViolationError) and (name := self._unique_field(error)):
-            problem = Problem(f"{waiting.draft.at}/{name}", NotUnique.code, f"expected a {name} that no other has")
-            waiting.fail(NotUnique([problem]))
+        elif isinstance(error, asyncpg.UniqueViolationError):
+            waiting.fail(taken(self._resource, waiting.upsert.draft, error) or error)
         else:
             waiting.fail(error)
 
-    def _unique_field(self, error: asyncpg.UniqueViolationError) -> str | None:
-        constraint = error.constraint_name or ""
-        unique = {unique_index(self._resource, path): path for path in self._resource.unique}
-        return unique.get(constraint)
+
+def taken(resource: Resource, draft: Draft, error: asyncpg.UniqueViolationError) -> NotUnique | None:
+    """Say in the guide's words which value of a draft another record has; None where it was none of its fields."""
+    for path in resource.unique:
+        if error.constraint_name == unique_index(resource, path):
+            return NotUnique([Problem(f"{draft.at}/{path}", NotUnique.code, f"expected a {path} that no other has")])
+    return None

@@ -1,0 +1,93 @@
+"""How a caller wants a write done: the query's parameters and the conditional and Prefer headers, checked."""
+
+import re
+from dataclasses import dataclass
+
+from retailos.api.call import Call
+from retailos.errors import BadRequest, Problem, ValidationFailed
+from retailos.records import query
+
+#: A list of entity tags, as RFC 9110 writes them; ours are the record's version.
+_TAGS = re.compile(r'(W/)?"([^"]*)"')
+_TAGS_WHOLE = re.compile(r'\s*(W/)?"[^"]*"(\s*,\s*(W/)?"[^"]*")*\s*\Z')
+_VERSION = re.compile(r"[1-9][0-9]{0,9}\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What a caller asks for besides the record itself."""
+
+    replace: bool = False
+    ignore_unknown: bool = False
+    dry_run: bool = False
+    #: Versions of If-Match; an empty set is `*`: any, but there must be one.
+    versions: frozenset[int] | None = None
+    must_be_new: bool = False
+    #: Show the record in each job.
+    representation: bool = False
+
+    @property
+    def careful(self) -> bool:
+        """Whether the record must be looked at before it is written."""
+        return self.dry_run or self.must_be_new or self.versions is not None
+
+
+def read_wishes(call: Call, known: tuple[str, ...]) -> Wishes:
+    """Read a call's wishes; `known` are the parameters that its route has."""
+    given = query.parameters(call.query)
+    query.refuse_unknown(given, known)
+    problems: list[Problem] = []
+    mode = _choice(given.get("mode", "merge"), "mode", ("merge", "replace"), problems)
+    unknown = _choice(given.get("unknownFields", "refuse"), "unknownFields", ("refuse", "ignore"), problems)
+    wishes = Wishes(
+        replace=mode == "replace",
+        ignore_unknown=unknown == "ignore" and "handling=strict" not in preferences(call),
+        dry_run=query.flag(given, "dryRun", False, problems),
+        versions=_versions(call),
+        must_be_new=_must_be_new(call),
+        representation="return=representation" in preferences(call),
+    )
+    if problems:
+        raise ValidationFailed(problems)
+    return wishes
+
+
+def preferences(call: Call) -> frozenset[str]:
+    """The preferences of Prefer (RFC 7240), in lower case; those that are not known are passed over."""
+    text = b",".join(call.headers(b"prefer")).decode("latin-1").lower()
+    return frozenset(each.strip().replace(" ", "") for each in text.split(","))
+
+
+def tags(call: Call, name: bytes) -> list[str] | None:
+    """The tags of a conditional header, `*` as it is; None where it was not sent."""
+    given = call.headers(name)
+    if not given:
+        return None
+    text = b",".join(given).decode("latin-1").strip()
+    if text == "*":
+        return ["*"]
+    if not _TAGS_WHOLE.match(text):
+        header = name.decode().title()
+        raise BadRequest(f'expected {header} to hold the ETag of an answer, such as "3", or *')
+    return [tag for _, tag in _TAGS.findall(text)]
+
+
+def _versions(call: Call) -> frozenset[int] | None:
+    given = tags(call, b"if-match")
+    if given is None:
+        return None
+    # A tag that is none of ours matches no version, which is what it says.
+    return frozenset() if given == ["*"] else frozenset(int(tag) if _VERSION.match(tag) else 0 for tag in given)
+
+
+def _must_be_new(call: Call) -> bool:
+    given = tags(call, b"if-none-match")
+    if given is not None and given != ["*"]:
+        raise BadRequest("expected If-None-Match: * on a write, which makes it create only")
+    return given is not None
+
+
+def _choice(text: str, name: str, words: tuple[str, ...], problems: list[Problem]) -> str:
+    if text not in words:
+        problems.append(Problem(name, "UNKNOWN_CHOICE", f"expected one of {', '.join(words)}"))
+    return text

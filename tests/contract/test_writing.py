@@ -1,0 +1,138 @@
+"""Writing with conditions, in part, as a trial, and away: what a record's writers may ask for."""
+
+from tests.contract.conftest import Api
+
+ADA = {"firstName": "Ada", "lastName": "Lovelace", "details": {"size": {"shoe": 38, "hat": 55}}}
+
+
+async def test_a_patch_changes_what_it_names_and_merges_free_json(api: Api) -> None:
+    """PATCH keeps what it does not name, merges details member by member, and null removes a member."""
+    await api.put("/customers/c-1", ADA)
+    answer = await api.request(
+        "PATCH",
+        "/v2/public/customers/external/c-1",
+        json={"lastName": "King", "details": {"size": {"shoe": 39, "hat": None}}},
+    )
+    shown = (await api.get("/customers/c-1")).result
+    assert answer.status == 200
+    assert answer.result[0]["version"] == 2
+    assert [shown["firstName"], shown["lastName"], shown["details"]] == ["Ada", "King", {"size": {"shoe": 39}}]
+
+
+async def test_a_patch_of_nobody_is_not_found(api: Api) -> None:
+    """PATCH creates nothing: a record that is not there, or is deleted, is a 404."""
+    absent = await api.request("PATCH", "/v2/public/customers/external/c-1", json={"lastName": "King"})
+    await api.put("/customers/c-1", ADA)
+    await api.request("DELETE", "/v2/public/customers/external/c-1")
+    gone = await api.request("PATCH", "/v2/public/customers/external/c-1", json={"lastName": "King"})
+    assert [absent.status, gone.status] == [404, 404]
+
+
+async def test_a_patch_leaves_what_a_record_must_have(api: Api) -> None:
+    """PATCH can't take away the last of the fields of which a customer needs one."""
+    await api.put("/customers/c-1", {"email": "ada@example.com"})
+    answer = await api.request("PATCH", "/v2/public/customers/external/c-1", json={"email": None})
+    assert [answer.status, answer.error["code"]] == [400, "VALIDATION_ERROR"]
+
+
+async def test_a_deleted_record_is_a_tombstone_until_it_is_put_again(api: Api) -> None:
+    """DELETE hides a record, twice is unchanged, includeDeleted shows it, and a PUT undeletes it."""
+    await api.put("/customers/c-1", ADA)
+    first = await api.request("DELETE", "/v2/public/customers/external/c-1")
+    again = await api.request("DELETE", "/v2/public/customers/external/c-1")
+    hidden = await api.get("/customers/c-1")
+    shown = await api.get("/customers/c-1?includeDeleted=true")
+    listed = await api.get("/customers")
+    all_listed = await api.get("/customers?includeDeleted=true")
+    back = await api.put("/customers/c-1", ADA)
+    assert [first.result[0]["outcome"], first.result[0]["version"]] == ["deleted", 2]
+    assert [again.result[0]["outcome"], again.result[0]["version"]] == ["unchanged", 2]
+    assert hidden.status == 404
+    assert shown.result["deletedAt"] is not None
+    assert [listed.result["count"], len(listed.result["rows"])] == [0, 0]
+    assert [all_listed.result["count"], len(all_listed.result["rows"])] == [1, 1]
+    assert [back.result[0]["outcome"], back.result[0]["version"]] == ["undeleted", 3]
+    assert (await api.get("/customers")).result["count"] == 1
+
+
+async def test_replace_resets_what_is_absent(api: Api) -> None:
+    """With mode=replace absent optional fields take their defaults; without it they are kept."""
+    await api.put("/customers/c-1", ADA | {"generalMarketing": True, "email": "ada@example.com"})
+    await api.put("/customers/c-1?mode=replace", {"firstName": "Ada"})
+    shown = (await api.get("/customers/c-1")).result
+    assert [shown["lastName"], shown["email"], shown["generalMarketing"], shown["details"]] == [None, None, False, {}]
+
+
+async def test_a_trial_writes_nothing_and_says_what_would_happen(api: Api) -> None:
+    """dryRun answers as the write would, and leaves no record, no version and no tombstone."""
+    created = await api.put("/customers/c-1?dryRun=true", ADA)
+    absent = await api.get("/customers/c-1")
+    await api.put("/customers/c-1", ADA)
+    deleted = await api.request("DELETE", "/v2/public/customers/external/c-1?dryRun=true")
+    assert [created.result[0]["outcome"], created.result[0]["dryRun"]] == ["created", True]
+    assert absent.status == 404
+    assert deleted.result[0]["outcome"] == "deleted"
+    assert (await api.get("/customers/c-1")).result["version"] == 1
+
+
+async def test_if_match_writes_only_to_the_version_it_names(api: Api) -> None:
+    """A write under If-Match of another version is a 412 that names the current one, and changes nothing."""
+    await api.put("/customers/c-1", ADA)
+    right = await api.put("/customers/c-1", {"firstName": "Grace"}, headers={"If-Match": '"1"'})
+    wrong = await api.put("/customers/c-1", {"firstName": "Linus"}, headers={"If-Match": '"1"'})
+    nobody = await api.put("/customers/c-2", ADA, headers={"If-Match": "*"})
+    assert [right.status, wrong.status] == [200, 412]
+    assert [wrong.error["code"], wrong.error["details"]] == ["VERSION_CONFLICT", {"currentVersion": 2}]
+    assert nobody.status in (404, 412)
+    assert (await api.get("/customers/c-1")).result["firstName"] == "Grace"
+
+
+async def test_if_none_match_star_only_creates(api: Api) -> None:
+    """If-None-Match: * makes a PUT create only, and on a GET a known version is a 304 without a body."""
+    first = await api.put("/customers/c-1", ADA, headers={"If-None-Match": "*"})
+    second = await api.put("/customers/c-1", {"firstName": "Grace"}, headers={"If-None-Match": "*"})
+    same = await api.get("/customers/c-1", headers={"If-None-Match": first.headers["etag"]})
+    assert [first.status, second.status, same.status] == [200, 412, 304]
+    assert same.body == b""
+
+
+async def test_a_garbled_condition_is_refused(api: Api) -> None:
+    """A conditional header that holds no entity tags is a 400, not a condition that is ignored."""
+    answer = await api.put("/customers/c-1", ADA, headers={"If-Match": "one"})
+    assert [answer.status, answer.error["code"]] == [400, "BAD_REQUEST"]
+
+
+async def test_a_record_gets_another_external_id_and_keeps_the_old_one(api: Api) -> None:
+    """PUT by id with another external id re-keys; a sender who knows the old one updates the same record."""
+    record_id = (await api.post("/customers", ADA)).result["id"]
+    moved = await api.put(f"/customers/id/{record_id}", ADA | {"externalCustomerId": "c-1"})
+    old = await api.put(f"/customers/{record_id}", {"firstName": "Grace"})
+    shown = (await api.get("/customers/c-1")).result
+    assert [moved.status, moved.result[0]["outcome"], moved.result[0]["version"]] == [200, "updated", 2]
+    assert old.result[0]["externalId"] == "c-1"
+    assert [shown["id"], shown["firstName"], shown["version"]] == [record_id, "Grace", 3]
+    assert (await api.get("/customers")).result["count"] == 1
+
+
+async def test_a_taken_external_id_is_not_taken_over(api: Api) -> None:
+    """Re-keying to an external id that another record has is a 409, and nothing moves."""
+    await api.put("/customers/c-1", ADA)
+    record_id = (await api.post("/customers", {"firstName": "Grace"})).result["id"]
+    answer = await api.put(f"/customers/id/{record_id}", {"firstName": "Grace", "externalCustomerId": "c-1"})
+    assert [answer.status, answer.error["code"]] == [409, "EXTERNAL_ID_EXISTS"]
+
+
+async def test_unknown_fields_are_ignored_where_that_is_asked_for(api: Api) -> None:
+    """unknownFields=ignore passes over what is unknown; without it, and under handling=strict, it is refused."""
+    asked = await api.put("/customers/c-1?unknownFields=ignore", ADA | {"shoeSize": 38})
+    strict = await api.put(
+        "/customers/c-1?unknownFields=ignore", ADA | {"shoeSize": 38}, headers={"Prefer": "handling=strict"}
+    )
+    assert [asked.status, strict.status] == [200, 400]
+
+
+async def test_the_record_comes_along_where_that_is_preferred(api: Api) -> None:
+    """Prefer: return=representation shows the record inside its job."""
+    answer = await api.put("/customers/c-1", ADA, headers={"Prefer": "return=representation"})
+    assert answer.result[0]["record"]["firstName"] == "Ada"
+    assert "record" not in (await api.put("/customers/c-1", ADA)).result[0]
