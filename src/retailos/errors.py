@@ -10,7 +10,7 @@
     ├── Unauthorized 401 · Forbidden 403
     ├── ResourceNotFound 404 · RouteNotFound 404
     ├── MethodNotAllowed 405 · NotAcceptable 406
-    ├── ExternalIdExists 409 · NotUnique 409
+    ├── ExternalIdExists 409 · NotUnique 409 · DuplicateInBatch 409
     ├── VersionConflict 412
     ├── PayloadTooLarge 413 · UriTooLong 414 · UnsupportedMediaType 415 · HeadersTooLarge 431
     ├── ReferenceNotFound 422
@@ -162,6 +162,13 @@ class NotUnique(ValidationFailed):
 
     status = 409
     code = "NOT_UNIQUE"
+
+
+class DuplicateInBatch(RetailOSError):
+    """An earlier record of this request has the same external id; send each once."""
+
+    status = 409
+    code = "DUPLICATE_IN_BATCH"
 
 
 class VersionConflict(RetailOSError):

@@ -9,11 +9,11 @@ from uuid import UUID
 import msgspec
 
 from retailos.api.envelope import Envelope, Fault, Meta, encode, phrase
-from retailos.api.jobs import JobQueueMeta
 from retailos.declare.field import CREATED_AT, UPDATED_AT, Field, Reference, snake
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.values import Uuid
 from retailos.errors import RetailOSError
+from retailos.jobs.jobs import JobQueueMeta
 
 T = TypeVar("T")
 
@@ -135,6 +135,17 @@ def told(resources: Resources, resource: Resource) -> dict[str, Any]:
             one = {field.name: target[field.name] for field in resources.projection(each)}
             told[each.name] = [one] if each.ids else one
     return told
+
+
+def batch() -> dict[str, Any]:
+    """Make the totals of a request with three records, one of which was refused."""
+    statuses, outcomes = {"completed": 2, "failed": 1}, {"created": 1, "updated": 1}
+    return {"id": str(_JOB), "createdAt": _AT, "count": 3, "statuses": statuses, "outcomes": outcomes}
+
+
+def job_id() -> str:
+    """The id of that job."""
+    return str(_JOB)
 
 
 def job(resource: Resource) -> dict[str, Any]:

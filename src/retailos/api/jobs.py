@@ -1,61 +1,64 @@
-"""The guide's face of a write: the job that it was."""
+"""What the routes of jobs and batches do: look up what became of what was sent."""
 
-from typing import Any
 from uuid import UUID
 
-import msgspec
-from msgspec import UNSET, UnsetType
+from retailos.api.call import Answer, Call, Engine
+from retailos.api.endpoints import record_id_of, refuse_parameters
+from retailos.api.envelope import encode
+from retailos.declare.values import Uuid
+from retailos.errors import Problem, ValidationFailed
+from retailos.jobs import jobs
+from retailos.jobs.jobs import STATUSES, Asked
+from retailos.records import query
 
-from retailos.declare.resource import Resource
-from retailos.declare.values import printed
-from retailos.records.record import Written
-
-
-class JobQueueMeta(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """The guide's face of a job: its four fields first, then ours."""
-
-    id: UUID
-    queue_name: str
-    status: str
-    created_at: str
-    resource: str
-    external_id: str | None
-    resource_id: UUID | None
-    version: int | None
-    outcome: str | None
-    completed_at: str | None
-    batch_id: UUID | None = None
-    index: int = 0
-    error: Any = None
-    unresolved_references: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-    #: The record as it is now, where `Prefer: return=representation` asked for it.
-    record: msgspec.Raw | UnsetType = UNSET
-    #: Nothing of this was done: it is what would have been.
-    dry_run: bool | UnsetType = UNSET
+_PARAMETERS = ("queueName", "status", "resource", "externalId", "batchId", "limit", "offset")
 
 
-def job_meta(
-    resource: Resource,
-    written: Written,
-    *,
-    operation: str = "upsert",
-    record: msgspec.Raw | UnsetType = UNSET,
-    dry_run: bool = False,
-) -> JobQueueMeta:
-    """Show a write that is committed as the completed job that it was."""
-    at = printed(written.at)
-    return JobQueueMeta(
-        id=written.job_id,
-        queue_name=resource.queue(operation),
-        status="completed",
-        created_at=at,
-        resource=resource.name,
-        external_id=written.external_id,
-        resource_id=written.record_id,
-        version=written.version,
-        outcome=written.outcome.value,
-        completed_at=at,
-        record=record,
-        dry_run=dry_run or UNSET,
+async def get_job(engine: Engine, call: Call) -> Answer:
+    """GET a job by its id."""
+    refuse_parameters(call)
+    return Answer(encode(await jobs.find(engine.pool, record_id_of(call))))
+
+
+async def get_jobs(engine: Engine, call: Call) -> Answer:
+    """GET jobs, newest first."""
+    rows = await jobs.list_jobs(engine.pool, _asked(engine, call))
+    return Answer(encode({"count": None, "rows": rows}))
+
+
+async def get_batch(engine: Engine, call: Call) -> Answer:
+    """GET the totals of a batch."""
+    refuse_parameters(call)
+    return Answer(encode(await jobs.batch(engine.pool, record_id_of(call))))
+
+
+def _asked(engine: Engine, call: Call) -> Asked:
+    given = query.parameters(call.query)
+    query.refuse_unknown(given, _PARAMETERS)
+    problems: list[Problem] = []
+    asked = Asked(
+        queue_name=given.get("queueName"),
+        status=_one_of(given.get("status"), "status", STATUSES, problems),
+        resource=_one_of(given.get("resource"), "resource", tuple(engine.resources), problems),
+        external_id=given.get("externalId"),
+        batch_id=_uuid(given.get("batchId"), problems),
+        limit=query.whole(given, "limit", query.LIMIT_DEFAULT, query.LIMIT_MOST, problems),
+        offset=query.whole(given, "offset", 0, query.OFFSET_MOST, problems),
     )
+    if problems:
+        raise ValidationFailed(problems)
+    return asked
+
+
+def _one_of(text: str | None, name: str, words: tuple[str, ...], problems: list[Problem]) -> str | None:
+    if text is not None and text not in words:
+        problems.append(Problem(name, "UNKNOWN_CHOICE", f"expected one of {', '.join(words)}"))
+    return text
+
+
+def _uuid(text: str | None, problems: list[Problem]) -> UUID | None:
+    try:
+        return None if text is None else Uuid().parse(text)
+    except ValueError as error:
+        problems.append(Problem("batchId", "INVALID_UUID", str(error)))
+        return None

@@ -10,6 +10,7 @@ from retailos.api.call import Operation
 from retailos.declare.kind import Kind
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.values import Boolean, Uuid
+from retailos.jobs.jobs import STATUSES as JOB_STATUSES
 from retailos.records import query
 from retailos.webhooks.deliveries import STATUSES
 
@@ -41,6 +42,8 @@ def of_query(resources: Resources, operation: Operation) -> Iterator[Parameter]:
     for each in operation.parameters:
         if each == "deliveries":
             yield from _of_deliveries()
+        elif each == "jobs":
+            yield from _of_jobs(resources)
         elif resource and each == "list":
             yield from _of_list(resources, resource)
         elif each in _WISHES:
@@ -74,11 +77,17 @@ _UNKNOWN = _of_query(
     {"type": "string", "enum": ["refuse", "ignore"], "default": "refuse"},
     "What becomes of fields that are unknown.",
 )
+_ERROR_POLICY = _of_query(
+    "errorPolicy",
+    {"type": "string", "enum": ["applyGood", "rejectEverything"], "default": "applyGood"},
+    "Whether bad records fail alone, or nothing is applied.",
+)
 _WISHES = MappingProxyType(
     {
         "includeDeleted": (_DELETED,),
         "mode": (_MODE,),
         "writing": (_UNKNOWN, _DRY_RUN, _PREFER, _IF_MATCH, _IF_NONE_MATCH),
+        "errorPolicy": (_ERROR_POLICY,),
         "deleting": (_DRY_RUN, _PREFER, _IF_MATCH),
     }
 )
@@ -97,6 +106,8 @@ def _variable(resource: Resource, name: str, path: str) -> Parameter:
 
 
 def _of_admin(path: str) -> Parameter:
+    if "/jobs/" in path or "/batches/" in path:
+        return {"description": "The id, as the answer gave it.", "schema": Uuid().schema(), "example": examples.job_id()}
     if "/webhooks/" in path:
         return {"description": "The webhook's id.", "schema": {"type": "integer", "minimum": 1}, "example": 1}
     return {"description": "The delivery's id.", "schema": {"type": "string"}, "example": examples.DELIVERY_ID}
@@ -108,6 +119,15 @@ def _of_deliveries() -> Iterator[Parameter]:
     yield _of_query("externalId", {"type": "string"}, "Those of records with this external id, of any resource.")
     yield from _of_page()
     yield _of_query("withCount", {"type": "boolean", "default": False}, "Whether to count; without it `count` is null.")
+
+
+def _of_jobs(resources: Resources) -> Iterator[Parameter]:
+    yield _of_query("queueName", {"type": "string"}, "Those of this queue, such as `scv:customer:upsert`.")
+    yield _of_query("status", {"type": "string", "enum": list(JOB_STATUSES)}, "Those that are so far.")
+    yield _of_query("resource", {"type": "string", "enum": list(resources)}, "Those of this kind of record.")
+    yield _of_query("externalId", {"type": "string"}, "Those of records with this external id.")
+    yield _of_query("batchId", dict(Uuid().schema()), "Those of one request.")
+    yield from _of_page()
 
 
 def _of_page() -> Iterator[Parameter]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from retailos.api import endpoints, writing
+from retailos.api import bulk, endpoints, jobs, writing
 from retailos.api.call import Operation
 from retailos.declare.resource import Resource, Resources
 
@@ -12,7 +12,44 @@ PUBLIC = "/v2/public"
 
 def public_operations(resources: Resources) -> tuple[Operation, ...]:
     """List the operations of every resource."""
-    return tuple(operation for resource in resources.values() for operation in _operations(resource))
+    of_records = (operation for resource in resources.values() for operation in _operations(resource))
+    return (*of_records, *_of_jobs())
+
+
+def _of_jobs() -> Iterator[Operation]:
+    """The operations that look up what became of what was sent."""
+    one = Operation(
+        method="GET",
+        path=f"{PUBLIC}/jobs/{{id}}",
+        endpoint=jobs.get_job,
+        action="JOB_GET_ONE",
+        user_message="Job",
+        scope="jobs:read",
+        summary="Get a job",
+        result="JobQueueMeta",
+        statuses=(200, 404),
+    )
+    yield replace(
+        one,
+        path=f"{PUBLIC}/jobs",
+        endpoint=jobs.get_jobs,
+        action="JOB_GET_ALL",
+        user_message="Jobs",
+        summary="Find jobs",
+        result="JobList",
+        statuses=(200,),
+        parameters=("jobs",),
+    )
+    yield one
+    yield replace(
+        one,
+        path=f"{PUBLIC}/batches/{{id}}",
+        endpoint=jobs.get_batch,
+        action="BATCH_GET_ONE",
+        user_message="Batch",
+        summary="Get the totals of a batch",
+        result="Batch",
+    )
 
 
 def _operations(resource: Resource) -> Iterator[Operation]:
@@ -88,6 +125,16 @@ def _writing(resource: Resource, shared: Operation, one: str) -> Iterator[Operat
         result=resource.schema_name,
         statuses=(201, 409, 422),
         parameters=("writing",),
+    )
+    yield replace(
+        put,
+        endpoint=bulk.upsert_many,
+        summary=f"Create or update many {resource.title_plural.lower()}",
+        body=f"{resource.schema_name}BulkInput",
+        user_message=resource.title_plural,
+        action=resource.action("UPSERT_MANY"),
+        statuses=(200,),
+        parameters=("errorPolicy",),
     )
     upsert = f"Create or update a {one} by external id"
     yield replace(put, path=root + "/{externalId}", endpoint=writing.upsert, summary=upsert)

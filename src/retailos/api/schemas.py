@@ -8,11 +8,12 @@ import msgspec
 
 from retailos import errors
 from retailos.api import examples
+from retailos.api.bulk import RECORDS_MOST
 from retailos.api.envelope import Envelope, Fault, Meta
-from retailos.api.jobs import JobQueueMeta
 from retailos.declare.field import Field, Reference
 from retailos.declare.resource import Resource, Resources
 from retailos.errors import RetailOSError
+from retailos.jobs.jobs import Batch, JobQueueMeta
 from retailos.records.record import Outcome
 
 Schema = dict[str, Any]
@@ -57,6 +58,7 @@ def resource_schemas(resources: Resources, resource: Resource) -> Iterator[tuple
     yield name, entity
     accepted = _accepted(resources, resource)
     yield f"{name}Input", accepted
+    yield f"{name}BulkInput", _many(resource, f"{name}Input", accepted)
     yield f"{name}Patch", {key: value for key, value in accepted.items() if key not in ("required", "anyOf", "allOf")}
     yield f"{name}List", list_schema(name, entity)
     yield f"{name}Reference", _reference(resource)
@@ -85,6 +87,8 @@ def standing_schemas() -> dict[str, Schema]:
     return {
         "JobQueueMeta": job,
         "JobQueueMetaList": {"type": "array", "items": ref("JobQueueMeta")},
+        "JobList": list_schema("JobQueueMeta", job | {"examples": []}) | {"examples": [{"count": None, "rows": []}]},
+        "Batch": struct_schema(Batch, id=_UUID, createdAt=_WHEN) | {"examples": [examples.batch()]},
         "Meta": struct_schema(Meta, requestId=_UUID, requestTimestamp=_WHEN),
         "Fault": struct_schema(Fault, code={"type": "string", "enum": codes}),
         "Error": enveloped({"type": "null"}, error=ref("Fault")),
@@ -171,6 +175,17 @@ def _accepted(resources: Resources, resource: Resource) -> Schema:
     if either:
         schema["allOf"] = [{"anyOf": [{"required": [name]} for name in names]} for names in either]
     return {key: value for key, value in schema.items() if value != []}
+
+
+def _many(resource: Resource, name: str, one: Schema) -> Schema:
+    records = {"type": "array", "items": ref(name), "minItems": 1, "maxItems": RECORDS_MOST}
+    return {
+        "type": "object",
+        "properties": {resource.plural: records},
+        "required": [resource.plural],
+        "additionalProperties": False,
+        "examples": [{resource.plural: [each]} for each in one["examples"]],
+    }
 
 
 def _reference(resource: Resource) -> Schema:

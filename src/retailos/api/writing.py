@@ -11,10 +11,10 @@ from retailos.api.body import json_body
 from retailos.api.call import Answer, Call, Engine
 from retailos.api.endpoints import external_id_of, record_id_of, resource_of
 from retailos.api.envelope import encode
-from retailos.api.jobs import job_meta
 from retailos.api.wishes import Wishes, read_wishes
 from retailos.database.pool import Connection, acquire
 from retailos.errors import ExternalIdExists, VersionConflict
+from retailos.jobs import jobs
 from retailos.records import body, careful, query, store
 from retailos.records.body import Reading
 from retailos.records.careful import Demand, Origin
@@ -165,5 +165,6 @@ async def _answer(engine: Engine, call: Call, wishes: Wishes, written: Written, 
         show = query.show(resource, {}, [])
         shown = await store.get_by_id(engine.pool, engine.resources, resource, written.record_id, show, deleted=True)
         record = msgspec.Raw(shown.json.encode()) if shown else UNSET
-    job = job_meta(resource, written, operation=operation, record=record, dry_run=wishes.dry_run)
+    job = jobs.completed(resource, written, operation=operation)
+    job = msgspec.structs.replace(job, record=record, dry_run=wishes.dry_run or UNSET)
     return Answer(encode([job]), headers={"ETag": f'"{written.version}"'})

@@ -78,7 +78,8 @@ def upsert(resource: Resource) -> str:
     """Write the statement that a write is: records, changes, what is owed, jobs and the tally, in one.
 
     $1 external ids, sorted and each once · $2 bodies as JSON text · $3 ids for new records · $4 job ids ·
-    $5 when each was updated at its source · $6 request ids · $7 API key ids · $8 true: only create.
+    $5 when each was updated at its source · $6 request ids · $7 API key ids · $8 true: only create ·
+    $9 batch ids · $10 positions in the batch.
     Gives for each input, by its ordinal: the record's id, external id and version, the outcome, and the moment.
     The id is null where another writer made the record meanwhile: ask again.
     """
@@ -168,8 +169,12 @@ def _input(resource: Resource) -> str:
     """What came, each with the external id that its record has now."""
     return f"""input as materialized (
     select given.*, coalesce(renamed.external_id, given.external_id) as target
-    from unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::timestamptz[], $6::uuid[], $7::text[])
-        with ordinality as given(external_id, patch, new_id, job_id, source_updated_at, request_id, api_key_id, i)
+    from unnest(
+        $1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::timestamptz[], $6::uuid[], $7::text[], $9::uuid[],
+        $10::integer[]
+    ) with ordinality as given(
+        external_id, patch, new_id, job_id, source_updated_at, request_id, api_key_id, batch_id, position, i
+    )
     left join alias on alias.resource = '{resource.name}' and alias.external_id = given.external_id
     left join {resource.table} as renamed on renamed.id = alias.record_id
 )"""
@@ -242,7 +247,7 @@ owed as (
 def _result(resource: Resource) -> str:
     """What came of each input; a record that did not change is looked up as it is."""
     return f"""result as (
-    select i, job_id, input.external_id, request_id,
+    select i, job_id, input.external_id, request_id, batch_id, position,
         coalesce(record.id, kept.id) as record_id,
         coalesce(record.external_id, kept.external_id) as target,
         coalesce(record.version, kept.version) as version,
@@ -263,9 +268,11 @@ def _result(resource: Resource) -> str:
 def _done(resource: Resource) -> str:
     """A job for each input that was answered, so that it can be looked up."""
     return f"""done as (
-    insert into job (id, queue_name, status, outcome, external_id, record_id, version, created_at, request_id)
+    insert into job (
+        id, queue_name, status, outcome, external_id, record_id, version, created_at, request_id, batch_id, position
+    )
     select job_id, '{resource.queue("upsert")}', 'completed', outcome, external_id, record_id, version, {_NOW},
-        request_id
+        request_id, batch_id, position
     from result where record_id is not null and outcome <> 'exists'
 )"""
 

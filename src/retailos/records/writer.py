@@ -43,6 +43,9 @@ class Upsert:
     create_only: bool = False
     request_id: UUID | None = None
     api_key_id: str | None = None
+    #: The request that it came with others in, and where it stood there.
+    batch_id: UUID | None = None
+    position: int = 0
     record_id: UUID = field(default_factory=new_id)
     job_id: UUID = field(default_factory=new_id)
 
@@ -85,6 +88,8 @@ async def write_rows(
         [each.request_id for each, _ in rows],
         [each.api_key_id for each, _ in rows],
         rows[0][0].create_only,
+        [each.batch_id for each, _ in rows],
+        [each.position for each, _ in rows],
     )
     return {
         rows[result["i"] - 1][0].job_id: _written(rows[result["i"] - 1][0].job_id, result)
@@ -130,6 +135,30 @@ class Writer:
         upsert = Upsert(draft=draft, create_only=create_only, request_id=request_id, api_key_id=api_key_id)
         self._lines[resource.name].join(Waiting(upsert, answer))
         return await answer
+
+    async def write_many(
+        self,
+        resource: Resource,
+        drafts: Sequence[tuple[int, Draft]],
+        *,
+        request_id: UUID | None,
+        api_key_id: str | None,
+        batch_id: UUID,
+    ) -> dict[int, Written | RetailOSError]:
+        """Write many drafts, each with its position in the request; give what came of each, by its position."""
+        loop, line = asyncio.get_running_loop(), self._lines[resource.name]
+        waiting: dict[int, asyncio.Future[Written]] = {}
+        for position, draft in drafts:
+            upsert = Upsert(
+                draft=draft, request_id=request_id, api_key_id=api_key_id, batch_id=batch_id, position=position
+            )
+            waiting[position] = loop.create_future()
+            line.join(Waiting(upsert, waiting[position]))
+        results = await asyncio.gather(*waiting.values(), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException) and not isinstance(result, RetailOSError):
+                raise result
+        return dict(zip(waiting, results, strict=True))  # type: ignore[arg-type]
 
     async def close(self) -> None:
         """Wait until everything that waits is written."""

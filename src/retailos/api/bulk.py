@@ -1,0 +1,142 @@
+"""What the bulk route does: many upserts in one request, each with a result of its own."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from retailos.api.body import json_body
+from retailos.api.call import Answer, Call, Engine
+from retailos.api.endpoints import resource_of
+from retailos.api.envelope import encode
+from retailos.database.pool import transaction
+from retailos.declare.kind import expected
+from retailos.declare.resource import Resource
+from retailos.errors import DuplicateInBatch, Problem, RetailOSError, ValidationFailed
+from retailos.jobs import jobs
+from retailos.jobs.jobs import Refused
+from retailos.records import body, bulk, query
+from retailos.records.identity import new_id
+from retailos.records.record import Draft, Written
+
+#: A statement's worth of records times ten: about a tenth of a second of work.
+RECORDS_MOST = 1_000
+
+Read = Draft | RetailOSError
+
+
+async def upsert_many(engine: Engine, call: Call) -> Answer:
+    """PUT up to 1,000 records under the plural name: good ones are applied, bad ones fail alone, or all or none."""
+    resource, all_or_none = resource_of(call), _all_or_none(call)
+    raw = await json_body(call, engine.settings.bulk_body_limit_bytes)
+    records = _records(resource, body.decode(raw))
+    read = list(_read(engine, resource, records))
+    batch_id = new_id()
+    if all_or_none:
+        results = await _write_all(engine, call, resource, read, batch_id)
+    else:
+        results = await _write_each(engine, call, resource, read, batch_id)
+    return Answer(encode(await _told(engine, call, resource, records, results, batch_id)))
+
+
+Result = Written | RetailOSError
+
+
+async def _write_each(engine: Engine, call: Call, resource: Resource, read: list[Read], batch_id: UUID) -> list[Result]:
+    drafts = [(i, each) for i, each in enumerate(read) if isinstance(each, Draft)]
+    written = await engine.writer.write_many(
+        resource,
+        drafts,
+        request_id=call.request_id,
+        api_key_id=call.api_key_id,
+        batch_id=batch_id,
+    )
+    return [each if isinstance(each, RetailOSError) else written[i] for i, each in enumerate(read)]
+
+
+async def _write_all(engine: Engine, call: Call, resource: Resource, read: list[Read], batch_id: UUID) -> list[Result]:
+    errors = [each for each in read if isinstance(each, RetailOSError)]
+    if errors:
+        raise bulk.together(errors)
+    drafts = [each for each in read if isinstance(each, Draft)]
+    async with transaction(engine.pool) as connection:
+        written = await bulk.upsert_all(
+            connection, engine.resources, resource, drafts, (call.request_id, call.api_key_id, batch_id)
+        )
+    engine.hint()
+    return list(written)
+
+
+async def _told(
+    engine: Engine, call: Call, resource: Resource, records: list[Any], results: list[Result], batch_id: UUID
+) -> list[jobs.JobQueueMeta]:
+    refused = {
+        i: Refused(job_id=new_id(), external_id=_name_of(resource, records[i]), position=i, error=each)
+        for i, each in enumerate(results)
+        if isinstance(each, RetailOSError)
+    }
+    if refused:
+        await jobs.keep_failed(
+            engine.pool, resource, list(refused.values()), request_id=call.request_id, batch_id=batch_id
+        )
+    return [
+        jobs.failed(resource, refused[i], batch_id, call.at)
+        if isinstance(each, RetailOSError)
+        else jobs.completed(resource, each, batch_id=batch_id, index=i)
+        for i, each in enumerate(results)
+    ]
+
+
+def _all_or_none(call: Call) -> bool:
+    given = query.parameters(call.query)
+    query.refuse_unknown(given, ("errorPolicy",))
+    policy = given.get("errorPolicy", "applyGood")
+    if policy not in ("applyGood", "rejectEverything"):
+        message = "expected applyGood or rejectEverything"
+        raise ValidationFailed([Problem("errorPolicy", "UNKNOWN_CHOICE", message)])
+    return policy == "rejectEverything"
+
+
+def _records(resource: Resource, value: Any) -> list[Any]:
+    name = resource.plural
+    if type(value) is not dict or list(value) != [name]:
+        raise ValidationFailed([Problem("", "WRONG_TYPE", f"expected an object with {name}, an array of records")])
+    records = value[name]
+    if type(records) is not list:
+        raise ValidationFailed([expected("an array of records", records, f"/{name}")])
+    if not 1 <= len(records) <= RECORDS_MOST:
+        message = f"expected 1 to {RECORDS_MOST} records, got {len(records)}"
+        raise ValidationFailed([Problem(f"/{name}", "OUT_OF_RANGE", message)])
+    return records
+
+
+def _read(engine: Engine, resource: Resource, records: list[Any]) -> Iterator[Read]:
+    """Read each record; the second of one external id is a mistake of the sender's, and is not guessed about."""
+    seen: set[str] = set()
+    for i, record in enumerate(records):
+        at = f"/{resource.plural}/{i}"
+        try:
+            draft = _draft(engine, resource, record, at)
+        except RetailOSError as error:
+            yield error
+            continue
+        if draft.external_id in seen:
+            yield DuplicateInBatch(details={"path": at})
+        else:
+            seen.add(draft.external_id or "")
+            yield draft
+
+
+def _draft(engine: Engine, resource: Resource, record: Any, at: str) -> Draft:
+    name = resource.external_id.name
+    if type(record) is not dict:
+        raise ValidationFailed([expected(f"an object with the fields of a {resource.name}", record, at)])
+    draft = body.draft(engine.resources, resource, record, at, None)
+    if draft.external_id is None:
+        raise ValidationFailed([Problem(f"{at}/{name}", "REQUIRED", "expected an external id, got none")])
+    return draft
+
+
+def _name_of(resource: Resource, record: Any) -> str | None:
+    """The external id that a refused record gave, where it can be kept."""
+    name = record.get(resource.external_id.name) if type(record) is dict else None
+    return name if type(name) is str and len(name) <= 255 and "\x00" not in name else None

@@ -1,0 +1,1 @@
+"""Inbound work as its senders know it: jobs and the batches that they came in."""

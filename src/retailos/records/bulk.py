@@ -1,0 +1,60 @@
+"""Many records in one transaction: all of them, or none."""
+
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+import asyncpg
+
+from retailos.database.pool import Connection
+from retailos.declare.resource import Resource, Resources
+from retailos.errors import NotUnique, Problem, RetailOSError, Unavailable, ValidationFailed
+from retailos.records import sql
+from retailos.records.record import Draft, Written
+from retailos.records.resolve import resolve
+from retailos.records.table import unique_index
+from retailos.records.writer import Upsert, write_rows
+
+
+async def upsert_all(
+    transaction: Connection,
+    resources: Resources,
+    resource: Resource,
+    drafts: Sequence[Draft],
+    origin: tuple[UUID | None, str | None, UUID | None],
+) -> list[Written]:
+    """Write all drafts, or raise everything that is wrong with any of them; `origin`: request, API key, batch."""
+    findings = await resolve(transaction, resources, resource, drafts)
+    errors = [each for each in findings if isinstance(each, RetailOSError)]
+    if errors:
+        raise together(errors)
+    request_id, api_key_id, batch_id = origin
+    rows = [
+        (Upsert(draft=draft, request_id=request_id, api_key_id=api_key_id, batch_id=batch_id, position=i), patch)
+        for i, (draft, patch) in enumerate(zip(drafts, findings, strict=True))
+        if not isinstance(patch, RetailOSError)
+    ]
+    try:
+        written = await write_rows(transaction, sql.upsert(resource), rows)
+    except asyncpg.UniqueViolationError as error:
+        raise _taken(resource, error) or error from None
+    if len(written) < len(rows):
+        raise Unavailable("Some of the records are being written by others; send again.")
+    return [written[upsert.job_id] for upsert, _ in rows]
+
+
+def together(errors: Iterable[RetailOSError]) -> ValidationFailed:
+    """Make one error of many, each problem with its own pointer."""
+    problems: list[Problem] = []
+    for error in errors:
+        if isinstance(error, ValidationFailed):
+            problems.extend(error.problems)
+        else:
+            problems.append(Problem(error.details.get("path", ""), error.code, error.message))
+    return ValidationFailed(problems[:1000])
+
+
+def _taken(resource: Resource, error: asyncpg.UniqueViolationError) -> NotUnique | None:
+    for path in resource.unique:
+        if error.constraint_name == unique_index(resource, path):
+            return NotUnique([Problem("", NotUnique.code, f"expected each {path} to be one that no other record has")])
+    return None
