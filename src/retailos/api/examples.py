@@ -150,14 +150,23 @@ def job_id() -> str:
 
 def job(resource: Resource) -> dict[str, Any]:
     """Make the face of a write that is done."""
+    return _job(resource.queue("upsert"), resource.name, external_id(resource), internal_id(resource))
+
+
+def job_of_nobody() -> dict[str, Any]:
+    """Make the same where no resource is at hand: the guide's customer."""
+    return _job("scv:customer:upsert", "customer", "example-customer-id", "8348b38e-8fd0-4a24-b6db-45189bb9587f")
+
+
+def _job(queue: str, resource: str, external_id: str, record_id: str) -> dict[str, Any]:
     meta = JobQueueMeta(
         id=_JOB,
-        queue_name=resource.queue("upsert"),
+        queue_name=queue,
         status="completed",
         created_at=_AT,
-        resource=resource.name,
-        external_id=external_id(resource),
-        resource_id=UUID(internal_id(resource)),
+        resource=resource,
+        external_id=external_id,
+        resource_id=UUID(record_id),
         version=1,
         outcome="created",
         completed_at=_AT,

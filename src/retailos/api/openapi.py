@@ -134,7 +134,10 @@ def _requests(resources: Resources, operation: Operation, schema: Schema) -> Doc
     alone, resource = example(schema.get("examples", [])), operation.resource
     if resource is None or not resource.references:
         return alone
-    others = {"summary": "With references to records that exist", "value": examples.referring(resources, resource)}
+    sent: Any = examples.referring(resources, resource)
+    many = resource.plural in schema["properties"]
+    value = {resource.plural: [sent]} if many else sent
+    others = {"summary": "With references to records that exist", "value": value}
     return {"examples": {"alone": {"summary": "Alone", "value": alone["example"]}, "referring": others}}
 
 

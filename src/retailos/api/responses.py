@@ -97,7 +97,7 @@ def _results(operation: Operation, schemas: Mapping[str, Any]) -> list[Any]:
 
 
 def _own_headers(operation: Operation, status: int) -> Iterator[str]:
-    if operation.resource and "list" not in operation.parameters:
+    if operation.resource and not {"list", "errorPolicy"}.intersection(operation.parameters):
         yield "ETag"
     if status == HTTPStatus.CREATED:
         yield "Location"

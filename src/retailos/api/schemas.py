@@ -37,11 +37,12 @@ def object_schema(fields: Mapping[str, Field], *, input: bool) -> Schema:
 
 
 def struct_schema(struct: type[msgspec.Struct], **known: Mapping[str, Any]) -> Schema:
-    """Describe a struct as it is shown, all members always there; `known` tells more of some than their types do."""
+    """Describe a struct as it is shown, its members always there unless they may be unset; `known` tells more of some than their types do."""
     schema: Schema = msgspec.json.schema_components([struct], ref_template=_COMPONENTS + "{name}")[1][struct.__name__]
     properties = {name: _compact(each) for name, each in schema["properties"].items()}
     properties |= {name: dict(each) for name, each in known.items()}
-    return {"type": "object", "properties": properties, "required": list(properties)}
+    unset = {each.encode_name for each in msgspec.structs.fields(struct) if each.default is msgspec.UNSET}
+    return {"type": "object", "properties": properties, "required": [name for name in properties if name not in unset]}
 
 
 def list_schema(name: str, row: Schema) -> Schema:
@@ -85,7 +86,7 @@ def standing_schemas() -> dict[str, Schema]:
     )
     codes = sorted({each.code for each in error_family()})
     return {
-        "JobQueueMeta": job,
+        "JobQueueMeta": job | {"examples": [examples.job_of_nobody()]},
         "JobQueueMetaList": {"type": "array", "items": ref("JobQueueMeta")},
         "JobList": list_schema("JobQueueMeta", job | {"examples": []}) | {"examples": [{"count": None, "rows": []}]},
         "Batch": struct_schema(Batch, id=_UUID, createdAt=_WHEN) | {"examples": [examples.batch()]},
