@@ -6,7 +6,7 @@
     │   ├── MalformedJson
     │   ├── UnknownParameter
     │   ├── ExternalIdMismatch · IdMismatch · ReferenceConflict
-    │   └── OffsetTooLarge
+    │   └── OffsetTooLarge · InvalidCursor
     ├── Unauthorized 401 · Forbidden 403
     ├── ResourceNotFound 404 · RouteNotFound 404
     ├── MethodNotAllowed 405 · NotAcceptable 406
@@ -106,6 +106,12 @@ class OffsetTooLarge(BadRequest):
     """The offset is beyond the largest that is served; page on with cursor, or narrow the list with filters."""
 
     code = "OFFSET_TOO_LARGE"
+
+
+class InvalidCursor(BadRequest):
+    """The cursor is none of this list's; begin again without one, and follow nextCursor with the same parameters."""
+
+    code = "INVALID_CURSOR"
 
 
 class Unauthorized(RetailOSError):

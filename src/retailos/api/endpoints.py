@@ -1,6 +1,7 @@
 """What the public routes that read do: one record by either of its ids, or a page of a list."""
 
 from dataclasses import dataclass
+from urllib.parse import urlencode
 from uuid import UUID
 
 from retailos.api.call import Answer, Call, Engine
@@ -19,7 +20,16 @@ async def get_all(engine: Engine, call: Call) -> Answer:
     asked = query.read(engine.resources, resource, call.query)
     page = await store.find(engine.pool, engine.resources, resource, asked)
     count = "null" if page.count is None else page.count
-    return Answer(f'{{"count":{count},"rows":[{page.rows}]}}'.encode())
+    following = "null" if page.next_cursor is None else f'"{page.next_cursor}"'
+    result = f'{{"count":{count},"rows":[{page.rows}],"nextCursor":{following}}}'
+    return Answer(result.encode(), headers={"Link": _next(call, page.next_cursor)} if page.next_cursor else {})
+
+
+def _next(call: Call, cursor: str) -> str:
+    """The same list behind a cursor, as RFC 8288 links it."""
+    given = query.parameters(call.query)
+    kept = {name: value for name, value in given.items() if name not in ("cursor", "offset")}
+    return f'<{call.scope["path"]}?{urlencode(kept | {"cursor": cursor})}>; rel="next"'
 
 
 async def get_one(engine: Engine, call: Call) -> Answer:

@@ -137,6 +137,7 @@ def _of_page() -> Iterator[Parameter]:
 
 def _of_list(resources: Resources, resource: Resource) -> Iterator[Parameter]:
     yield from _of_page()
+    yield _of_query("cursor", {"type": "string"}, "Begin behind the page that gave this `nextCursor`.")
     sortable = query.sortable(resource)
     orders = [f"{sign}{name}" for name in sortable for sign in ("", "-")]
     yield _listed("sort", orders, "In this order; `-` descends. Ties are broken by `id`.")

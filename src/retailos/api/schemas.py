@@ -37,7 +37,7 @@ def object_schema(fields: Mapping[str, Field], *, input: bool) -> Schema:
 
 
 def struct_schema(struct: type[msgspec.Struct], **known: Mapping[str, Any]) -> Schema:
-    """Describe a struct as it is shown, its members always there unless they may be unset; `known` tells more of some than their types do."""
+    """Describe a struct as it is shown, its members always there unless unset; `known` tells more than types do."""
     schema: Schema = msgspec.json.schema_components([struct], ref_template=_COMPONENTS + "{name}")[1][struct.__name__]
     properties = {name: _compact(each) for name, each in schema["properties"].items()}
     properties |= {name: dict(each) for name, each in known.items()}
@@ -45,10 +45,12 @@ def struct_schema(struct: type[msgspec.Struct], **known: Mapping[str, Any]) -> S
     return {"type": "object", "properties": properties, "required": [name for name in properties if name not in unset]}
 
 
-def list_schema(name: str, row: Schema) -> Schema:
+def list_schema(name: str, row: Schema, *, cursor: bool = False) -> Schema:
     """Describe a page of what `row`, the schema called `name`, describes."""
     count = {"type": ["integer", "null"], "minimum": 0, "description": "All that match, not those of this page alone."}
+    following = {"type": ["string", "null"], "description": "The `cursor` of the next page; null where there is none."}
     properties = {"count": count, "rows": {"type": "array", "items": ref(name)}}
+    properties |= {"nextCursor": following} if cursor else {}
     schema: Schema = {"type": "object", "properties": properties, "required": ["count", "rows"]}
     return schema | {"examples": [{"count": 1, "rows": row["examples"]}]}
 
@@ -61,7 +63,7 @@ def resource_schemas(resources: Resources, resource: Resource) -> Iterator[tuple
     yield f"{name}Input", accepted
     yield f"{name}BulkInput", _many(resource, f"{name}Input", accepted)
     yield f"{name}Patch", {key: value for key, value in accepted.items() if key not in ("required", "anyOf", "allOf")}
-    yield f"{name}List", list_schema(name, entity)
+    yield f"{name}List", list_schema(name, entity, cursor=True)
     yield f"{name}Reference", _reference(resource)
     if resource.projection:
         shown = {field: resource.fields[field] for field in resource.projection}

@@ -1,7 +1,7 @@
 """Reading statements, composed: one record, many records, and a page of a list with its count."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -61,25 +61,65 @@ def by_ids(resources: Resources, resource: Resource, relations: tuple[str, ...])
 
 
 def page(resources: Resources, resource: Resource, query: Query) -> tuple[str, list[Any]]:
-    """The statement that reads a page as one text, its rows joined by commas, and their count; and its parameters."""
+    """The statement that reads a page as one text, its rows joined by commas, and its parameters.
+
+    Gives also how many records match, whether more follow, and the sort keys of the last as a JSON array.
+    """
     values: list[Any] = []
     conditions = list(_conditions(resources, resource, query, values))
-    where = f" where {' and '.join(conditions)}" if conditions else ""
+    counted = _count(resource, query, _where(conditions), list(values))
+    if query.after is not None:
+        conditions.append(_behind(resource, query, query.after, values))
     printed, joined = shown(resources, resource, query.show)
-    order = ", ".join([*(f"r.{column(resource, path)}{' desc' if down else ''}" for path, down in _order(query))])
+    order = ", ".join(f"r.{column(resource, path)}{' desc' if down else ''}" for path, down in query.order)
+    keys = ", ".join(_key(resource, path) for path, _ in query.order)
     rows = (
-        f"select {printed} as json from {resource.table} as r{joined}{where}"
-        f" order by {order} limit {query.limit} offset {query.offset}"
+        f"select {printed} as json, json_build_array({keys})::text as key, row_number() over (order by {order}) as n"
+        f" from {resource.table} as r{joined}{_where(conditions)}"
+        f" order by {order} limit {query.limit + 1} offset {query.offset}"
     )
-    counted = _count(resource, query, where, values)
-    return f"select {counted} as count, coalesce(string_agg(json, ','), '') as rows from ({rows}) as page", values
+    # One row more than is shown tells whether there is a next page.
+    last = query.limit + query.offset
+    return (
+        f"select {counted} as count, coalesce(string_agg(json, ',' order by n) filter (where n <= {last}), '') as rows,"
+        f" max(key) filter (where n = {last}) as key, coalesce(max(n) > {last}, false) as more from ({rows}) as page"
+    ), values
 
 
-def _order(query: Query) -> Iterable[tuple[str, bool]]:
-    """The sort with its tie-break, which follows the last direction so that one index serves both."""
-    yield from query.sort
-    if "id" not in [path for path, _ in query.sort]:
-        yield "id", bool(query.sort and query.sort[-1][1])
+def _where(conditions: Sequence[str]) -> str:
+    return f" where {' and '.join(conditions)}" if conditions else ""
+
+
+def _key(resource: Resource, path: str) -> str:
+    """The SQL of a sort key as text, in the form that cursors are read in."""
+    found, kind = f"r.{column(resource, path)}", resource.kind_at(path).sql_type
+    if kind == "timestamptz":
+        return f"to_char({found} at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
+    return f"to_char({found}, 'YYYY-MM-DD')" if kind == "date" else f"{found}::text"
+
+
+def _behind(resource: Resource, query: Query, after: Sequence[Any], values: list[Any]) -> str:
+    """The condition that a record stands behind the one with these sort keys, in the query's order.
+
+    PostgreSQL puts nulls last, and first where the order descends. The bound on the first key follows from the rest;
+    it is there for the index to begin at.
+    """
+    ways: list[str] = []
+    same: list[str] = []
+    bound = ""
+    for (path, down), key in zip(query.order, after, strict=True):
+        found, nullable = f"r.{column(resource, path)}", resource.field_at(path).nullable
+        if key is None:
+            beyond, equal = (f"{found} is not null" if down else "false"), f"{found} is null"
+        else:
+            values.append(key)
+            given, sign = f"${len(values)}::{resource.kind_at(path).sql_type}", "<" if down else ">"
+            ends = nullable and not down
+            beyond, equal = f"({found} {sign} {given}{f' or {found} is null' if ends else ''})", f"{found} = {given}"
+            bound = bound or ("" if ends or same else f"{found} {sign}= {given} and ")
+        ways.append(" and ".join([*same, beyond]))
+        same.append(equal)
+    return f"({bound}({' or '.join(f'({way})' for way in ways)}))"
 
 
 def _count(resource: Resource, query: Query, where: str, values: list[Any]) -> str:

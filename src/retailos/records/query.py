@@ -5,7 +5,7 @@ another kind, numbers beyond the limits. A mistyped filter that were ignored wou
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -15,6 +15,7 @@ from retailos.declare.kind import Kind, storable
 from retailos.declare.resource import Resource, Resources, did_you_mean
 from retailos.declare.values import Boolean
 from retailos.errors import OffsetTooLarge, Problem, UnknownParameter, ValidationFailed
+from retailos.records import cursor
 
 #: The default of a number that was not given.
 N = TypeVar("N", int, None)
@@ -29,9 +30,11 @@ PARAMETERS_MOST = 50
 #: Values of one `[in]`.
 VALUES_MOST = 500
 
+#: What moves a page and leaves the list as it is.
+_PAGING = ("limit", "offset", "cursor", "fields", "expand", "withCount")
 OPERATORS = ("in", "ne", "gt", "gte", "lt", "lte", "startsWith", "isNull")
 _FLAGS = ("withCount", "includeDeleted")
-_WORDS = ("limit", "offset", "sort", "fields", "expand", "q", "near", *_FLAGS)
+_WORDS = ("limit", "offset", "cursor", "sort", "fields", "expand", "q", "near", *_FLAGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,17 @@ class Query:
     near: Near | None = None
     with_count: bool = True
     include_deleted: bool = False
+    #: What decides which records are in the list and in which order, as text: cursors hold for one of these.
+    asked: str = ""
+    #: The sort keys of the record that the page before ended with.
+    after: tuple[Any, ...] | None = None
+
+    @property
+    def order(self) -> tuple[tuple[str, bool], ...]:
+        """The sort with its tie-break, which follows the last direction so that one index serves both."""
+        if "id" in [path for path, _ in self.sort]:
+            return self.sort
+        return (*self.sort, ("id", bool(self.sort and self.sort[-1][1])))
 
 
 def parameters(raw: bytes) -> dict[str, str]:
@@ -111,7 +125,10 @@ def read(resources: Resources, resource: Resource, raw: bytes) -> Query:
         near=_near(resource, given, problems, unknown),
         with_count=flag(given, "withCount", True, problems),
         include_deleted=flag(given, "includeDeleted", False, problems),
+        asked="&".join(sorted(f"{name}={value}" for name, value in given.items() if name not in _PAGING)),
     )
+    if "cursor" in given and "offset" in given:
+        problems.append(Problem("offset", "WITH_CURSOR", "expected cursor or offset, got both"))
     if "q" in given and not resource.search:
         unknown.append(Problem("q", UnknownParameter.code, f"expected no q: {resource.plural} have no search"))
     if unknown:
@@ -120,7 +137,12 @@ def read(resources: Resources, resource: Resource, raw: bytes) -> Query:
         raise ValidationFailed(problems)
     if query.offset > OFFSET_MOST:
         raise OffsetTooLarge(f"expected an offset of at most {OFFSET_MOST}; page on with cursor, or narrow the list")
-    return query
+    return _continued(resource, query, given["cursor"]) if "cursor" in given else query
+
+
+def _continued(resource: Resource, query: Query, text: str) -> Query:
+    types = [resource.kind_at(path).sql_type for path, _ in query.order]
+    return replace(query, after=cursor.read(text, query.asked, types))
 
 
 def show(resource: Resource, given: Mapping[str, str], problems: list[Problem]) -> tuple[Field | Reference, ...]:

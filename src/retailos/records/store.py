@@ -1,5 +1,6 @@
 """Records read: one by either of its ids, or a page of a list; PostgreSQL builds the JSON, we pass it on."""
 
+import json
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
@@ -9,7 +10,7 @@ from asyncpg import Record
 from retailos.database.pool import Pool, acquire
 from retailos.declare.field import Field, Reference
 from retailos.declare.resource import Resource, Resources
-from retailos.records import page
+from retailos.records import cursor, page
 from retailos.records.query import Query
 
 
@@ -26,6 +27,8 @@ class Page:
 
     count: int | None
     rows: str
+    #: The cursor of the page behind it, if there is one.
+    next_cursor: str | None
 
 
 async def get_by_id(
@@ -67,4 +70,7 @@ async def find(pool: Pool, resources: Resources, resource: Resource, query: Quer
     statement, values = page.page(resources, resource, query)
     async with acquire(pool) as connection:
         row = await connection.fetchrow(statement, *values)
-    return Page(row["count"], row["rows"]) if row else Page(None, "")
+    if row is None:
+        raise LookupError("expected one row of an aggregate")
+    follows = row["more"] and row["key"] is not None
+    return Page(row["count"], row["rows"], cursor.written(query.asked, json.loads(row["key"])) if follows else None)
