@@ -8,7 +8,17 @@ import pytest
 
 from tests.contract.conftest import Api
 
-SORTS = ("", "-updatedAt", "lastName", "-lastName,email", "dob", "-dob", "externalCustomerId", "-id", "telephone,-createdAt")
+SORTS = (
+    "",
+    "-updatedAt",
+    "lastName",
+    "-lastName,email",
+    "dob",
+    "-dob",
+    "externalCustomerId",
+    "-id",
+    "telephone,-createdAt",
+)
 
 
 async def fill(api: Api) -> None:

@@ -21,9 +21,9 @@ async def authorise(keys: KeyRing, call: Call, operation: Operation) -> None:
     key = await keys.recognise(text.strip())
     if key is None:
         raise _unauthorized("the key is none of this installation's, or was revoked, or has expired")
-    if not key.allows(operation.scope):
+    if operation.scope and not key.allows(operation.scope):
         raise Forbidden(f"This key does not allow {operation.scope}; ask for a key with that scope.")
-    call.api_key_id = key.id
+    call.key = key
 
 
 def _unauthorized(reason: str) -> Unauthorized:

@@ -8,7 +8,7 @@ from starlette.types import Receive, Scope
 
 from retailos.database.pool import Pool
 from retailos.declare.resource import Resource, Resources
-from retailos.keys import KeyRing
+from retailos.keys import Key, KeyRing
 from retailos.records.writer import Writer
 from retailos.settings import Settings
 
@@ -36,9 +36,14 @@ class Call:
     #: ISO 8601, as it is printed in the header and in meta.
     at: str
     operation: "Operation | None" = None
-    api_key_id: str | None = None
+    key: Key | None = None
     #: The variables of the route, decoded.
     path: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def api_key_id(self) -> str | None:
+        """The id of the key that the call came with."""
+        return self.key.id if self.key else None
 
     def headers(self, name: bytes) -> list[bytes]:
         """Give every value of a header; `name` in lower case."""
@@ -74,7 +79,7 @@ class Operation:
     action: str
     #: `Customers`, the envelope's userMessage on success.
     user_message: str
-    #: What a key must allow: `customer:read`, `admin:*`.
+    #: What a key must allow: `customer:read`, `admin:*`; "": the endpoint looks, since it depends on what is asked.
     scope: str
     summary: str
     #: The record kind that it is about; None for the administration.

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from retailos.api import examples
+from retailos.api import changes, examples
 from retailos.api.call import Operation
 from retailos.declare.kind import Kind
 from retailos.declare.resource import Resource, Resources
@@ -42,6 +42,8 @@ def of_query(resources: Resources, operation: Operation) -> Iterator[Parameter]:
     for each in operation.parameters:
         if each == "deliveries":
             yield from _of_deliveries()
+        elif each == "changes":
+            yield from _of_changes(resources)
         elif each == "jobs":
             yield from _of_jobs(resources)
         elif resource and each == "list":
@@ -128,6 +130,16 @@ def _of_jobs(resources: Resources) -> Iterator[Parameter]:
     yield _of_query("externalId", {"type": "string"}, "Those of records with this external id.")
     yield _of_query("batchId", dict(Uuid().schema()), "Those of one request.")
     yield from _of_page()
+
+
+def _of_changes(resources: Resources) -> Iterator[Parameter]:
+    yield _listed("resources", list(resources), "Changes of these alone.")
+    yield _of_query("since", {"type": "string", "default": "beginning"}, "`nextCursor`, `beginning` or `now`.")
+    whole = {"type": "integer", "minimum": 1, "maximum": changes.LIMIT_MOST, "default": changes.LIMIT_DEFAULT}
+    yield _of_query("limit", whole, "The most changes that are looked at.")
+    names = sorted({each.name for resource in resources.values() for each in resource.references})
+    yield _listed("expand", names, "Show the objects of these references.")
+    yield _of_query("wait", _whole(changes.WAIT_SECONDS_MOST, 0), "Seconds to wait for something to tell.")
 
 
 def _of_page() -> Iterator[Parameter]:

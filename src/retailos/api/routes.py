@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from retailos.api import bulk, endpoints, jobs, writing
+from retailos.api import bulk, changes, endpoints, jobs, writing
 from retailos.api.call import Operation
 from retailos.declare.resource import Resource, Resources
 
@@ -13,7 +13,22 @@ PUBLIC = "/v2/public"
 def public_operations(resources: Resources) -> tuple[Operation, ...]:
     """List the operations of every resource."""
     of_records = (operation for resource in resources.values() for operation in _operations(resource))
-    return (*of_records, *_of_jobs())
+    return (*of_records, *_of_jobs(), _of_changes())
+
+
+def _of_changes() -> Operation:
+    """The change feed, over all resources at once."""
+    return Operation(
+        method="GET",
+        path=f"{PUBLIC}/changes",
+        endpoint=changes.get_changes,
+        action="CHANGE_GET_ALL",
+        user_message="Changes",
+        scope="",
+        summary="Read the change feed",
+        result="ChangeList",
+        parameters=("changes",),
+    )
 
 
 def _of_jobs() -> Iterator[Operation]:

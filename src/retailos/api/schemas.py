@@ -9,6 +9,7 @@ import msgspec
 from retailos import errors
 from retailos.api import examples
 from retailos.api.bulk import RECORDS_MOST
+from retailos.api.changes import ChangesView, ChangeView
 from retailos.api.envelope import Envelope, Fault, Meta
 from retailos.declare.field import Field, Reference
 from retailos.declare.resource import Resource, Resources
@@ -50,7 +51,8 @@ def list_schema(name: str, row: Schema, *, cursor: bool = False) -> Schema:
     count = {"type": ["integer", "null"], "minimum": 0, "description": "All that match, not those of this page alone."}
     following = {"type": ["string", "null"], "description": "The `cursor` of the next page; null where there is none."}
     properties = {"count": count, "rows": {"type": "array", "items": ref(name)}}
-    properties |= {"nextCursor": following} if cursor else {}
+    seen = {"type": ["string", "null"], "description": "With the first page: where to read the change feed from."}
+    properties |= {"nextCursor": following, "changesCursor": seen} if cursor else {}
     schema: Schema = {"type": "object", "properties": properties, "required": ["count", "rows"]}
     return schema | {"examples": [{"count": 1, "rows": row["examples"]}]}
 
@@ -91,6 +93,9 @@ def standing_schemas() -> dict[str, Schema]:
         "JobQueueMeta": job | {"examples": [examples.job_of_nobody()]},
         "JobQueueMetaList": {"type": "array", "items": ref("JobQueueMeta")},
         "JobList": list_schema("JobQueueMeta", job | {"examples": []}) | {"examples": [{"count": None, "rows": []}]},
+        "Change": struct_schema(ChangeView, id=_UUID, changedAt=_WHEN, data={"type": "object"}),
+        "ChangeList": struct_schema(ChangesView, rows={"type": "array", "items": ref("Change")})
+        | {"examples": [{"rows": [], "nextCursor": "c1042.7", "hasMore": False}]},
         "Batch": struct_schema(Batch, id=_UUID, createdAt=_WHEN) | {"examples": [examples.batch()]},
         "Meta": struct_schema(Meta, requestId=_UUID, requestTimestamp=_WHEN),
         "Fault": struct_schema(Fault, code={"type": "string", "enum": codes}),

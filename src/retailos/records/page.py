@@ -82,7 +82,8 @@ def page(resources: Resources, resource: Resource, query: Query) -> tuple[str, l
     last = query.limit + query.offset
     return (
         f"select {counted} as count, coalesce(string_agg(json, ',' order by n) filter (where n <= {last}), '') as rows,"
-        f" max(key) filter (where n = {last}) as key, coalesce(max(n) > {last}, false) as more from ({rows}) as page"
+        f" max(key) filter (where n = {last}) as key, coalesce(max(n) > {last}, false) as more,"
+        f" pg_snapshot_xmin(pg_current_snapshot())::text as seen from ({rows}) as page"
     ), values
 
 
