@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from retailos.database.pool import Pool, acquire, connect
 from retailos.errors import ConfigurationError, Unavailable
 from retailos.observe import DatabaseBack, DatabaseLost, MigrationsApplied, Started, Stopping, emit
 from retailos.settings import Settings
-from retailos.supervisor import Line, Program, Supervisor
+from retailos.supervisor import Program, Supervisor
 
 Role: TypeAlias = Literal["api", "worker"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
@@ -74,11 +74,10 @@ def _announce(roles: Sequence[Role], settings: Settings, port: int, announce: Ca
         announce(address(settings.host, port))
 
 
-async def run_supervised(role: Role, line: Line) -> None:
-    """Be one role for a supervisor, which has seen to the database."""
-    settings = line.settings()
-    await _until_it_answers(settings.database_url or "")
-    await run_role(role, settings, line.ready)
+async def run_supervised(role: Role, settings: Settings, ready: Callable[[int], None]) -> None:
+    """As run_role(), for a supervisor, once the database that it has seen to answers."""
+    await _patiently(lambda: _reach(settings.database_url or ""))
+    await run_role(role, settings, ready)
 
 
 async def run_role(role: Role, settings: Settings, ready: Callable[[int], None]) -> None:
@@ -112,10 +111,10 @@ def _leave_signals_to_server() -> None:
 
     def stopping() -> None:
         emit(Stopping(role="api"))
-        for each in _ASKED_TO_STOP:
+        for each in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(each, lambda: None)
 
-    for each in _ASKED_TO_STOP:
+    for each in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(each, stopping)
 
 
@@ -157,21 +156,29 @@ async def kept_database(settings: Settings) -> AsyncIterator[Database]:
             return
         watch = asyncio.create_task(_watch(database.cluster))
         try:
-            await _bring_embedded_up_to_date(database.url)
+            await _patiently(lambda: bring_up_to_date(database.url))
             yield database
         finally:
             watch.cancel()
             await asyncio.wait([watch])
 
 
-async def _until_it_answers(url: str) -> None:
-    """Wait for a server that is being started again; Unavailable if it takes too long."""
+async def _reach(url: str) -> None:
+    async with open_pool(url, "start"):
+        pass
+
+
+async def _patiently(work: Callable[[], Awaitable[object]]) -> None:
+    """Do the work, again where the server goes away meanwhile; Unavailable if it does not come back.
+
+    A command that found no server running starts it, and takes it along as it ends.
+    """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + RESTARTED_SECONDS
     while True:
         try:
-            async with open_pool(url, "start"):
-                return
+            await work()
+            return
         except Unavailable:
             if loop.time() > deadline:
                 raise

@@ -106,35 +106,39 @@ class Supervisor:
 async def _run(program: Program, ready: asyncio.Future[int]) -> int:
     """Run one process to its end and give its exit code; when cancelled, stop it."""
     ours, theirs = socket.socketpair()
-    with theirs:
-        descriptor = theirs.fileno()
-        command = (sys.executable, "-P", "-m", "retailos.cli", *program.arguments, "--supervised", str(descriptor))
-        process = await asyncio.create_subprocess_exec(
-            # In a session of its own, where a Ctrl-C for us does not reach it.
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            pass_fds=(descriptor,),
-            start_new_session=True,
-        )
-    reader, writer = await asyncio.open_connection(sock=ours)
+    with ours, theirs:
+        process = await _spawn(program, theirs)
+        try:
+            # Held by the process alone, or its end would go unnoticed.
+            theirs.close()
+            await _talk(ours, program, ready)
+            return await process.wait()
+        finally:
+            await _end(process)
+
+
+async def _spawn(program: Program, line: socket.socket) -> Process:
+    """Start a process that inherits its end of the line, in a session of its own, where no Ctrl-C for us reaches it."""
+    command = (sys.executable, "-P", "-m", "retailos.cli", *program.arguments, "--supervised", str(line.fileno()))
+    return await asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.DEVNULL, pass_fds=(line.fileno(),), start_new_session=True
+    )
+
+
+async def _talk(line: socket.socket, program: Program, ready: asyncio.Future[int]) -> None:
+    """Send the settings, then hear what the process says until it hangs up."""
+    reader, writer = await asyncio.open_connection(sock=line)
     try:
         # One that has ended already reads nothing; its exit code tells the rest.
         with contextlib.suppress(ConnectionError):
             writer.write(written(program.settings) + b"\n")
-            await _listen(reader, program, ready)
-        return await process.wait()
+            port = await reader.readline()
+            if port and not ready.done():
+                ready.set_result(int(port))
+            async for said in reader:
+                program.heard(said)
     finally:
-        await _end(process)
         writer.close()
-
-
-async def _listen(reader: asyncio.StreamReader, program: Program, ready: asyncio.Future[int]) -> None:
-    """Hear what a process says until it hangs up."""
-    port = await reader.readline()
-    if port and not ready.done():
-        ready.set_result(int(port))
-    async for line in reader:
-        program.heard(line)
 
 
 async def _end(process: Process) -> None:

@@ -19,6 +19,13 @@ from tests.conftest import eventually
 
 SAID_SECONDS: Final = 30.0
 END_SECONDS: Final = 30.0
+#: A fifth of a second's work, which tells how much longer it took than it should have.
+WORK: Final = """
+from time import monotonic, process_time
+begun, worked = monotonic(), process_time()
+sum(range(8_000_000))
+print((monotonic() - begun) / (process_time() - worked))
+"""
 SERVES: Final = r"RetailOS serves http://127\.0\.0\.1:(\d+)/"
 
 
@@ -54,7 +61,9 @@ class Running:
                 pytest.fail(f"it ended with {self._process.returncode} before it said {pattern}:\n{self.out}{self.err}")
             return match
 
-        return await eventually(found, within_seconds=SAID_SECONDS)  # type: ignore[return-value]
+        match = await eventually(found, within_seconds=SAID_SECONDS)
+        assert match
+        return match
 
     async def observes(self, event: str) -> dict[str, Any]:
         """The first observation of this kind, as soon as it is made."""
@@ -121,6 +130,13 @@ async def _spawned(arguments: tuple[str, ...], cwd: Path | None, settings: dict[
         env=environment | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         start_new_session=True,
     )
+
+
+async def stretched() -> float:
+    """How many times longer things take just now than alone: others' work is not the program's fault."""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", WORK, stdout=PIPE)
+    out, _ = await process.communicate()
+    return max(1.0, float(out))
 
 
 def descendants(pid: int) -> set[int]:

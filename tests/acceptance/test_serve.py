@@ -6,19 +6,19 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 import msgspec
 import pytest
 
 from retailos.app import open_pool
-from retailos.database.embedded import Cluster
+from retailos.database.pool import Connection
 from retailos.demo.caller import Caller
-from tests.acceptance.program import SERVES, Running, alive, child_with, descendants, ran, started
+from retailos.errors import RetailOSError
+from tests.acceptance.program import SERVES, Running, alive, child_with, descendants, ran, started, stretched
 from tests.conftest import eventually, free_port
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
@@ -50,18 +50,17 @@ def ready(port: int) -> bool:
         connection.close()
 
 
-async def seconds_until_ready(data_dir: Path) -> float:
-    """How long a start takes until the API answers; it is stopped again."""
+async def seconds_until_ready(data_dir: Path, order: signal.Signals) -> float:
+    """How long a start takes until the API answers, on a machine that does nothing else; it is stopped by this."""
     port, begun = free_port(), monotonic()
     async with started("serve", "--data-dir", str(data_dir), "--port", str(port)) as running:
         await eventually(lambda: asyncio.to_thread(ready, port))
-        took = monotonic() - begun
-        assert await running.end(signal.SIGTERM) == 0
+        took = (monotonic() - begun) / await stretched()
+        assert await running.end(order) == 0
     return took
 
 
-@pytest.mark.parametrize("order", [signal.SIGTERM, signal.SIGINT])
-async def test_it_serves_and_leaves_nothing_behind(data_dir: Path, order: signal.Signals) -> None:
+async def test_it_serves_and_leaves_nothing_behind(data_dir: Path) -> None:
     """One command serves on a directory that was not there; asked to stop, it ends well, and PostgreSQL with it."""
     async with started("serve", "--data-dir", str(data_dir), "--port", "0") as running:
         integrator = await caller(running, data_dir)
@@ -69,11 +68,11 @@ async def test_it_serves_and_leaves_nothing_behind(data_dir: Path, order: signal
         assert await read_name(integrator) == "Alice"
         processes = descendants(running.pid)
         assert len(processes) > 5
-        assert await running.end(order) == 0, running.err
+        assert await running.end(signal.SIGTERM) == 0, running.err
         assert not [pid for pid in processes if alive(pid)]
     assert "Traceback" not in running.err
-    roles = {each["role"] for each in running.observations if each["event"] == "Started"}
-    assert roles == {"api", "worker"}
+    said = {(each["event"], each.get("role")) for each in running.observations}
+    assert {("Started", "api"), ("Started", "worker"), ("Stopping", "api")} <= said
 
 
 async def test_keys_can_be_made_before_and_while_it_serves(data_dir: Path) -> None:
@@ -88,9 +87,9 @@ async def test_keys_can_be_made_before_and_while_it_serves(data_dir: Path) -> No
 
 
 async def test_the_second_start_is_quick(data_dir: Path) -> None:
-    """From the second start on, the API answers within two seconds."""
-    await seconds_until_ready(data_dir)
-    took = [await seconds_until_ready(data_dir) for _ in range(2)]
+    """Once there is a database, the API answers within two seconds of a start, however it was stopped before."""
+    assert (await ran("migrate", "--data-dir", str(data_dir))).code == 0
+    took = [await seconds_until_ready(data_dir, order) for order in (signal.SIGTERM, signal.SIGINT)]
     assert min(took) <= 2.0, took
 
 
@@ -130,8 +129,14 @@ async def test_a_killed_database_is_started_again(data_dir: Path) -> None:
         await integrator.call("PUT", "/v2/public/customers/alice", ALICE)
         os.kill(child_with(running.pid, "-D"), signal.SIGKILL)
         await running.observes("DatabaseBack")
-        await eventually(lambda: asyncio.to_thread(ready, integrator.port))
-        assert await read_name(integrator) == "Alice"
+
+        async def answered() -> str:
+            # A connection that the server's death broke is found out by whoever uses it next, and answered with a 503.
+            with suppress(RetailOSError):
+                return await read_name(integrator)
+            return ""
+
+        assert await eventually(answered) == "Alice"
         assert await running.end(signal.SIGTERM) == 0
 
 
@@ -150,13 +155,12 @@ async def test_it_serves_on_a_postgresql_of_yours(debian_server: str) -> None:
 
 @pytest.mark.parametrize(("role", "address"), [("api", "http://127.0.0.1:"), ("worker", "")])
 async def test_a_role_alone_is_one_process(database: str, role: str, address: str) -> None:
-    """A single role on a named PostgreSQL is the process itself, which says when it starts and when it stops."""
+    """A single role on a named PostgreSQL is the process itself: it starts no other, and ends well when asked to."""
     async with started("serve", f"--{role}", "--port", "0", database_url=database) as running:
         said = await running.observes("Started")
         assert (said["role"], said["address"].startswith(address)) == (role, True)
         assert not descendants(running.pid)
         assert await running.end(signal.SIGTERM) == 0
-    assert [each["role"] for each in running.observations if each["event"] == "Stopping"] == [role]
     assert "Traceback" not in running.err
 
 
@@ -178,14 +182,12 @@ async def test_a_port_that_is_taken_is_named(data_dir: Path) -> None:
         f"Error: The API can't listen at http://127.0.0.1:{port}: Address already in use. "
         "End what listens there, or choose another --host or --port.\n"
     )
-    assert not data_dir.exists()
+    assert not list(data_dir.parent.iterdir())
 
 
-async def test_a_process_that_never_serves_ends_the_start(server: Cluster, database: str) -> None:
+async def test_a_process_that_never_serves_ends_the_start(connection: Connection, database: str) -> None:
     """A process that can't begin is not started over and over: the whole start fails, and says which process it was."""
-    settings: dict[str, Any] = {"database_url": database, "host": "127.0.0.1", "lease_seconds": "1"}
-    async with open_pool(database, "test") as pool:
-        await pool.execute("alter table worker rename to elsewhere")
-        ended = await ran("serve", "--port", "0", **settings)
+    await connection.execute("alter table worker rename to elsewhere")
+    ended = await ran("serve", "--port", "0", database_url=database)
     assert ended.code == 1
     assert "The worker process ended before it was ready (exit code 1); it says why above." in ended.err

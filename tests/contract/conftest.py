@@ -1,4 +1,4 @@
-"""A running API for contract tests: the real application behind the real server, and a client that sends what it is told."""
+"""A running API for contract tests: the real application and server, and a client that sends what it is told."""
 
 import asyncio
 import re
@@ -60,6 +60,8 @@ class Api:
     """The API at a free port, a key for records and a key for everything."""
 
     engine: Engine
+    #: The URL of its database.
+    database: str
     port: int
     key: str
     admin_key: str
@@ -131,7 +133,7 @@ class Api:
                 " and relnamespace = 'public'::regnamespace order by relname"
             )
             counts = " union all ".join(f"select '{each[0]}', count(*) from {each[0]}" for each in names)
-            return {name: count for name, count in await connection.fetch(counts)}
+            return {row[0]: row[1] for row in await connection.fetch(counts)}
 
 
 def read(raw: bytes, method: str = "GET") -> Response:
@@ -205,7 +207,8 @@ async def serving(settings: Settings, database: str) -> AsyncIterator[Api]:
         server = uvicorn.Server(server_config(settings, build_app(engine)))
         task = asyncio.create_task(server._serve([listener]))
         try:
-            yield Api(engine=engine, port=listener.getsockname()[1], key=made.key, admin_key=admin.key)
+            port = listener.getsockname()[1]
+            yield Api(engine=engine, database=database, port=port, key=made.key, admin_key=admin.key)
         finally:
             server.should_exit = True
             await task

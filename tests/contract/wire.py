@@ -13,7 +13,7 @@ class Case:
     name: str
     sent: bytes
     status: int = 400
-    close: bool = True
+    close: bool = False
 
     def bytes_for(self, key: str) -> bytes:
         """The bytes with a key in them."""
@@ -26,9 +26,9 @@ def put(key: str, body: bytes, path: str = "/customers/wire") -> bytes:
     return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-def _put(headers: bytes, body: bytes = _BODY, *, path: bytes = b"/customers/wire", host: bytes = b"Host: x\r\n") -> bytes:
+def _put(headers: bytes, body: bytes = _BODY) -> bytes:
     kind = b"Content-Type: application/json\r\n"
-    return b"PUT /v2/public" + path + b" HTTP/1.1\r\n" + host + b"KEY\r\n" + kind + headers + b"\r\n" + body
+    return b"PUT /v2/public/customers/wire HTTP/1.1\r\nHost: x\r\nKEY\r\n" + kind + headers + b"\r\n" + body
 
 
 def _get(headers: bytes = b"", *, target: bytes = b"/v2/public/customers", version: bytes = b"HTTP/1.1") -> bytes:
@@ -41,14 +41,14 @@ _CHUNKED: Final = b"Transfer-Encoding: chunked\r\n"
 REFUSED: Final = (
     Case(name="garbage", sent=b"\x00\x01\x02\xff\xfe garbage\r\n\r\n"),
     Case(name="a line of words", sent=b"hello there\r\n\r\n"),
-    Case(name="TLS", sent=bytes.fromhex("160301020001000001fc0303") + b"\x00" * 200),
+    Case(name="TLS", sent=bytes.fromhex("160301020001000001fc0303") + b"\x00" * 200, close=True),
     Case(name="HTTP/2", sent=b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
     Case(name="HTTP/3.0", sent=_get(version=b"HTTP/3.0")),
-    Case(name="HTTP/0.9", sent=b"GET /v2/public/customers\r\n\r\n"),
+    Case(name="HTTP/0.9", sent=b"GET /v2/public/customers\r\n\r\n", close=True),
     Case(name="an answer", sent=b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
     Case(name="no host", sent=b"GET /v2/public/customers HTTP/1.1\r\nKEY\r\nConnection: close\r\n\r\n"),
     Case(name="two hosts", sent=_get(b"Host: y\r\nConnection: close\r\n")),
-    Case(name="an asterisk", sent=_get(b"Connection: close\r\n", target=b"*"), status=404, close=False),
+    Case(name="an asterisk", sent=_get(b"Connection: close\r\n", target=b"*"), status=404),
     Case(name="no path", sent=_get(target=b"http://x")),
     Case(name="no slash", sent=_get(target=b"v2/public/customers")),
     Case(name="white space in the target", sent=_get(target=b"/v2/public/customers?q=a b")),
@@ -68,7 +68,7 @@ REFUSED: Final = (
     Case(name="a method without end", sent=b"G" * 40_000, status=431),
     Case(name="length short", sent=_put(b"Content-Length: 10\r\n")),
     Case(name="length zero", sent=_put(b"Content-Length: 0\r\n")),
-    Case(name="length long", sent=_put(b"Content-Length: 9999\r\n")),
+    Case(name="length long", sent=_put(b"Content-Length: 9999\r\n"), close=True),
     Case(name="length negative", sent=_put(b"Content-Length: -1\r\n")),
     Case(name="length of words", sent=_put(b"Content-Length: ten\r\n")),
     Case(name="length hexadecimal", sent=_put(b"Content-Length: 0x10\r\n")),
@@ -89,30 +89,49 @@ REFUSED: Final = (
     Case(name="chunk size negative", sent=_put(_CHUNKED, b"-1\r\n{}\r\n0\r\n\r\n")),
     Case(name="chunk size beyond numbers", sent=_put(_CHUNKED, b"f" * 40 + b"\r\n{}\r\n0\r\n\r\n")),
     Case(name="chunk longer than said", sent=_put(_CHUNKED, b"2\r\n" + _BODY + b"\r\n0\r\n\r\n")),
-    Case(name="chunk shorter than said", sent=_put(_CHUNKED, b"ff\r\n" + _BODY + b"\r\n0\r\n\r\n")),
-    Case(name="chunks without end", sent=_put(_CHUNKED, b"14\r\n" + _BODY + b"\r\n")),
+    Case(name="chunk shorter than said", sent=_put(_CHUNKED, b"ff\r\n" + _BODY + b"\r\n0\r\n\r\n"), close=True),
+    Case(name="chunks without end", sent=_put(_CHUNKED, b"14\r\n" + _BODY + b"\r\n"), close=True),
     Case(name="chunks of an unknown coding", sent=_put(b"Transfer-Encoding: gzip\r\n", b"")),
     Case(name="two codings", sent=_put(b"Transfer-Encoding: chunked, identity\r\n", b"0\r\n\r\n")),
-    Case(name="chunks too large together", sent=_put(_CHUNKED, (b"10000\r\n" + b" " * 65536 + b"\r\n") * 20), status=413),
+    Case(
+        name="chunks too large together", sent=_put(_CHUNKED, (b"10000\r\n" + b" " * 65536 + b"\r\n") * 20), status=413
+    ),
     Case(name="a body of nothing but an end", sent=_put(_CHUNKED, b"0\r\n\r\n" + b"x")),
 )
 
 TAKEN: Final = (
-    Case(name="expect", sent=_put(_LENGTH + b"Expect: 100-continue\r\nConnection: close\r\n"), status=200, close=False),
-    Case(name="chunks", sent=_put(_CHUNKED + b"Connection: close\r\n", b"14\r\n" + _BODY + b"\r\n0\r\n\r\n"), status=200, close=False),
+    Case(name="expect", sent=_put(_LENGTH + b"Expect: 100-continue\r\nConnection: close\r\n"), status=200),
+    Case(
+        name="chunks",
+        sent=_put(_CHUNKED + b"Connection: close\r\n", b"14\r\n" + _BODY + b"\r\n0\r\n\r\n"),
+        status=200,
+    ),
     Case(
         name="chunks with extensions and trailers",
         sent=_put(_CHUNKED + b"Connection: close\r\n", b"14;a=b\r\n" + _BODY + b"\r\n0\r\nX-T: 1\r\n\r\n"),
         status=200,
-        close=False,
     ),
-    Case(name="HTTP/1.0", sent=_get(version=b"HTTP/1.0"), status=200, close=False),
+    Case(name="HTTP/1.0", sent=_get(version=b"HTTP/1.0"), status=200),
     Case(
         name="HTTP/1.0 without host", sent=b"GET /v2/public/customers HTTP/1.0\r\nKEY\r\n\r\n", status=200, close=False
     ),
-    Case(name="a whole URL", sent=_get(b"Connection: close\r\n", target=b"http://x/v2/public/customers"), status=200, close=False),
-    Case(name="an upgrade", sent=_get(b"Connection: upgrade, close\r\nUpgrade: websocket\r\n"), status=200, close=False),
-    Case(name="a body in a GET", sent=_get(b"Content-Length: 2\r\nConnection: close\r\n") + b"{}", status=200, close=False),
-    Case(name="an empty query", sent=_get(b"Connection: close\r\n", target=b"/v2/public/customers?"), status=200, close=False),
-    Case(name="upper-case header names", sent=_get(b"ACCEPT: */*\r\nCONNECTION: close\r\n"), status=200, close=False),
+    Case(
+        name="a whole URL",
+        sent=_get(b"Connection: close\r\n", target=b"http://x/v2/public/customers"),
+        status=200,
+    ),
+    Case(
+        name="an upgrade", sent=_get(b"Connection: upgrade, close\r\nUpgrade: websocket\r\n"), status=200, close=False
+    ),
+    Case(
+        name="a body in a GET",
+        sent=_get(b"Content-Length: 2\r\nConnection: close\r\n") + b"{}",
+        status=200,
+    ),
+    Case(
+        name="an empty query",
+        sent=_get(b"Connection: close\r\n", target=b"/v2/public/customers?"),
+        status=200,
+    ),
+    Case(name="upper-case header names", sent=_get(b"ACCEPT: */*\r\nCONNECTION: close\r\n"), status=200),
 )

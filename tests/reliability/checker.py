@@ -1,6 +1,6 @@
 """The checker of the fault tests: joins what clients were told, what the database says and what the receiver saw."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import product
@@ -50,7 +50,7 @@ class Register:
 class Findings:
     """What is wrong, a line each, and how many requests came twice, which a crash excuses."""
 
-    #: A client was told of a version that the database does not have.
+    #: A client was told of a version that the database does not have, or two were told of the same.
     missing: tuple[str, ...]
     #: A webhook was never told of a record.
     lost: tuple[str, ...]
@@ -87,9 +87,10 @@ def check(
     registers: Iterable[Register],
     sightings: Iterable[Sighting],
 ) -> Findings:
-    """Judge a run that has come to rest; `sightings` are in the order in which the receiver read them.
+    """Judge a run that has come to rest; `sightings` are in the order in which the receiver applied them.
 
-    Every webhook is owed every record. Only what the receiver answered 2xx counts as accepted.
+    Every webhook is owed every record. Every write is taken to have changed its record, and so to have made a version
+    of its own. Only what the receiver answered 2xx counts as accepted.
     """
     records = {each.record: each for each in stored}
     standing = {(each.webhook, each.record): each for each in registers}
@@ -112,7 +113,9 @@ def check(
 
 
 def _missing(told: Iterable[Told], records: Mapping[str, Stored]) -> Iterator[str]:
-    for each in told:
+    for each, writes in Counter(told).items():
+        if writes > 1:
+            yield f"v{each.version} of {each.record} was acknowledged to {writes} writes, of which one is left"
         kept = records[each.record].version if each.record in records else 0
         if kept < each.version:
             yield f"{each.record} was acknowledged at v{each.version}, and the database has v{kept}"

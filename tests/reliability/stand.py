@@ -9,6 +9,8 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from random import Random
 from typing import Any, Final
 
 import asyncpg
@@ -18,7 +20,7 @@ import pytest
 from retailos import keys
 from retailos.app import open_pool
 from retailos.database.pool import Connection
-from retailos.receiver import Behaviours, OnReceived, Receiver, Sighting, sighting_of
+from retailos.receiver import Behaviour, Received, Receiver, Sighting, sighting_of
 from retailos.records import page
 from retailos.resources import RESOURCES
 from retailos.resources.customer import CUSTOMER
@@ -36,12 +38,15 @@ main()
 START_SECONDS: Final = 20.0
 STOP_SECONDS: Final = 20.0
 WEBHOOKS: Final = ("first", "second", "third")
+#: What the receiver knows them by: how the paths of their URLs begin.
+PATHS: Final = tuple(f"/{name}" for name in WEBHOOKS)
 
 REGISTERS: Final = """
 select webhook.name, customers.external_id, wanted, acknowledged, status, token is not null as claimed,
     exists (select from due where (due.webhook_id, due.record_id) = (delivery.webhook_id, delivery.record_id)) as due
 from delivery join webhook on webhook.id = webhook_id join customers on customers.id = record_id
 """
+OWED: Final = "select count(*) from delivery where acknowledged < wanted"
 AT_REST: Final = """
 select not exists (select from delivery where status <> 'delivered' or acknowledged < wanted)
     and not exists (select from due)
@@ -129,10 +134,18 @@ async def make_key(url: str) -> str:
 
 
 @asynccontextmanager
-async def receiving(sightings: list[Sighting], behaviour: Behaviours) -> AsyncIterator[Receiver]:
-    """A receiver that notes what it sees, in the order in which it has read it whole."""
-    note: OnReceived = lambda received, status: sightings.append(sighting_of(received, status))  # noqa: E731
-    async with Receiver.listen(behaviour=behaviour, remember=0, on_received=note) as receiver:
+async def receiving(sightings: list[Sighting], random: Random, *, seconds: float = 0.0) -> AsyncIterator[Receiver]:
+    """A receiver that applies each request after a time of its own, up to `seconds`, and then answers it.
+
+    Two requests for one record that are under way at once can so be applied in either order.
+    """
+
+    def apply(received: Received) -> Behaviour:
+        delay = random.uniform(0, seconds)
+        sightings.append(sighting_of(replace(received, at=received.at + delay), 200))
+        return Behaviour(delay_seconds=delay)
+
+    async with Receiver.listen(behaviour=apply, remember=0) as receiver:
         yield receiver
 
 
@@ -149,6 +162,15 @@ async def at_rest(url: str, *, within_seconds: float) -> bool:
     return True
 
 
+async def owed(url: str) -> int:
+    """How many deliveries are owed just now."""
+    connection = await asyncpg.connect(url)
+    try:
+        return int(await connection.fetchval(OWED))
+    finally:
+        await connection.close()
+
+
 async def judge(url: str, webhooks: Sequence[str], told: Sequence[Told], sightings: Sequence[Sighting]) -> Findings:
     """What the checker says of everything so far; webhooks are named by the path of their URLs."""
     connection = await asyncpg.connect(url)
@@ -156,7 +178,8 @@ async def judge(url: str, webhooks: Sequence[str], told: Sequence[Told], sightin
         stored, registers = await _stored(connection), await _registers(connection)
     finally:
         await connection.close()
-    return check(webhooks, told=told, stored=stored, registers=registers, sightings=sightings)
+    applied = sorted(sightings, key=lambda each: each.at)
+    return check(webhooks, told=told, stored=stored, registers=registers, sightings=applied)
 
 
 async def _stored(connection: Connection) -> Sequence[Stored]:

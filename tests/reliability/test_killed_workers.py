@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from random import Random
 
 from retailos.database.pool import Connection
-from retailos.receiver import Behaviour, Sighting
+from retailos.receiver import Sighting
 from tests.reliability import stand
 from tests.reliability.clients import Clients, clients_of
-from tests.reliability.stand import WEBHOOKS, Program
+from tests.reliability.stand import PATHS, WEBHOOKS, Program
 
 KILLS = 20
 CHANGES = 20_000
 RECORDS = 2_000
 WORKERS = 2
-LEASE_SECONDS = 1.5
+LEASE_SECONDS = 2.0
+#: The receiver takes up to so long for each request; far less than the lease, as timeouts are in earnest.
+APPLY_SECONDS = 0.05
 #: After the last kill: its lease, a look for dead workers, and what was left to send.
 REST_SECONDS = 30.0
 
@@ -63,11 +65,11 @@ class Run:
 
 
 @asynccontextmanager
-async def running(url: str) -> AsyncIterator[Run]:
+async def running(url: str, seed: int) -> AsyncIterator[Run]:
     """The API, the workers, a receiver with its webhooks, and clients; nothing of it outlives the block."""
     sightings: list[Sighting] = []
     async with AsyncExitStack() as stack:
-        receiver = await stack.enter_async_context(stand.receiving(sightings, Behaviour()))
+        receiver = await stack.enter_async_context(stand.receiving(sightings, Random(seed), seconds=APPLY_SECONDS))
         settings = {"database_url": url, "port": 0, "allow_addresses": "127.0.0.0/8"}
         api = await stack.enter_async_context(stand.program("serve", "--api", **settings))
         workers = Workers(stack, url)
@@ -83,7 +85,7 @@ async def test_killed_workers_leave_no_receiver_behind(database: str, connection
     """Twenty workers killed during 20,000 changes lose nothing, send nothing out of order and leave nothing stuck."""
     seed = stand.seed()
     random = Random(seed)
-    async with running(database) as run:
+    async with running(database, seed) as run:
         held = 0
         for number in range(KILLS):
             before = number * CHANGES // KILLS
@@ -96,7 +98,7 @@ async def test_killed_workers_leave_no_receiver_behind(database: str, connection
                 held += await run.workers.kill_one(random, connection)
                 await writing
         rested = await stand.at_rest(database, within_seconds=REST_SECONDS)
-        findings = await stand.judge(database, [f"/{name}" for name in WEBHOOKS], run.clients.told, run.sightings)
+        findings = await stand.judge(database, PATHS, run.clients.told, run.sightings)
     figures = f"seed {seed}: {len(run.clients.told)} told, {len(run.sightings)} sent, {held} held by the killed workers"
     print(f"{figures}; {findings.report()}")
     assert (rested, findings.faults) == (True, 0), f"{figures}\n  {findings.report()}"

@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from random import Random
 from urllib.parse import quote, unquote, urlsplit
 
-from retailos.receiver import Behaviour, Sighting
+from retailos.receiver import Sighting
 from tests.conftest import open_directory
 from tests.reliability import stand
 from tests.reliability.clients import clients_of
@@ -63,7 +64,7 @@ async def test_a_claim_whose_answer_was_lost_is_sent_all_the_same(database: str)
     sightings: list[Sighting] = []
     allowed = {"allow_addresses": "127.0.0.0/8"}
     async with (
-        stand.receiving(sightings, Behaviour()) as receiver,
+        stand.receiving(sightings, Random(1)) as receiver,
         breaking_line(database, CLAIMED_TWO) as (broken_url, line),
         stand.program("serve", "--api", database_url=database, port=0, **allowed) as api,
         stand.program("serve", "--worker", database_url=broken_url, **allowed) as worker,

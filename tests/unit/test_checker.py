@@ -51,6 +51,13 @@ def test_an_acknowledged_record_that_the_database_does_not_have_is_missing() -> 
     assert counts(findings) == {"missing": 1}
 
 
+def test_two_writes_that_were_told_of_the_same_version_are_one_too_many() -> None:
+    """A write that was forgotten is missed even where another one took its version."""
+    told = [Told("c-1", 3), Told("c-1", 3)]
+    findings = check([A], told=told, stored=[STORED], registers=[RESTING], sightings=seen(3))
+    assert counts(findings) == {"missing": 1}
+
+
 def test_a_record_that_a_webhook_was_never_told_of_is_lost() -> None:
     """One of two webhooks got the record, and the other one did not."""
     registers = [RESTING, replace(RESTING, webhook=B)]

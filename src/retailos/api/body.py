@@ -9,6 +9,9 @@ from retailos.errors import BadRequest, NotAcceptable, PayloadTooLarge, Unsuppor
 
 #: A megabyte at 280 kbit/s; slower than that, a body is an attack or a lost phone.
 BODY_SECONDS = 30.0
+#: Of a body that is too large, so much is still taken in and dropped, for whoever sends it whole reads the answer only
+#: then; on one that is larger, or does not say how large it is, the connection is closed.
+DROPPED_BYTES = 16 * 1024 * 1024
 
 
 class Disconnected(Exception):
@@ -54,7 +57,7 @@ def _declared(call: Call, limit: int) -> int | None:
     if len(lengths) > 1 or not lengths[0].isdigit():
         raise BadRequest("expected one Content-Length, a whole number")
     if int(lengths[0]) > limit:
-        raise PayloadTooLarge(f"expected a body of at most {limit} bytes, got {int(lengths[0])}")
+        raise _too_large(limit, int(lengths[0]))
     return int(lengths[0])
 
 
@@ -68,7 +71,15 @@ async def _read(receive: Receive, declared: int | None, limit: int) -> bytes:
         chunk = message.get("body", b"")
         size += len(chunk)
         if size > limit:
-            raise PayloadTooLarge(f"expected a body of at most {limit} bytes")
+            raise _too_large(limit, None)
         chunks.append(chunk)
         if not message.get("more_body"):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _too_large(limit: int, declared: int | None) -> PayloadTooLarge:
+    came = "" if declared is None else f", got {declared}"
+    ends = declared is not None and declared <= DROPPED_BYTES
+    return PayloadTooLarge(
+        f"expected a body of at most {limit} bytes{came}", headers={} if ends else {"Connection": "close"}
+    )

@@ -14,6 +14,8 @@ COMMANDS: Final = MappingProxyType(
         "serve": "retailos.cli.serve",
         "demo": "retailos.cli.demo",
         "keys": "retailos.cli.keys",
+        "webhook": "retailos.cli.webhook",
+        "requeue": "retailos.cli.requeue",
         "receive": "retailos.cli.receive",
         "migrate": "retailos.cli.migrate",
         "doctor": "retailos.cli.doctor",

@@ -4,11 +4,10 @@ from datetime import datetime
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from retailos import keys as api_keys
 from retailos.cli.options import data_dir, database_of, output, run, settings_of, write_json
+from retailos.cli.table import write_table
 from retailos.keys import ListedKey, NewKey
 from retailos.settings import Settings
 
@@ -64,10 +63,8 @@ def list_(data_dir: Path | None, output: str) -> None:
     elif not found:
         click.echo("There is no key yet; make one: retailos keys create --name NAME")
     else:
-        table = Table("id", "name", "scopes", "created", "state", box=None, header_style="bold", pad_edge=False)
-        for key in found:
-            table.add_row(key.id, key.name, ", ".join(key.scopes), _day(key.created_at), _state(key))
-        Console(soft_wrap=True).print(table, crop=False)
+        rows = [(key.id, key.name, ", ".join(key.scopes), _day(key.created_at), _state(key)) for key in found]
+        write_table(("id", "name", "scopes", "created", "state"), rows)
 
 
 @keys.command()

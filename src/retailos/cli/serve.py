@@ -35,7 +35,7 @@ def serve(
         line = Line(supervised)
         settings = line.settings()
         _configure(settings)
-        run(app.run_role(asked[0], settings, line.ready))
+        run(app.until_asked_to_stop(app.run_supervised(asked[0], settings, line.ready)))
     else:
         settings = settings_of(data_dir, host=host, port=port)
         _configure(settings)

@@ -70,7 +70,7 @@ def _add_reference(
     if not candidates or chance < ABSENT:
         return
     key = resources[reference.to].external_id.name
-    if chance < ABSENT + NULL and not reference.ids:
+    if chance < ABSENT + NULL:
         body[reference.name] = None
     elif reference.ids:
         many = random.sample(candidates, k=random.randint(1, min(REFERRED_MOST, len(candidates))))

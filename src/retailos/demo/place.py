@@ -11,6 +11,7 @@ import msgspec
 
 from retailos.database.account import check_reachable
 from retailos.database.account import choose as choose_account
+from retailos.database.place import at as database_at
 from retailos.errors import ConfigurationError
 
 DIRECTORY: Final = Path(".retailos-demo")
@@ -54,12 +55,11 @@ def choose(data_dir: Path | None) -> Place:
 
 
 def prepare(place: Place) -> None:
-    """Make the directory, and keep it out of whichever repository it lies in."""
-    if not place.directory.exists():
-        place.directory.mkdir(parents=True)
-        # The account that runs PostgreSQL has to pass, nobody has to list.
-        place.directory.chmod(0o711 if os.geteuid() == 0 else 0o700)
-    (place.directory / ".gitignore").write_text("*\n")
+    """Make the directory, kept out of whichever repository it lies in; ConfigurationError if it can't be used."""
+    database_at(place.directory)
+    ignore = place.directory / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n")
 
 
 def load_keys(place: Place) -> Keys | None:

@@ -1,6 +1,7 @@
 """References in a body: the nested object, the id, or both where they agree, become wants that the writer finds."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -70,22 +71,37 @@ def _many(
     problems: list[Problem],
 ) -> list[Want]:
     """Read an array of references: the objects where they were sent, else the ids."""
-    ids = patch.pop(reference.ids, None)
+    ids, at = patch.pop(reference.ids, None), f"/{reference.name}"
+    known = [_known_id(each) for each in ids] if type(ids) is list else []
     nested = body.get(reference.name)
     patch[reference.ids] = []
-    if nested is None:
-        read = [(f"/{reference.ids}/{i}", _known_id(each)) for i, each in enumerate(ids if type(ids) is list else ())]
-        return [Want(reference=reference.name, at=at, id=each) for at, each in read if each]
-    if type(nested) is not list:
-        problems.append(expected("an array of objects", nested, f"/{reference.name}"))
-        return []
-    if len(nested) > MANY:
-        problems.append(Problem(f"/{reference.name}", "TOO_MANY", f"expected at most {MANY} items, got {len(nested)}"))
-        return []
-    found = [_nested(resources, reference, each, f"/{reference.name}/{i}", problems) for i, each in enumerate(nested)]
-    if ids and [str(want.id) for want in found if want and want.id] not in ([], ids):
+    if type(nested) is list and len(nested) > MANY:
+        problems.append(Problem(at, "TOO_MANY", f"expected at most {MANY} items, got {len(nested)}"))
+    elif type(nested) is list:
+        found = [_nested(resources, reference, each, f"{at}/{i}", problems) for i, each in enumerate(nested)]
+        if reference.ids not in body:
+            return [want for want in found if want]
+        return _agreeing(reference, found, known, problems)
+    elif nested is not None:
+        problems.append(expected("an array of objects", nested, at))
+    elif known and reference.name in body:
+        problems.append(_conflict(at, reference.ids))
+    else:
+        return [
+            Want(reference=reference.name, at=f"/{reference.ids}/{i}", id=each) for i, each in enumerate(known) if each
+        ]
+    return []
+
+
+def _agreeing(
+    reference: Reference, found: list[Want | None], ids: list[UUID | None], problems: list[Problem]
+) -> list[Want]:
+    """Join objects and ids that were both sent, in one order; whether they name the same records, the writer sees."""
+    pairs = list(zip(found, ids, strict=False))
+    if len(found) != len(ids) or any(want and want.id not in (None, each) for want, each in pairs):
         problems.append(_conflict(f"/{reference.name}", reference.ids))
-    return [want for want in found if want]
+        return []
+    return [replace(want, id=each) for want, each in pairs if want]
 
 
 def _nested(resources: Resources, reference: Reference, value: Any, at: str, problems: list[Problem]) -> Want | None:

@@ -118,7 +118,7 @@ class Lane:
         self._in_hand += len(claims)
         records = await self._records(claims)
         for each in claims:
-            task = asyncio.create_task(self._send(each, records[each.record_id]))
+            task = asyncio.create_task(self._send(each, records[each.record_id], worker_id))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
             task.add_done_callback(self._ended)
@@ -134,11 +134,12 @@ class Lane:
             except Unavailable:
                 await asyncio.sleep(AGAIN_SECONDS)
 
-    async def _send(self, claim: Claim, record: Told) -> None:
+    async def _send(self, claim: Claim, record: Told, worker_id: int) -> None:
         """Make one attempt and pass what came of it on."""
         async with self._slots:
-            # A claim is given back while others wait for slots at the end, and when the lease may be another's.
-            if self._closing or self._lease() is None:
+            # A claim is given back while others wait for slots at the end, and when the lease that it was made under is
+            # over: a new one does not bring it back from whoever has rescued it.
+            if self._closing or self._lease() != worker_id:
                 self._unsent.append(claim)
                 self._in_hand -= 1
                 return

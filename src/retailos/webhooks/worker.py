@@ -44,8 +44,9 @@ async def run_worker(settings: Settings, url: str, ready: Callable[[], None]) ->
         max_size=settings.worker_pool_size,
         application_name="retailos worker",
         statement_timeout_seconds=STATEMENT_SECONDS,
-        # What a crash takes back is sent again; nothing is lost by it.
-        durable=False,
+        # Durable, although a claim or a settlement that a crash takes back is no loss: a claim that is taken back is
+        # made again while its request is still under way, and a settlement that is taken back leaves a claim that its
+        # living worker has forgotten.
     )
     try:
         worker = Worker(pool, RESOURCES, settings)

@@ -1,0 +1,179 @@
+"""`retailos webhook`: standing orders to tell another system of changes, made, shown, paused and taken away."""
+
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from retailos import operations
+from retailos.cli.options import data_dir, database_of, output, run, settings_of, write_json
+from retailos.cli.table import write_table
+from retailos.database.pool import Pool
+from retailos.operations import WebhookView
+from retailos.resources import RESOURCES
+from retailos.webhooks.addresses import Policy
+
+T = TypeVar("T")
+
+
+@click.group()
+def webhook() -> None:
+    """Add, list, show, pause, resume and delete webhooks.
+
+    \b
+    Example:
+      retailos webhook add --name erp --resource customer \\
+        --url 'https://erp.example.com/v1/customer/{externalCustomerId}'
+    """
+
+
+@webhook.command()
+@click.option("--name", required=True, help="What tells it from the others of its resource.")
+@click.option("--resource", required=True, type=click.Choice(list(RESOURCES)), help="Whose changes it tells of.")
+@click.option("--url", required=True, help="Where to send to; {externalCustomerId} stands for the record's value.")
+@click.option("--method", type=click.Choice(["PUT", "POST", "PATCH"]), help="[default: PUT]")
+@click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Sent with each request; repeatable.")
+@click.option("--retry-limit", type=int, help="Retries before a delivery counts as failed.  [default: 5]")
+@click.option("--retry-delay", type=float, metavar="SECONDS", help="Before the first retry.  [default: 120]")
+@click.option("--retry-backoff/--no-retry-backoff", default=None, help="Double the delay each time.  [default: do]")
+@click.option("--timeout", type=float, metavar="SECONDS", help="For one request, from end to end.  [default: 30]")
+@click.option("--concurrency", type=int, help="Requests under way at once.  [default: 16]")
+@data_dir
+@output
+def add(data_dir: Path | None, output: str, headers: tuple[str, ...], **given: Any) -> None:
+    """Add a webhook; it is told of what changes from now on.
+
+    \b
+    Example:
+      retailos webhook add --name erp --resource customer \\
+        --url 'https://erp.example.com/v1/customer/{externalCustomerId}' \\
+        --header 'Authorization: API_KEY <their api key>'
+    """
+    body = {_camel(name): _exact(value) for name, value in given.items() if value is not None}
+    body["headers"] = dict(_header(each) for each in headers)
+    policy = Policy(allow=settings_of(data_dir).allow_addresses)
+    added = _with_pool(data_dir, lambda pool: operations.add_webhook(pool, RESOURCES, policy, body))
+    _shown(added, output, f"The webhook {added.id} is told of every {added.resource} that changes.")
+
+
+@webhook.command("list")
+@data_dir
+@output
+def list_(data_dir: Path | None, output: str) -> None:
+    """List all webhooks, the oldest first.
+
+    \b
+    Example:
+      retailos webhook list --data-dir data
+    """
+    found = _with_pool(data_dir, operations.list_webhooks)
+    if output == "json":
+        write_json(found)
+    elif not found:
+        click.echo("There is no webhook yet; add one: retailos webhook add --help")
+    else:
+        rows = [
+            (str(each.id), each.name, each.resource, "active" if each.active else "paused", f"{each.method} {each.url}")
+            for each in found
+        ]
+        write_table(("id", "name", "resource", "state", "told by"), rows)
+
+
+@webhook.command()
+@click.argument("webhook_id", metavar="ID", type=int)
+@data_dir
+@output
+def show(webhook_id: int, data_dir: Path | None, output: str) -> None:
+    """Show the webhook with this ID, but for the values of its headers.
+
+    \b
+    Example:
+      retailos webhook show 3
+    """
+    found = _with_pool(data_dir, lambda pool: operations.show_webhook(pool, webhook_id))
+    _shown(found, output, msgspec.json.format(msgspec.json.encode(found)).decode())
+
+
+@webhook.command()
+@click.argument("webhook_id", metavar="ID", type=int)
+@data_dir
+@output
+def pause(webhook_id: int, data_dir: Path | None, output: str) -> None:
+    """Send nothing for now; what it is owed meanwhile is kept.
+
+    \b
+    Example:
+      retailos webhook pause 3
+    """
+    _shown(_switched(data_dir, webhook_id, active=False), output, f"The webhook {webhook_id} is paused.")
+
+
+@webhook.command()
+@click.argument("webhook_id", metavar="ID", type=int)
+@data_dir
+@output
+def resume(webhook_id: int, data_dir: Path | None, output: str) -> None:
+    """Send again, beginning with what it is owed.
+
+    \b
+    Example:
+      retailos webhook resume 3
+    """
+    _shown(_switched(data_dir, webhook_id, active=True), output, f"The webhook {webhook_id} is active.")
+
+
+@webhook.command()
+@click.argument("webhook_id", metavar="ID", type=int)
+@click.confirmation_option("--yes", prompt="What it is still owed will never be sent. Delete it?")
+@data_dir
+@output
+def delete(webhook_id: int, data_dir: Path | None, output: str) -> None:
+    """Take the webhook with this ID away, with all that it is owed.
+
+    \b
+    Example:
+      retailos webhook delete 3 --yes
+    """
+    removed = _with_pool(data_dir, lambda pool: operations.remove_webhook(pool, webhook_id))
+    _shown(removed, output, f"The webhook {webhook_id} is gone; it was still owed {removed.owed} deliveries.")
+
+
+def _with_pool(data_dir: Path | None, work: Callable[[Pool], Awaitable[T]]) -> T:
+    async def worked() -> T:
+        async with database_of(settings_of(data_dir), "webhook") as pool:
+            return await work(pool)
+
+    return run(worked())
+
+
+def _switched(data_dir: Path | None, webhook_id: int, *, active: bool) -> WebhookView:
+    policy = Policy(allow=settings_of(data_dir).allow_addresses)
+    body = {"active": active}
+    return _with_pool(data_dir, lambda pool: operations.change_webhook(pool, RESOURCES, policy, webhook_id, body))
+
+
+def _shown(value: Any, output: str, said: str) -> None:
+    if output == "json":
+        write_json(value)
+    else:
+        click.echo(said)
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.title() for word in rest)
+
+
+def _exact(value: Any) -> Any:
+    """A number as a request's body is read: never a float."""
+    return Decimal(str(value)) if isinstance(value, float) else value
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon:
+        raise click.UsageError(f"expected a header such as 'Authorization: API_KEY …', got {text!r}")
+    return name.strip(), value.strip()

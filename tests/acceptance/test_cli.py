@@ -1,0 +1,212 @@
+"""The command line says what it does, does it, and ends with an exit code that a script can go by."""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from retailos.cli import COMMANDS
+from retailos.database.pool import Connection
+from tests.acceptance.program import ran, started
+
+HELPED = (
+    (),
+    *((name,) for name in COMMANDS),
+    *(("keys", name) for name in ("create", "list", "revoke")),
+    *(("webhook", name) for name in ("add", "list", "show", "pause", "resume", "delete")),
+)
+
+
+async def printed(*arguments: str, database_url: str = "") -> Any:
+    """What a command that goes well prints for programs."""
+    ended = await ran(*arguments, "--output", "json", database_url=database_url)
+    assert ended.code == 0, ended.err
+    return msgspec.json.decode(ended.out)
+
+
+async def test_every_command_helps() -> None:
+    """Each command explains itself, with an example to paste."""
+    for ended in await asyncio.gather(*(ran(*command, "--help") for command in HELPED)):
+        assert ended.code == 0
+        assert re.search(r"^ +(RETAILOS_\S+ )?retailos [a-z]+", ended.out, re.MULTILINE), ended.out
+        assert "supervised" not in ended.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "said"),
+    [
+        (("serv",), {}, "No such command 'serv'"),
+        (("serve", "--port", "99999"), {}, "99999 is not in the range"),
+        (("serve",), {"prot": "1"}, "RETAILOS_PROT is not a setting. Did you mean RETAILOS_PORT?"),
+        (("serve",), {"port": "many"}, "RETAILOS_PORT: expected a whole number from 0 to 65535, got 'many'."),
+        (("keys", "create"), {}, "Missing option '--name'"),
+        (("keys", "list"), {}, "Name the database: --data-dir DIR"),
+        (
+            ("keys", "list", "--data-dir", "here"),
+            {"database_url": "postgresql://127.0.0.1/retailos"},
+            "Both --data-dir and RETAILOS_DATABASE_URL name a database",
+        ),
+        (("receive", "--fail", "everything"), {}, "expected a status such as 500, or with a share such as 500:30%"),
+    ],
+)
+async def test_what_is_asked_wrongly_ends_with_2(
+    tmp_path: Path, arguments: tuple[str, ...], settings: dict[str, str], said: str
+) -> None:
+    """A command that was asked for wrongly does nothing, says what was expected, and ends with 2."""
+    ended = await ran(*arguments, cwd=tmp_path, **settings)
+    assert ended.code == 2
+    assert said in " ".join(ended.err.split())
+    assert "Traceback" not in ended.err
+    assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("keys", "revoke", "0123456789"), "expected the id of a key, as `retailos keys list` shows it"),
+        (("keys", "create", "--name", "x", "--scopes", "all"), "expected scopes such as customer:read"),
+        (("webhook", "show", "7"), "There is no such webhook"),
+        (
+            ("webhook", "add", "--name", "x", "--resource", "customer", "--url", "http://127.0.0.1:9000/"),
+            "expected",
+        ),
+    ],
+)
+async def test_what_fails_ends_with_1(database: str, arguments: tuple[str, ...], said: str) -> None:
+    """A command that fails says why in one line, and ends with 1."""
+    ended = await ran(*arguments, database_url=database)
+    assert ended.code == 1
+    assert ended.err.startswith(f"Error: {said}")
+    assert ended.err.count("\n") == 1
+
+
+async def test_a_database_that_does_not_answer_is_said_so() -> None:
+    """Where no PostgreSQL answers, a command says so in one line that holds no password, and ends with 1."""
+    ended = await ran("keys", "list", database_url="postgresql://somebody:secret@127.0.0.1:1/retailos")
+    assert ended.code == 1
+    assert ended.err.startswith("Error: ")
+    assert ended.err.count("\n") == 1
+    assert "secret" not in ended.err
+
+
+async def test_a_key_lives_until_it_is_revoked(database: str) -> None:
+    """A key is shown when it is made, is listed without its secret, and can be revoked."""
+    made = await printed("keys", "create", "--name", "erp", "--scopes", "customer:read", database_url=database)
+    assert made["key"].startswith(f"rk_dev_{made['id']}_")
+    assert (made["name"], made["scopes"]) == ("erp", ["customer:read"])
+    [listed] = await printed("keys", "list", database_url=database)
+    assert (listed["id"], listed["revokedAt"], "key" in listed) == (made["id"], None, False)
+    assert (await ran("keys", "revoke", made["id"], database_url=database)).code == 0
+    table = await ran("keys", "list", database_url=database)
+    assert re.search(rf"{made['id']} +erp +customer:read .+ revoked ", table.out)
+
+
+async def test_a_webhook_is_added_paused_resumed_and_deleted(database: str) -> None:
+    """An operator keeps webhooks from the command line, which shows no value of a header."""
+    url = "https://erp.example.com/v1/customer/{externalCustomerId}"
+    adding = ("webhook", "add", "--name", "erp", "--resource", "customer", "--url", url, "--retry-delay", "2.5")
+    added = await printed(*adding, "--header", "Authorization: API_KEY secret", database_url=database)
+    assert (added["name"], added["url"], added["method"], added["retryDelay"]) == ("erp", url, "PUT", 2.5)
+    assert "secret" not in str(added)
+    number = str(added["id"])
+    for command, active in (("pause", False), ("resume", True)):
+        assert (await printed("webhook", command, number, database_url=database))["active"] is active
+        assert (await printed("webhook", "show", number, database_url=database))["active"] is active
+    assert re.search(rf"{number} +erp +customer +active +PUT {re.escape(url)}", await listed_webhooks(database))
+    nothing = {"webhook": added["id"], "count": 0, "dryRun": True}
+    assert await printed("requeue", "--webhook", number, "--dry-run", database_url=database) == nothing
+    assert (await ran("webhook", "delete", number, database_url=database)).code == 1
+    assert await printed("webhook", "delete", number, "--yes", database_url=database) == {"id": added["id"], "owed": 0}
+    assert await listed_webhooks(database) == "There is no webhook yet; add one: retailos webhook add --help\n"
+
+
+async def listed_webhooks(database: str) -> str:
+    """The list of webhooks as people see it."""
+    return (await ran("webhook", "list", database_url=database)).out
+
+
+async def test_a_new_database_is_made_ready(data_dir: Path) -> None:
+    """On a directory that is not there yet, to migrate makes a database; the second time there is nothing to do."""
+    first = await printed("migrate", "--data-dir", str(data_dir))
+    assert first["applied"][0] == "0001_engine.sql"
+    assert (await ran("migrate", "--data-dir", str(data_dir))).out == "The database is up to date.\n"
+
+
+async def test_the_doctor_finds_what_is_wrong(database: str, connection: Connection) -> None:
+    """The doctor ends with 0 while all is well, and with 1 when the schema is behind, saying what to do."""
+    well = await printed("doctor", database_url=database)
+    assert {each["name"] for each in well} == {"version", "database", "migrations", "clock"}
+    assert all(each["good"] for each in well)
+    await connection.execute("delete from migration where number = (select max(number) from migration)")
+    ill = await ran("doctor", database_url=database)
+    assert ill.code == 1
+    assert re.search(r"^✗ migrations +\S+\.sql not applied; run: retailos migrate$", ill.out, re.MULTILINE)
+
+
+async def test_the_doctor_says_where_no_database_is(tmp_path: Path) -> None:
+    """Where there is no database yet, the doctor says so and makes none."""
+    ended = await ran("doctor", cwd=tmp_path)
+    assert ended.code == 1
+    assert "✗ database" in ended.out
+    assert not os.listdir(tmp_path)
+
+
+async def test_the_description_is_printed() -> None:
+    """The API's description can be had without a server: the public one, and the admin one."""
+    public, admin = await asyncio.gather(ran("openapi"), ran("openapi", "--admin"))
+    for ended, path in ((public, "/v2/public/customers"), (admin, "/v2/admin/webhooks")):
+        document = msgspec.json.decode(ended.out)
+        assert document["openapi"].startswith("3.1")
+        assert path in document["paths"]
+
+
+async def test_a_receiver_shows_what_it_is_sent_and_fails_as_told() -> None:
+    """The receiver tells where it is, shows each request, and answers as it was told to."""
+    async with started("receive", "--port", "0", "--fail", "503:50%", "--output", "json") as running:
+        port = int((await running.says(r'"url":"http://127\.0\.0\.1:(\d+)"'))[1])
+        answered = [await send(port, f"/v1/customer/{number}") for number in range(4)]
+        await running.says(r"/v1/customer/3")
+        assert await running.end(signal.SIGINT) == 0
+    requests = [msgspec.json.decode(line) for line in running.out.splitlines()[1:]]
+    assert [(each["method"], each["path"]) for each in requests] == [("PUT", f"/v1/customer/{n}") for n in range(4)]
+    assert [each["status"] for each in requests] == answered
+    assert sorted(answered) == [200, 200, 503, 503]
+
+
+async def test_a_receiver_draws_for_people() -> None:
+    """For people, a request is a line with its time, and its body if they ask for it."""
+    async with started("receive", "--port", "0", "--bodies") as running:
+        port = int((await running.says(r"Receiving at http://127\.0\.0\.1:(\d+)"))[1])
+        assert await send(port, "/v1/customer/a") == 200
+        await running.says(r"\d\d:\d\d:\d\d\.\d{3}  PUT /v1/customer/a  \d+ bytes  → 200\n")
+        await running.says(r'"firstName": "Ada"')
+        assert await running.end(signal.SIGTERM) == 0
+
+
+async def send(port: int, path: str) -> int:
+    """Send a receiver a customer; the status that it answers with."""
+
+    def exchange() -> int:
+        connection = HTTPConnection("127.0.0.1", port, timeout=10)
+        try:
+            connection.request("PUT", path, b'{"firstName": "Ada"}', {"Content-Type": "application/json"})
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    return await asyncio.to_thread(exchange)
+
+
+async def test_it_runs_where_python_runs() -> None:
+    """The version is told, by the command that was installed as by the module."""
+    script = Path(sys.executable).parent / "retailos"
+    process = await asyncio.create_subprocess_exec(script, "--version", stdout=asyncio.subprocess.PIPE)
+    out, _ = await process.communicate()
+    assert out.decode() == (await ran("--version")).out

@@ -1,0 +1,124 @@
+"""`retailos demo` shows a delivery, can be pasted from, and is there again at the next start."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import stat
+import sys
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from retailos.demo.caller import Caller
+from retailos.demo.fill import AMOUNTS
+from retailos.demo.place import Keys, choose, load_keys, save_keys
+from tests.acceptance.program import Running, alive, descendants, started, stretched
+from tests.conftest import eventually
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
+
+ARRIVED = r"PUT /v1/retailos/customer/demo-customer  version (\d+), attempt 1"
+TOLD = r"The demo wrote demo-customer; its delivery arrived \d+ ms later"
+
+
+async def screen(running: Running) -> dict[str, str]:
+    """What the demo's screen tells, by its labels, once the delivery has arrived."""
+    await running.says(ARRIVED)
+    await running.says(TOLD)
+    return dict(re.findall(r"^  (\w+ \w+|\w+) {2,}(\S+)", running.out, re.MULTILINE))
+
+
+def callers(told: dict[str, str]) -> tuple[Caller, Caller]:
+    """Somebody with the API key and somebody with the admin key that the screen tells."""
+    port = int(told["Public API"].split(":")[2].partition("/")[0])
+    return Caller(port=port, key=told["API key"]), Caller(port=port, key=told["Admin key"])
+
+
+async def counts(integrator: Caller) -> dict[str, Any]:
+    """How many records there are of each resource."""
+    found = {}
+    for name in AMOUNTS:
+        plural = {"territory": "territories"}.get(name, f"{name}s")
+        found[name] = (await integrator.call("GET", f"/v2/public/{plural}?limit=1"))["count"]
+    return found
+
+
+async def pasted(running: Running) -> Any:
+    """What the shell says to the command that the screen shows."""
+    command = re.search(r"^curl .+?'\n$", running.out, re.MULTILINE | re.DOTALL)
+    assert command
+    process = await asyncio.create_subprocess_shell(
+        f"{command[0].rstrip()} --silent --show-error --noproxy '*'", stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+    return json.loads(out)
+
+
+async def test_the_demo_from_start_to_end(data_dir: Path) -> None:
+    """One command shows sample data and a delivery, what it prints can be pasted, and Ctrl-C leaves nothing behind."""
+    async with started("demo", "--data-dir", str(data_dir), "--port", "0") as running:
+        told = await screen(running)
+        integrator, operator = callers(told)
+        assert await counts(integrator) == {**AMOUNTS, "customer": AMOUNTS["customer"] + 1}
+        assert [each["name"] for each in (await operator.call("GET", "/v2/admin/webhooks"))["rows"]] == [
+            "demo-receiver"
+        ]
+        assert (await pasted(running))["result"][0]["outcome"] == "created"
+        await running.says(r"PUT /v1/retailos/customer/example-customer-id  version 1, attempt 1 .+ → 200")
+        processes = descendants(running.pid)
+        assert await running.end(signal.SIGINT) == 0, running.err
+        assert not [pid for pid in processes if alive(pid)]
+    assert running.err == ""
+
+
+async def test_the_demo_is_there_again(data_dir: Path) -> None:
+    """Killed outright and started again, it answers within two seconds with the same keys, and makes nothing twice."""
+    async with started("demo", "--data-dir", str(data_dir), "--port", "0") as running:
+        first = await screen(running)
+        processes = descendants(running.pid)
+        await running.end(signal.SIGKILL)
+        await eventually(lambda: not [pid for pid in processes if alive(pid)])
+    took = []
+    for version in (2, 3):
+        begun = monotonic()
+        async with started("demo", "--data-dir", str(data_dir), "--port", "0") as running:
+            # It is printed when the API has answered.
+            await running.says(r"Public API")
+            took.append((monotonic() - begun) / await stretched())
+            told = await screen(running)
+            assert (await running.says(ARRIVED))[1] == str(version)
+            assert [told[name] for name in ("API key", "Admin key")] == [first["API key"], first["Admin key"]]
+            assert await counts(callers(told)[0]) == {**AMOUNTS, "customer": AMOUNTS["customer"] + 1}
+            assert await running.end(signal.SIGTERM) == 0
+    assert min(took) <= 2.0, took
+
+
+def test_keys_are_kept_for_their_owner_alone(tmp_path: Path) -> None:
+    """The file with the demo's keys can be read by its owner and by nobody else."""
+    place, kept = choose(tmp_path), Keys(api_key="rk_a", admin_key="rk_b", receiver_port=9000)
+    save_keys(place, kept)
+    assert load_keys(place) == kept
+    assert stat.S_IMODE(place.keys.stat().st_mode) == 0o600
+
+
+def test_without_an_option_the_demo_is_kept_where_it_is_started(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The usual place is a directory of its own below the one that the demo is started in."""
+    monkeypatch.chdir(data_dir.parent)
+    assert choose(None).directory == data_dir.parent / ".retailos-demo"
+    assert choose(None).reason == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another user")
+def test_where_postgresql_can_not_go_another_place_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where PostgreSQL's own user can't enter, the demo goes elsewhere, and says why."""
+    (tmp_path / "closed").mkdir(mode=0o700)
+    monkeypatch.chdir(tmp_path / "closed")
+    place = choose(None)
+    assert place.directory.parent == Path("/var/lib")
+    assert "that user can't enter" in place.reason

@@ -1,0 +1,67 @@
+"""A worker beside the API of a test, webhooks to a receiver, and what became of their deliveries."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+from retailos.database.pool import connect
+from retailos.receiver import Receiver
+from retailos.resources import RESOURCES
+from retailos.webhooks.worker import Worker
+from tests.conftest import eventually
+from tests.contract.conftest import Api
+
+
+@asynccontextmanager
+async def working(api: Api, **settings: Any) -> AsyncIterator[None]:
+    """Deliver for the length of the block."""
+    pool = await connect(api.database, min_size=1, max_size=6, application_name="tests", statement_timeout_seconds=10)
+    try:
+        worker = Worker(pool, RESOURCES, replace(api.engine.settings, **settings))
+        await worker.start()
+        try:
+            yield
+        finally:
+            await worker.close()
+        assert not worker.broken.done(), worker.broken
+    finally:
+        await pool.close()
+
+
+async def webhook(api: Api, receiver: Receiver, resource: str = "customer", **fields: Any) -> int:
+    """Add a webhook that tells the receiver at once and again after a tenth of a second; its id."""
+    url = f"{receiver.url}/v1/retailos/{resource}/{{{RESOURCES[resource].external_id.name}}}"
+    told = {"name": f"{resource}-webhook", "resource": resource, "url": url, "retryLimit": 2, "retryDelay": 0.1}
+    answer = await api.admin("POST", "/webhooks", json=told | fields)
+    assert answer.status == 201, answer.body
+    made: int = answer.result["id"]
+    return made
+
+
+async def delivery(api: Api, webhook_id: int, external_id: str) -> dict[str, Any]:
+    """What a webhook is owed of a record, with its attempts."""
+    found = await api.admin("GET", f"/deliveries?webhook={webhook_id}&externalId={external_id}")
+    [row] = found.result["rows"]
+    shown: dict[str, Any] = (await api.admin("GET", f"/deliveries/{row['id']}")).result
+    return shown
+
+
+async def settled(api: Api, webhook_id: int, external_id: str, status: str = "delivered") -> dict[str, Any]:
+    """Wait until a delivery is in a state, and give it."""
+
+    async def look() -> dict[str, Any]:
+        shown = await delivery(api, webhook_id, external_id)
+        return shown if shown["status"] == status else {}
+
+    return await eventually(look)
+
+
+async def all_settled(api: Api, status: str = "delivered") -> None:
+    """Wait until every delivery of every webhook is in a state."""
+
+    async def look() -> bool:
+        rows = (await api.admin("GET", "/deliveries?limit=500")).result["rows"]
+        return bool(rows) and all(row["status"] == status for row in rows)
+
+    assert await eventually(look)
