@@ -14,7 +14,6 @@ from retailos.api.call import Call, Engine, Operation
 from retailos.api.envelope import send_answer
 from retailos.errors import BadRequest, RouteNotFound
 
-
 _VARIABLE = re.compile(r"\{(\w+)\}")
 
 
