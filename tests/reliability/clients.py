@@ -44,10 +44,10 @@ class Clients:
         """Return as soon as so many writes in all were answered 2xx."""
         await eventually(lambda: len(self.told) >= acknowledged, within_seconds=PATIENCE_SECONDS)
 
-    async def add_webhook(self, name: str, url: str, *, active: bool = True) -> int:
+    async def add_webhook(self, name: str, url: str, **values: object) -> int:
         """Save a webhook for customers whose requests go to `/name/externalId` there, and give its id."""
         to = f"{url}/{name}/{{externalCustomerId}}"
-        body = {"name": name, "resource": "customer", "url": to, "method": "PUT", "active": active}
+        body = {"name": name, "resource": "customer", "url": to, "method": "PUT"} | values
         answer = await self._client.post("/v2/admin/webhooks").body_json(body).build().send()
         assert answer.status == 201, await answer.text()
         return int((await answer.json())["result"]["id"])

@@ -25,6 +25,8 @@ from retailos.webhooks.hint import Hint
 IDLE_SECONDS = 15
 #: Requests that are under way when the process is told to stop have so long to end.
 DRAIN_SECONDS = 10
+#: Connections that may wait to be taken, while the process is busy or has only just begun.
+BACKLOG = 2048
 
 
 @asynccontextmanager
@@ -68,6 +70,7 @@ async def run_api(settings: Settings, url: str, ready: Callable[[int], None]) ->
         server = uvicorn.Server(server_config(settings, build_app(engine)))
         # Bound here, so that connections queue from now on and the port is known even where it was left open.
         listener = server.config.bind_socket()
+        listener.listen(BACKLOG)
         ready(listener.getsockname()[1])
         await server.serve([listener])
 
@@ -89,5 +92,5 @@ def server_config(settings: Settings, app: FrontDoor) -> uvicorn.Config:
         proxy_headers=False,
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=DRAIN_SECONDS,
-        backlog=2048,
+        backlog=BACKLOG,
     )

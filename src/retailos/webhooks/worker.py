@@ -12,7 +12,7 @@ from typing import Any
 from retailos.database.pool import Pool, acquire, connect, transaction
 from retailos.declare.resource import Resources
 from retailos.errors import Unavailable
-from retailos.observe import ClaimsRescued, DatabaseBack, DatabaseLost, WorkerStarted, emit
+from retailos.observe import ClaimsRescued, DatabaseBack, DatabaseLost, Stopping, WorkerStarted, emit
 from retailos.resources import RESOURCES
 from retailos.settings import Settings
 from retailos.webhooks import orders, register
@@ -54,6 +54,7 @@ async def run_worker(settings: Settings, url: str, ready: Callable[[], None]) ->
         ready()
         ends: list[asyncio.Future[Any]] = [asyncio.create_task(stop.wait()), worker.broken]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        emit(Stopping(role="worker"))
         await worker.close()
         if worker.broken.done():
             # Not a worker that looks alive and delivers nothing: whoever keeps this process starts another.
