@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from retailos.receiver import Behaviour, Received, Receiver
+from retailos.webhooks.hint import CHANNEL
 from tests.conftest import eventually, free_port
 from tests.contract.conftest import TIMESTAMP, Api, check_envelope
 from tests.contract.delivering import all_settled, delivery, settled, webhook, working
@@ -29,18 +31,65 @@ async def delivered(
         return shown, list(receiver.received)
 
 
-def waits(received: list[Received]) -> list[float]:
-    """The seconds between requests."""
-    return [later.at - earlier.at for earlier, later in pairwise(received)]
+async def planned(api: Api, webhook_id: int, attempts: int) -> list[float]:
+    """Have so many attempts made, each as soon as the one before it failed; the seconds that each was to wait."""
+    waits = []
+    for number in range(1, attempts + 1):
+
+        async def failed(number: int = number) -> dict[str, Any]:
+            shown = await settled(api, webhook_id, "c-1", "retrying")
+            return shown if shown["attempts"] == number else {}
+
+        shown = await eventually(failed)
+        settled_at, next_at = (datetime.fromisoformat(shown[name]) for name in ("settledAt", "nextAttemptAt"))
+        waits.append((next_at - settled_at).total_seconds())
+        async with api.engine.pool.acquire() as connection:
+            await connection.execute("update due set due_at = now()")
+            await connection.execute(f"notify {CHANNEL}")
+    return waits
 
 
-async def test_a_failed_attempt_is_made_again_after_its_delay(api: Api) -> None:
-    """Each attempt waits retryDelay, doubled after each failure, and the delivery tells them all, the newest first."""
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ({"retryBackoff": True}, (10, 20, 40, 80, 160)),
+        ({"retryBackoff": False}, (10, 10, 10, 10, 10)),
+        ({"retryBackoff": True, "retryDelayMax": 30}, (10, 20, 30, 30, 30)),
+        ({"retryDelay": 120}, (120, 240, 480, 960, 1920)),
+    ],
+    ids=["doubled", "the same", "capped", "the standard"],
+)
+async def test_each_retry_waits_as_the_policy_says(api: Api, policy: dict[str, Any], expected: tuple[int, ...]) -> None:
+    """The delay before retry n is retryDelay, doubled n - 1 times with backoff, capped, and spread by up to a tenth."""
+    async with Receiver.listen(behaviour=Behaviour(status=500)) as receiver, working(api):
+        made = await webhook(api, receiver, **{"retryLimit": 9, "retryDelay": 10} | policy)
+        await api.put("/customers/c-1", ADA)
+        waits = await planned(api, made, len(expected))
+    for wait, delay in zip(waits, expected, strict=True):
+        assert delay <= wait + 0.01
+        assert wait <= delay * 1.1 + 0.01
+    assert any(wait > delay + 0.02 for wait, delay in zip(waits, expected, strict=True)), "nothing is spread"
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"), [(25, 25), (1, 10), (3600, 60), (0, 10)], ids=["more", "less", "too much", "nothing"]
+)
+async def test_an_answer_can_ask_for_patience(api: Api, asked: int, expected: int) -> None:
+    """Retry-After is honoured where it asks for more than the policy, up to retryDelayMax."""
+    async with Receiver.listen(behaviour=Behaviour(status=503, retry_after=asked)) as receiver, working(api):
+        made = await webhook(api, receiver, retryLimit=9, retryDelay=10, retryDelayMax=60)
+        await api.put("/customers/c-1", ADA)
+        [wait] = await planned(api, made, 1)
+    assert expected - 0.01 <= wait <= expected * 1.1 + 0.01
+
+
+async def test_every_attempt_is_told(api: Api) -> None:
+    """A delivery is attempted until it is acknowledged, after its delay, and tells its attempts, the newest first."""
     behaviour = [Behaviour(status=500), Behaviour(status=503), Behaviour(status=500), Behaviour()]
-    shown, received = await delivered(api, behaviour, retryLimit=5, retryDelay=0.2, retryBackoff=True)
+    shown, received = await delivered(api, behaviour, retryLimit=5, retryDelay=0.05)
     assert [each.header("x-ra-attempt") for each in received] == ["1", "2", "3", "4"]
-    for wait, delay in zip(waits(received), (0.2, 0.4, 0.8), strict=True):
-        assert delay <= wait < delay * 1.1 + SLACK_SECONDS
+    for (earlier, later), delay in zip(pairwise(received), (0.05, 0.1, 0.2), strict=True):
+        assert delay <= later.at - earlier.at < delay * 1.1 + SLACK_SECONDS
     assert (shown["status"], shown["attempts"], shown["errorClass"], shown["ambiguous"]) == (
         "delivered",
         0,
@@ -58,27 +107,6 @@ async def test_a_failed_attempt_is_made_again_after_its_delay(api: Api) -> None:
     assert len({each["requestId"] for each in history}) == 4
     assert all(TIMESTAMP.fullmatch(each["at"]) and each["milliseconds"] > 0 for each in history)
     assert all(each["url"].endswith("/v1/retailos/customer/c-1") for each in history)
-
-
-async def test_without_backoff_the_delay_stays(api: Api) -> None:
-    """retryBackoff false keeps the delay as it is."""
-    behaviour = [Behaviour(status=500)] * 3 + [Behaviour()]
-    _, received = await delivered(api, behaviour, retryLimit=5, retryDelay=0.2, retryBackoff=False)
-    assert all(0.2 <= wait < 0.22 + SLACK_SECONDS for wait in waits(received))
-
-
-async def test_the_delay_has_a_limit(api: Api) -> None:
-    """Doubling goes on to retryDelayMax and no further, and neither does what an answer asks for."""
-    behaviour = [Behaviour(status=500)] * 3 + [Behaviour(status=429, retry_after=3600), Behaviour()]
-    _, received = await delivered(api, behaviour, retryLimit=9, retryDelay=0.2, retryDelayMax=0.3)
-    assert all(wait < 0.33 + SLACK_SECONDS for wait in waits(received))
-
-
-async def test_an_answer_can_ask_for_patience(api: Api) -> None:
-    """Retry-After is honoured where it asks for more than the policy's own delay."""
-    behaviour = [Behaviour(status=503, retry_after=1), Behaviour()]
-    _, received = await delivered(api, behaviour, retryDelay=0.05)
-    assert waits(received)[0] >= 1
 
 
 @pytest.mark.parametrize("limit", [0, 2])
