@@ -82,6 +82,8 @@ async def _one(stage: Stage) -> float:
             "6": "array[uuidv7()]",
             "7": "array['0123456789']",
             "8": "false",
+            "9": "array[null::uuid]",
+            "10": "array[0]",
         }
     )
     return await _pgbench(stage, script, CONCURRENCY)
@@ -99,6 +101,8 @@ async def _many(stage: Stage) -> float:
             "6": ids,
             "7": _each("'0123456789'"),
             "8": "false",
+            "9": _each("null::uuid"),
+            "10": _each("0"),
         }
     )
     return ROWS * await _pgbench(stage, script, 1)

@@ -46,7 +46,7 @@ _LISTS: Final = MappingProxyType(
     }
 )
 _NO_PARAMETERS: Final = listed(
-    "Limit|limt|limit[gt]|q[gt]|sort[]|fields[]|page|password|details|details.a|version|body|external_id|cursor|near[x]"
+    "Limit|limt|limit[gt]|q[gt]|sort[]|fields[]|page|password|details|details.a|version|body|external_id|near[x]"
     "|id[|id[]|id[foo]|id[in|id]|id[in]x|id[[in]]|id[IN]|id.x|id[startsWith][in]|lastname[startswith]"
 )
 

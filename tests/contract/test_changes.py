@@ -118,8 +118,12 @@ async def test_a_reader_names_its_resources_and_the_objects_it_wants(api: Api) -
 
 
 async def test_a_key_reads_the_changes_of_what_it_may_read(api: Api) -> None:
-    """A key for customers alone reads customers' changes, and is refused those of others."""
-    made = await keys.create(api.engine.pool, name="c", environment="test", scopes=("customer:read",), pepper=None)
-    own = await api.get("/changes?resources=customer", key=made.key)
-    others = await api.get("/changes", key=made.key)
+    """A key for customers alone reads customers' changes, unasked as well, and is refused those of others."""
+    await api.put("/stores/s-1", {"name": "Covent Garden"})
+    await api.put("/customers/c-1", {"firstName": "Ada"})
+    scopes = ("changes:read", "customer:read")
+    made = await keys.create(api.engine.pool, name="c", environment="test", scopes=scopes, pepper=None)
+    own = await api.get("/changes", key=made.key)
+    others = await api.get("/changes?resources=customer,store", key=made.key)
+    assert [row["externalId"] for row in own.result["rows"]] == ["c-1"]
     assert [own.status, others.status] == [200, 403]

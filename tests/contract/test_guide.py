@@ -31,7 +31,7 @@ async def seed(pool: Pool, resource: Resource, record: Mapping[str, Any]) -> Non
     external_id = record.get(resource.external_id.name, f"example-{resource.name}-id")
     async with pool.acquire() as connection:
         columns = ([external_id], [msgspec.json.encode(body).decode()], [UUID(record["id"])], [new_id()])
-        await connection.fetch(sql.upsert(resource), *columns, [None], [None], [None], False)
+        await connection.fetch(sql.upsert(resource), *columns, [None], [None], [None], False, [None], [0])
         stamps = [record.get(name) for name in ("createdAt", "updatedAt")]
         await connection.execute(
             f"update {resource.table} set created_at = coalesce($2, least(created_at, $3)),"
@@ -77,7 +77,7 @@ async def test_the_list_of_section_7(api: Api) -> None:
     envelope = check_envelope(await api.get(f"/customers{LISTED}"), 200)
     for name in ("statusCode", "statusMessage", "userMessage", "error", "action"):
         assert envelope[name] == expected[name]
-    assert list(envelope["result"]) == ["count", "rows"]
+    assert list(envelope["result"])[:2] == ["count", "rows"]
     assert envelope["result"]["count"] == 4
     assert [list(row.items()) for row in envelope["result"]["rows"]] == [
         list(row.items()) for row in expected["result"]["rows"]

@@ -96,6 +96,8 @@ async def test_no_route_takes_a_hostile_body(fort: Api) -> None:
             (f"{operation.method} {operation.path}", send(fort, operation, attack), attack)
             for operation in operations(fort, body=True)
             for attack in hostile.BODIES
+            # What is too large for one record is not too large for a thousand.
+            if attack.status != 413 or not operation.action.endswith("_MANY")
         )
 
 

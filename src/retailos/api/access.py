@@ -21,7 +21,7 @@ async def authorise(keys: KeyRing, call: Call, operation: Operation) -> None:
     key = await keys.recognise(text.strip())
     if key is None:
         raise _unauthorized("the key is none of this installation's, or was revoked, or has expired")
-    if operation.scope and not key.allows(operation.scope):
+    if not key.allows(operation.scope):
         raise Forbidden(f"This key does not allow {operation.scope}; ask for a key with that scope.")
     call.key = key
 

@@ -79,7 +79,7 @@ class Operation:
     action: str
     #: `Customers`, the envelope's userMessage on success.
     user_message: str
-    #: What a key must allow: `customer:read`, `admin:*`; "": the endpoint looks, since it depends on what is asked.
+    #: What a key must allow: `customer:read`, `admin:*`.
     scope: str
     summary: str
     #: The record kind that it is about; None for the administration.

@@ -47,7 +47,7 @@ async def get_changes(engine: Engine, call: Call) -> Answer:
     given = query.parameters(call.query)
     query.refuse_unknown(given, _PARAMETERS)
     problems: list[Problem] = []
-    names = _resources(engine, given.get("resources"), problems)
+    names = _resources(engine, call, given.get("resources"), problems)
     limit = query.whole(given, "limit", LIMIT_DEFAULT, LIMIT_MOST, problems)
     wait = query.whole(given, "wait", 0, WAIT_SECONDS_MOST, problems)
     expand = tuple(given["expand"].split(",")) if "expand" in given else ()
@@ -79,8 +79,11 @@ async def _read(
         await asyncio.sleep(min(_LOOK_SECONDS, left))
 
 
-def _resources(engine: Engine, text: str | None, problems: list[Problem]) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(text.split(","))) if text is not None else tuple(engine.resources)
+def _resources(engine: Engine, call: Call, text: str | None, problems: list[Problem]) -> tuple[str, ...]:
+    """The resources that are named, or all that the key may read."""
+    if text is None:
+        return tuple(name for name in engine.resources if call.key and call.key.allows(f"{name}:read"))
+    names = tuple(dict.fromkeys(text.split(",")))
     strange = [name for name in names if name not in engine.resources]
     for name in strange[:10]:
         hint = did_you_mean(name, engine.resources)

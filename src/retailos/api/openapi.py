@@ -149,8 +149,7 @@ def _description(operation: Operation) -> str:
         said += (
             f" What a webhook sent can be sent back as it is, the record under its name `{operation.resource.name}`."
         )
-    needed = f"`{operation.scope}`" if operation.scope else "to read each of the resources"
-    return f"{said}\n\nNeeds a key that allows {needed}."
+    return f"{said}\n\nNeeds a key that allows `{operation.scope}`."
 
 
 def _tag(operation: Operation) -> dict[str, str]:

@@ -24,7 +24,7 @@ def _of_changes() -> Operation:
         endpoint=changes.get_changes,
         action="CHANGE_GET_ALL",
         user_message="Changes",
-        scope="",
+        scope="changes:read",
         summary="Read the change feed",
         result="ChangeList",
         parameters=("changes",),
