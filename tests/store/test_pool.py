@@ -19,9 +19,7 @@ from tests.conftest import PASSWORD, eventually, free_port
 
 
 @asynccontextmanager
-async def opened(
-    url: str, *, max_size: int = 4, timeout_seconds: float = 5.0, durable: bool = True
-) -> AsyncIterator[Pool]:
+async def opened(url: str, *, max_size: int = 4, timeout_seconds: float = 5.0) -> AsyncIterator[Pool]:
     """A small pool for a URL."""
     made = await pool.connect(
         url,
@@ -29,7 +27,6 @@ async def opened(
         max_size=max_size,
         application_name="tests",
         statement_timeout_seconds=timeout_seconds,
-        durable=durable,
     )
     try:
         yield made
@@ -151,12 +148,6 @@ async def test_sessions_are_set_up(database: str) -> None:
         assert values == ["UTC", "1500ms", "10s", "tests", "off"]
         assert await connection.fetchval("show synchronous_commit") == "on"
         assert await connection.fetchval("""select '{"a": 1}'::jsonb""") == '{"a": 1}'
-
-
-async def test_deliveries_may_be_less_durable(database: str) -> None:
-    """Only a pool that was asked for it commits without waiting for the disk."""
-    async with opened(database, durable=False) as connections, acquire(connections) as connection:
-        assert await connection.fetchval("show synchronous_commit") == "off"
 
 
 async def test_other_postgresql_is_used_over_tcp(debian_server: str) -> None:

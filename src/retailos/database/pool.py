@@ -58,13 +58,11 @@ async def connect(
     max_size: int,
     application_name: str,
     statement_timeout_seconds: float,
-    durable: bool = True,
 ) -> Pool:
     """A pool of connections; JSON goes through as text. It survives restarts and failovers of the server by itself.
 
-    `durable=False` is for deliveries only: their commits may be lost in a crash, which costs a duplicate at the
-    most. Raises Unavailable if no server answers, ConfigurationError if the URL is wrong or the server is too old
-    or not durable.
+    Every commit waits for the disk. Raises Unavailable if no server answers, ConfigurationError if the URL is wrong
+    or the server is too old or not durable.
     """
     settings = {
         "application_name": application_name,
@@ -74,8 +72,6 @@ async def connect(
         "timezone": "UTC",
         "jit": "off",
     }
-    if not durable:
-        settings["synchronous_commit"] = "off"
     with _first_contact():
         return await asyncpg.create_pool(
             url,
