@@ -23,8 +23,11 @@ from retailos.records.record import Draft, Outcome, Written
 from retailos.records.resolve import resolve
 from retailos.records.table import unique_index
 
-#: Bounds how long one statement holds its locks; about four milliseconds' worth of customers.
-BATCH_MOST = 100
+#: Bounds how long one statement holds its locks: about four milliseconds. Beyond it a row gets no cheaper, and the
+#: callers of a large batch all come back at once, so that the database and this process take turns in waiting.
+BATCH_MOST = 32
+#: Batches of a resource that are written at once, so that the database has one while another is made or answered.
+BATCHES_MOST = 2
 #: About half a second's worth of upserts; beyond it, waiting only makes callers give up.
 WAITING_MOST = 4_000
 #: A row is tried again when another writer was in its way; more often than this, something else is wrong.
@@ -46,12 +49,12 @@ class Waiting:
     answer: asyncio.Future[Written]
     record_id: UUID = field(default_factory=new_id)
     job_id: UUID = field(default_factory=new_id)
+    #: The record's; one that was given none has its own id.
+    external_id: str = field(init=False)
     tries: int = 0
 
-    @property
-    def external_id(self) -> str:
-        """The record's external id; one that was given none has its own id."""
-        return self.draft.external_id or str(self.record_id)
+    def __post_init__(self) -> None:
+        self.external_id = self.draft.external_id or str(self.record_id)
 
     def fail(self, error: Exception) -> None:
         """Tell the caller what went wrong, if it still waits."""
@@ -101,37 +104,48 @@ class Line:
         self._after_commit = after_commit
         self._statement = sql.upsert(resource)
         self._waiting: deque[Waiting] = deque()
-        self._task: asyncio.Task[None] | None = None
+        #: The external ids of the batches that are being written.
+        self._writing: set[str] = set()
+        self._runs = 0
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def join(self, waiting: Waiting) -> None:
         """Take an upsert in, to go with the next batch that has room for it."""
         if len(self._waiting) >= WAITING_MOST:
             raise Unavailable("More writes are waiting than can be done soon; send again a little later.")
         self._waiting.append(waiting)
-        if self._task is None:
-            self._task = asyncio.create_task(self._run())
+        if self._runs < BATCHES_MOST:
+            self._runs += 1
+            task = asyncio.create_task(self._run())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def drained(self) -> None:
         """Return when nothing waits any more."""
-        while self._task is not None:
-            await asyncio.wait([self._task])
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def _run(self) -> None:
+        """Write batch after batch, until nothing waits but what another run has in hand and will come back to."""
         try:
-            while self._waiting:
-                await self._write(self._next_batch())
+            while batch := self._next_batch():
+                ids = {each.external_id for each in batch}
+                self._writing |= ids
+                try:
+                    await self._write(batch)
+                finally:
+                    self._writing -= ids
         finally:
-            self._task = None
+            self._runs -= 1
 
     def _next_batch(self) -> list[Waiting]:
         """Take what goes together: each external id once, its later upserts left for later batches, in their order."""
         batch: list[Waiting] = []
         later: deque[Waiting] = deque()
-        taken: set[str] = set()
-        create_only = self._waiting[0].create_only
+        taken = self._writing.copy()
         while self._waiting and len(batch) < BATCH_MOST:
             each = self._waiting.popleft()
-            if each.external_id in taken or each.create_only is not create_only:
+            if each.external_id in taken or (batch and each.create_only is not batch[0].create_only):
                 later.append(each)
             else:
                 batch.append(each)
