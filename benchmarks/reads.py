@@ -29,7 +29,9 @@ async def measure_one(stage: Stage) -> list[Figure]:
     async with stage.database("reads") as database:
         async with connected(database) as connection:
             await customers.insert(connection, count)
-        loads, ceilings = await _rounds(stage, database, customers.path("external/known-NUMBER"), count, script, CONCURRENCY)
+        loads, ceilings = await _rounds(
+            stage, database, customers.path("external/known-NUMBER"), count, script, CONCURRENCY
+        )
     return [
         Figure(
             number="B4",

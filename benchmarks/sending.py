@@ -1,4 +1,4 @@
-"""The worker's HTTP client as a process of its own: makes the requests of deliveries, sends them, says how many a second.
+"""The worker's HTTP client as a process of its own, which says how many requests of deliveries it sends a second.
 
 Arguments: the URL of a database, the id of a webhook, how many.
 """
@@ -38,9 +38,7 @@ async def send(database: str, webhook_id: int, count: int) -> float:
 
 async def _requests(database: str, webhook_id: int, count: int) -> tuple[Webhook, list[Request]]:
     """The requests of as many deliveries, as a worker makes them."""
-    pool = await connect(
-        database, min_size=1, max_size=2, application_name="benchmark", statement_timeout_seconds=60
-    )
+    pool = await connect(database, min_size=1, max_size=2, application_name="benchmark", statement_timeout_seconds=60)
     try:
         webhook = await orders.webhook(pool, webhook_id)
         resource = RESOURCES[webhook.resource]

@@ -1,4 +1,4 @@
-"""What is measured, as it runs in earnest: an embedded PostgreSQL, the program's own processes, a receiver of its own."""
+"""What is measured, as it runs in earnest: an embedded PostgreSQL, the program's processes, a receiver of its own."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from retailos.webhooks.addresses import Policy
 #: What every figure begins with a copy of: all migrations, an API key, and nothing else.
 _EMPTY = "empty"
 CONCURRENCY = 64
+_PATIENCE_SECONDS = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,9 +141,7 @@ async def _make_empty(url: str) -> str:
     async with connected(empty) as connection:
         await migrate(connection)
     async with app.open_pool(empty, "benchmark") as pool:
-        made = await keys.create(
-            pool, name="benchmark", environment="dev", scopes=keys.DEFAULT_SCOPES, pepper=None
-        )
+        made = await keys.create(pool, name="benchmark", environment="dev", scopes=keys.DEFAULT_SCOPES, pepper=None)
     return made.key
 
 
@@ -173,6 +172,13 @@ async def said(process: asyncio.subprocess.Process) -> bytes:
     if not line:
         raise RuntimeError(f"a process of the benchmark ended with {await process.wait()}; it says why above")
     return line
+
+
+async def until(look: Callable[[], Awaitable[bool]], *, every_seconds: float) -> None:
+    """Return when `look` finds what it looks for; TimeoutError after two minutes."""
+    async with asyncio.timeout(_PATIENCE_SECONDS):
+        while not await look():  # noqa: ASYNC110 - what is looked at lives in other processes
+            await asyncio.sleep(every_seconds)
 
 
 def paired(values: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Final
 
 from benchmarks.figure import Figure
-from benchmarks.stage import Stage
+from benchmarks.stage import Stage, until
 from retailos.webhooks.addresses import Policy
 from retailos.webhooks.exchange import Request
 from retailos.webhooks.transport import Transport
@@ -69,5 +69,9 @@ async def _announced(process: asyncio.subprocess.Process) -> str:
 
 async def _answered(stage: Stage, url: str) -> None:
     transport = Transport(Policy(allow=stage.settings.allow_addresses))
-    while (await transport.send(Request(method="GET", url=f"{url}/health/ready"))).status != 200:
-        await asyncio.sleep(0.005)
+    request = Request(method="GET", url=f"{url}/health/ready")
+
+    async def ready() -> bool:
+        return (await transport.send(request)).status == 200
+
+    await until(ready, every_seconds=0.005)

@@ -1,6 +1,7 @@
 """The one shape of every response, in the guide's order of keys, and the headers that go with it."""
 
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ from retailos.errors import RetailOSError
 
 encode = msgspec.json.Encoder(decimal_format="number").encode
 
-_PHRASES = tuple((status.value, status.phrase) for status in HTTPStatus)
+_PHRASES = MappingProxyType({status.value: status.phrase for status in HTTPStatus})
 
 
 class Meta(msgspec.Struct, frozen=True, rename="camel"):
@@ -44,7 +45,7 @@ class Envelope(msgspec.Struct, frozen=True, rename="camel"):
 
 def phrase(status: int) -> str:
     """The status in words: 200 is OK."""
-    return dict(_PHRASES).get(status, "Unknown")
+    return _PHRASES.get(status, "Unknown")
 
 
 async def send_answer(send: Send, call: Call, answer: Answer) -> None:

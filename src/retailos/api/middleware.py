@@ -97,8 +97,9 @@ class Sent:
         """Pass a message on."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            given = {name.lower() for name, _ in message["headers"]}
-            if b"x-ra-request-id" not in given:
+            # What was written in the envelope has them already.
+            if not any(name == b"x-ra-request-id" for name, _ in message["headers"]):
+                given = {name.lower() for name, _ in message["headers"]}
                 own = [pair for pair in standing_headers(self._call) if pair[0] not in given]
                 message = {**message, "headers": [*message["headers"], *own]}
         await self._send(message)
@@ -107,18 +108,21 @@ class Sent:
 def _check_limits(scope: Scope, raw_path: bytes) -> None:
     if len(raw_path) + len(scope["query_string"]) > URL_BYTES:
         raise UriTooLong
-    if sum(len(name) + len(value) + 4 for name, value in scope["headers"]) > HEADER_BYTES:
+    size = hosts = 0
+    for name, value in scope["headers"]:
+        size += len(name) + len(value) + 4
+        if name == b"host":
+            hosts += 1
+        elif name == b"expect" and value.lower() != b"100-continue":
+            raise BadRequest("expected no Expect but 100-continue")
+        elif name in _FORMS and not _FORMS[name].fullmatch(value):
+            raise BadRequest(f"expected a header {name.decode().title()} of the form that HTTP gives it")
+    if size > HEADER_BYTES:
         raise HeadersTooLarge
     if not raw_path.isascii() or b"%00" in raw_path:
         raise BadRequest("expected a path of percent-encoded UTF-8 without NUL")
-    hosts = [value for name, value in scope["headers"] if name == b"host"]
-    if len(hosts) != 1 and scope["http_version"] != "1.0":
+    if hosts != 1 and scope["http_version"] != "1.0":
         raise BadRequest("expected one header Host")
-    for name, value in scope["headers"]:
-        if name == b"expect" and value.lower() != b"100-continue":
-            raise BadRequest("expected no Expect but 100-continue")
-        if name in _FORMS and not _FORMS[name].fullmatch(value):
-            raise BadRequest(f"expected a header {name.decode().title()} of the form that HTTP gives it")
 
 
 def _of_the_router(error: HTTPException) -> RetailOSError:

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from urllib.parse import unquote
 
-from starlette.routing import BaseRoute, Mount, Route, Router
+from starlette.routing import BaseRoute, Route, Router
 from starlette.types import Receive, Scope, Send
 
 from retailos.api.access import authorise
@@ -15,6 +15,8 @@ from retailos.api.envelope import send_answer
 from retailos.errors import BadRequest, RouteNotFound
 
 _VARIABLE = re.compile(r"\{(\w+)\}")
+#: What paths with a variable end with, whatever their operations call it: one route for all, which knows all methods.
+_LAST = "/{value}"
 
 
 class Operations:
@@ -22,7 +24,7 @@ class Operations:
 
     def __init__(self, engine: Engine, operations: Iterable[Operation]) -> None:
         self._engine = engine
-        self._by_method = {each.method: each for each in operations}
+        self._by_method = {each.method: (each, _VARIABLE.findall(each.path)) for each in operations}
         if "GET" in self._by_method:
             self._by_method["HEAD"] = self._by_method["GET"]
 
@@ -34,33 +36,42 @@ class Operations:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Authorise the call, let the operation's endpoint answer it, and send the answer in the envelope."""
         call: Call = scope["retailos.call"]
-        operation = self._by_method[scope["method"]]
+        operation, names = self._by_method[scope["method"]]
         call.operation = operation
         check_acceptable(call)
         await authorise(self._engine.keys, call, operation)
-        names = _VARIABLE.findall(operation.path)
         call.path = {name: _decoded(text) for name, text in zip(names, scope["path_params"].values(), strict=True)}
         await send_answer(send, call, await operation.endpoint(self._engine, call))
 
 
+class Table(Router):
+    """Starlette's router, which tries one pattern after the other, behind a table that spares it nearly everything."""
+
+    def __init__(self, operations: Iterable[Route], others: Iterable[BaseRoute]) -> None:
+        by_path = {each.path: each for each in operations}
+        super().__init__([*others, *by_path.values()], redirect_slashes=False, default=_no_route)
+        self._by_start = {path.removesuffix(_LAST): each for path, each in by_path.items() if path.endswith(_LAST)}
+        self._fixed = {path: each for path, each in by_path.items() if "{" not in path}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request by the route of its path; what the table does not know, Starlette may."""
+        start, _, last = scope["path"].rpartition("/")
+        route, values = self._fixed.get(scope["path"]), {}
+        if route is None and last:
+            route, values = self._by_start.get(start), {"value": last}
+        if route and scope["method"] in (route.methods or ()):
+            scope["path_params"] = values
+            await route.app(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
 def build_router(engine: Engine, operations: Iterable[Operation], others: Iterable[BaseRoute]) -> Router:
-    """Route every operation, a mount for each collection so that a path is compared with few patterns."""
-    collections: defaultdict[str, defaultdict[str, list[Operation]]] = defaultdict(lambda: defaultdict(list))
-    for operation in operations:
-        root = "/".join(operation.path.split("/")[:4])
-        collections[root][_shape(operation.path.removeprefix(root))].append(operation)
-    mounts: list[BaseRoute] = []
-    for root, paths in collections.items():
-        if "" in paths:
-            mounts.append(_route(engine, root, paths.pop("")))
-        mounts.append(Mount(root, routes=[_route(engine, path, each) for path, each in paths.items()]))
-    return Router([*others, *mounts], redirect_slashes=False, default=_no_route)
-
-
-def _shape(path: str) -> str:
-    """A path without its operations' own names for the variables: one route for both, so that it knows all methods."""
-    parts = _VARIABLE.split(path)
-    return "".join(f"{{v{i}}}" if i % 2 else part for i, part in enumerate(parts))
+    """Route every operation, and whatever else there is."""
+    shared: defaultdict[str, list[Operation]] = defaultdict(list)
+    for each in operations:
+        shared[_VARIABLE.sub("{value}", each.path)].append(each)
+    return Table([_route(engine, path, each) for path, each in shared.items()], others)
 
 
 def _route(engine: Engine, path: str, operations: Iterable[Operation]) -> Route:

@@ -10,9 +10,9 @@ from retailos.declare.resource import Resource, Resources
 from retailos.errors import NotUnique, Problem, RetailOSError, Unavailable, ValidationFailed
 from retailos.records import sql
 from retailos.records.record import Draft, Written
-from retailos.records.resolve import resolve
+from retailos.records.resolve import lock_tree, resolve
 from retailos.records.table import unique_index
-from retailos.records.writer import Upsert, write_rows
+from retailos.records.upsert import Upsert, write_rows
 
 
 async def upsert_all(
@@ -23,6 +23,8 @@ async def upsert_all(
     origin: tuple[UUID | None, str | None, UUID | None],
 ) -> list[Written]:
     """Write all drafts, or raise everything that is wrong with any of them; `origin`: request, API key, batch."""
+    if any(reference.levels for reference in resource.references):
+        await lock_tree(transaction, resource)
     findings = await resolve(transaction, resources, resource, drafts)
     errors = [each for each in findings if isinstance(each, RetailOSError)]
     if errors:

@@ -26,8 +26,8 @@ from retailos.errors import (
 from retailos.records import sql
 from retailos.records.identity import new_id
 from retailos.records.record import Draft, Outcome, Written
-from retailos.records.resolve import resolve
-from retailos.records.writer import Upsert, taken, write_rows
+from retailos.records.resolve import lock_tree, resolve
+from retailos.records.upsert import Upsert, taken, write_rows
 
 #: Free JSON that a PATCH merges member by member (RFC 7396); all else is replaced whole.
 _MERGED = ("details", "reporting")
@@ -78,6 +78,8 @@ async def upsert(
     merge: bool = False,
 ) -> Written:
     """Write a draft where the demand holds; with `merge`, details and reporting are merged and not replaced."""
+    if any(resource.reference[want.reference].levels for want in draft.wants):
+        await lock_tree(transaction, resource)
     found = await _demanded(transaction, resource, demand)
     if found and draft.claimed_id not in (None, found.id):
         raise IdMismatch

@@ -33,6 +33,14 @@ async def resolve(
     return findings
 
 
+async def lock_tree(transaction: Connection, resource: Resource) -> None:
+    """Keep all others from writing to a resource that forms a tree, until the transaction ends.
+
+    A circle has two ends: two parents that are set at once would each be checked before the other is there.
+    """
+    await transaction.execute(sql.lock_tree(resource))
+
+
 Found = dict[tuple[str, str | UUID], UUID]
 
 

@@ -320,3 +320,8 @@ select max(level) as levels, coalesce(bool_or(external_id = $3), false) as circl
 def external_ids(resource: Resource) -> str:
     """Write the statement that gives the external ids of records ($1, their ids)."""
     return f"select id, external_id from {resource.table} where id = any($1::uuid[])"
+
+
+def lock_tree(resource: Resource) -> str:
+    """Write the statement that keeps others from writing to a table, while all may read it."""
+    return f"lock table {resource.table} in share row exclusive mode"

@@ -7,52 +7,30 @@ commit, shared by all requests that arrived meanwhile. A batch forms by itself, 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
-import msgspec
 
 from retailos.database.pool import Connection, Pool, acquire, is_outage
 from retailos.declare.resource import Resource, Resources
-from retailos.errors import NotUnique, Problem, RetailOSError, Unavailable
+from retailos.errors import RetailOSError, Unavailable
 from retailos.records import sql
-from retailos.records.identity import new_id
-from retailos.records.record import Draft, Outcome, Written
-from retailos.records.resolve import resolve
-from retailos.records.table import unique_index
+from retailos.records.record import Draft, Written
+from retailos.records.resolve import lock_tree, resolve
+from retailos.records.upsert import Upsert, taken, write_rows
 
-#: Bounds how long one statement holds its locks; about four milliseconds' worth of customers.
-BATCH_MOST = 100
+#: Bounds how long one statement holds its locks: about four milliseconds. Beyond it a row gets no cheaper, and the
+#: callers of a large batch all come back at once, so that the database and this process take turns in waiting.
+BATCH_MOST = 32
+#: Batches of a resource that are written at once, so that the database has one while another is made or answered.
+BATCHES_MOST = 2
 #: About half a second's worth of upserts; beyond it, waiting only makes callers give up.
 WAITING_MOST = 4_000
 #: A row is tried again when another writer was in its way; more often than this, something else is wrong.
 TRIES_MOST = 5
 
 _IN_THE_WAY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
-
-_encode = msgspec.json.Encoder(decimal_format="number").encode
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Upsert:
-    """A draft on its way into the database, with the ids that it will have if it is a new record's."""
-
-    draft: Draft
-    create_only: bool = False
-    request_id: UUID | None = None
-    api_key_id: str | None = None
-    #: The request that it came with others in, and where it stood there.
-    batch_id: UUID | None = None
-    position: int = 0
-    record_id: UUID = field(default_factory=new_id)
-    job_id: UUID = field(default_factory=new_id)
-
-    @property
-    def external_id(self) -> str:
-        """The record's external id; one that was given none has its own id."""
-        return self.draft.external_id or str(self.record_id)
 
 
 @dataclass(slots=True)
@@ -67,46 +45,6 @@ class Waiting:
         """Tell the caller what went wrong, if it still waits."""
         if not self.answer.done():
             self.answer.set_exception(error)
-
-
-async def write_rows(
-    connection: Connection, statement: str, rows: Sequence[tuple[Upsert, dict[str, Any]]]
-) -> dict[UUID, Written]:
-    """Write upserts, with their patches filled in, in one statement; give what came of each, by its job's id.
-
-    Rows are locked in the order of their external ids, by every writer. One that another writer made while the
-    statement ran is not among the results: it has to be tried again.
-    """
-    rows = sorted(rows, key=lambda row: row[0].external_id.encode())
-    results = await connection.fetch(
-        statement,
-        [each.external_id for each, _ in rows],
-        [_encode(patch).decode() for _, patch in rows],
-        [each.record_id for each, _ in rows],
-        [each.job_id for each, _ in rows],
-        [each.draft.source_updated_at for each, _ in rows],
-        [each.request_id for each, _ in rows],
-        [each.api_key_id for each, _ in rows],
-        rows[0][0].create_only,
-        [each.batch_id for each, _ in rows],
-        [each.position for each, _ in rows],
-    )
-    return {
-        rows[result["i"] - 1][0].job_id: _written(rows[result["i"] - 1][0].job_id, result)
-        for result in results
-        if result["record_id"] is not None
-    }
-
-
-def _written(job_id: UUID, result: asyncpg.Record) -> Written:
-    return Written(
-        job_id=job_id,
-        external_id=result["target"],
-        record_id=result["record_id"],
-        version=result["version"],
-        outcome=Outcome(result["outcome"]),
-        at=result["at"],
-    )
 
 
 class Writer:
@@ -173,37 +111,48 @@ class Line:
         self._after_commit = after_commit
         self._statement = sql.upsert(resource)
         self._waiting: deque[Waiting] = deque()
-        self._task: asyncio.Task[None] | None = None
+        #: The external ids of the batches that are being written.
+        self._writing: set[str] = set()
+        self._runs = 0
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def join(self, waiting: Waiting) -> None:
         """Take an upsert in, to go with the next batch that has room for it."""
         if len(self._waiting) >= WAITING_MOST:
             raise Unavailable("More writes are waiting than can be done soon; send again a little later.")
         self._waiting.append(waiting)
-        if self._task is None:
-            self._task = asyncio.create_task(self._run())
+        if self._runs < BATCHES_MOST:
+            self._runs += 1
+            task = asyncio.create_task(self._run())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def drained(self) -> None:
         """Return when nothing waits any more."""
-        while self._task is not None:
-            await asyncio.wait([self._task])
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def _run(self) -> None:
+        """Write batch after batch, until nothing waits but what another run has in hand and will come back to."""
         try:
-            while self._waiting:
-                await self._write(self._next_batch())
+            while batch := self._next_batch():
+                ids = {each.upsert.external_id for each in batch}
+                self._writing |= ids
+                try:
+                    await self._write(batch)
+                finally:
+                    self._writing -= ids
         finally:
-            self._task = None
+            self._runs -= 1
 
     def _next_batch(self) -> list[Waiting]:
         """Take what goes together: each external id once, its later upserts left for later batches, in their order."""
         batch: list[Waiting] = []
         later: deque[Waiting] = deque()
-        taken: set[str] = set()
-        create_only = self._waiting[0].upsert.create_only
+        taken = self._writing.copy()
         while self._waiting and len(batch) < BATCH_MOST:
             each = self._waiting.popleft()
-            if each.upsert.external_id in taken or each.upsert.create_only is not create_only:
+            if each.upsert.external_id in taken or (batch and not self._go_together(batch[0].upsert, each.upsert)):
                 later.append(each)
             else:
                 batch.append(each)
@@ -231,33 +180,48 @@ class Line:
     async def _attempt(self, connection: Connection, batch: list[Waiting]) -> asyncpg.PostgresError | None:
         """Write a batch, or give what the database objects to; an outage is not an objection and passes."""
         try:
-            await self._write_with(connection, batch)
+            if self._climbs(batch[0].upsert):
+                async with connection.transaction():
+                    await lock_tree(connection, self._resource)
+                    results = await self._write_with(connection, batch)
+            else:
+                results = await self._write_with(connection, batch)
         except _IN_THE_WAY as error:
             return error
         except asyncpg.PostgresError as error:
             if is_outage(error):
                 raise
             return error
+        # Only now is it committed.
+        self._after_commit()
+        for each, written in results:
+            self._answer(each, written)
         return None
 
-    async def _write_with(self, connection: Connection, batch: list[Waiting]) -> None:
+    async def _write_with(
+        self, connection: Connection, batch: list[Waiting]
+    ) -> list[tuple[Waiting, Written | RetailOSError | None]]:
         drafts = [each.upsert.draft for each in batch]
         findings = await resolve(connection, self._resources, self._resource, drafts)
-        rows: list[tuple[Waiting, dict[str, Any]]] = []
-        for each, finding in zip(batch, findings, strict=True):
-            if isinstance(finding, RetailOSError):
-                each.fail(finding)
-            else:
-                rows.append((each, finding))
-        if not rows:
-            return
-        written = await write_rows(connection, self._statement, [(each.upsert, patch) for each, patch in rows])
-        self._after_commit()
-        for each, _ in rows:
-            self._answer(each, written.get(each.upsert.job_id))
+        found = list(zip(batch, findings, strict=True))
+        rows = [(each.upsert, patch) for each, patch in found if not isinstance(patch, RetailOSError)]
+        written = await write_rows(connection, self._statement, rows) if rows else {}
+        return [
+            (each, finding if isinstance(finding, RetailOSError) else written.get(each.upsert.job_id))
+            for each, finding in found
+        ]
 
-    def _answer(self, waiting: Waiting, written: Written | None) -> None:
-        if written is None:
+    def _go_together(self, one: Upsert, other: Upsert) -> bool:
+        return one.create_only is other.create_only and not (self._climbs(one) or self._climbs(other))
+
+    def _climbs(self, upsert: Upsert) -> bool:
+        """Whether an upsert names a parent: then it goes alone, so that no two close a circle that neither sees."""
+        return any(self._resource.reference[want.reference].levels for want in upsert.draft.wants)
+
+    def _answer(self, waiting: Waiting, written: Written | RetailOSError | None) -> None:
+        if isinstance(written, RetailOSError):
+            waiting.fail(written)
+        elif written is None:
             self._again(waiting, Unavailable("The record is being written by others; send again."))
         elif not waiting.answer.done():
             waiting.answer.set_result(written)
@@ -277,11 +241,3 @@ class Line:
             waiting.fail(taken(self._resource, waiting.upsert.draft, error) or error)
         else:
             waiting.fail(error)
-
-
-def taken(resource: Resource, draft: Draft, error: asyncpg.UniqueViolationError) -> NotUnique | None:
-    """Say in the guide's words which value of a draft another record has; None where it was none of its fields."""
-    for path in resource.unique:
-        if error.constraint_name == unique_index(resource, path):
-            return NotUnique([Problem(f"{draft.at}/{path}", NotUnique.code, f"expected a {path} that no other has")])
-    return None

@@ -1,0 +1,86 @@
+"""Upserts on their way into the database: what goes into the statement of a write, and what comes of each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from retailos.database.pool import Connection
+from retailos.declare.resource import Resource
+from retailos.errors import NotUnique, Problem
+from retailos.records.identity import new_id
+from retailos.records.record import Draft, Outcome, Written
+from retailos.records.table import unique_index
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upsert:
+    """A draft on its way into the database, with the ids that it will have if it is a new record's."""
+
+    draft: Draft
+    create_only: bool = False
+    request_id: UUID | None = None
+    api_key_id: str | None = None
+    #: The request that it came with others in, and where it stood there.
+    batch_id: UUID | None = None
+    position: int = 0
+    record_id: UUID = field(default_factory=new_id)
+    job_id: UUID = field(default_factory=new_id)
+
+    @property
+    def external_id(self) -> str:
+        """The record's external id; one that was given none has its own id."""
+        return self.draft.external_id or str(self.record_id)
+
+
+async def write_rows(
+    connection: Connection, statement: str, rows: Sequence[tuple[Upsert, dict[str, Any]]]
+) -> dict[UUID, Written]:
+    """Write upserts, with their patches filled in, in one statement; give what came of each, by its job's id.
+
+    Rows are locked in the order of their external ids, by every writer. One that another writer made while the
+    statement ran is not among the results: it has to be tried again.
+    """
+    rows = sorted(rows, key=lambda row: row[0].external_id.encode())
+    results = await connection.fetch(
+        statement,
+        [each.external_id for each, _ in rows],
+        [_encode(patch).decode() for _, patch in rows],
+        [each.record_id for each, _ in rows],
+        [each.job_id for each, _ in rows],
+        [each.draft.source_updated_at for each, _ in rows],
+        [each.request_id for each, _ in rows],
+        [each.api_key_id for each, _ in rows],
+        rows[0][0].create_only,
+        [each.batch_id for each, _ in rows],
+        [each.position for each, _ in rows],
+    )
+    return {
+        rows[result["i"] - 1][0].job_id: _written(rows[result["i"] - 1][0].job_id, result)
+        for result in results
+        if result["record_id"] is not None
+    }
+
+
+def _written(job_id: UUID, result: asyncpg.Record) -> Written:
+    return Written(
+        job_id=job_id,
+        external_id=result["target"],
+        record_id=result["record_id"],
+        version=result["version"],
+        outcome=Outcome(result["outcome"]),
+        at=result["at"],
+    )
+
+
+def taken(resource: Resource, draft: Draft, error: asyncpg.UniqueViolationError) -> NotUnique | None:
+    """Say in the guide's words which value of a draft another record has; None where it was none of its fields."""
+    for path in resource.unique:
+        if error.constraint_name == unique_index(resource, path):
+            return NotUnique([Problem(f"{draft.at}/{path}", NotUnique.code, f"expected a {path} that no other has")])
+    return None

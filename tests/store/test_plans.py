@@ -1,0 +1,227 @@
+"""At a realistic size every hot statement finds what it needs in an index, with a plan for any arguments."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from retailos import keys
+from retailos.database.embedded import Cluster
+from retailos.database.pool import Connection
+from retailos.database.statements import load
+from retailos.records import page, query, sql
+from retailos.resources import RESOURCES
+from retailos.webhooks import deliveries, register
+from tests.conftest import with_database
+
+CUSTOMER, STORE = RESOURCES["customer"], RESOURCES["store"]
+REGISTER, DELIVERIES, KEYS = load(register.__file__), load(deliveries.__file__), load(keys.__file__)
+RECORDS, OWED = 50_000, 5_000
+SOMEBODY = UUID(int=77)
+
+#: Fifty thousand customers, three webhooks with all of them in their registers, a tenth of that due, and attempts.
+FILL = f"""
+insert into customers (id, external_id, version, operation, created_at, updated_at, body)
+select gen_random_uuid(), 'c-' || i, 1, 'create', now() - i * interval '1 s', now() - i * interval '1 s',
+    jsonb_build_object('firstName', 'Ada' || i % 997, 'lastName', 'Lovelace' || i % 1999, 'email', i || '@example.com',
+        'telephone', '+44 ' || i, 'dob', to_char(date '1950-01-01' + i % 9000, 'DD/MM/YYYY'), 'details', '{{}}'::jsonb,
+        'registeredAtId', md5((i % 500)::text)::uuid, 'territoryId', md5((i % 500)::text)::uuid,
+        'registeredById', md5((i % 500)::text)::uuid, 'regionId', md5((i % 500)::text)::uuid)
+from generate_series(1, {RECORDS}) as i;
+insert into webhook (name, resource, url, method, headers, retry_limit, retry_delay, retry_backoff, retry_delay_max,
+    timeout, concurrency, active, created_at, updated_at)
+select 'w' || i, 'customer', 'u', 'PUT', '{{}}', 1, 1, true, 1, 1, 1, true, now(), now()
+from generate_series(1, 3) as i;
+insert into delivery (webhook_id, record_id, wanted, acknowledged, status)
+select webhook.id, customers.id, 1, 1, 'delivered' from webhook, customers;
+update delivery set status = 'owed', wanted = 2
+where record_id in (select id from customers order by id limit {OWED});
+insert into due (webhook_id, record_id, due_at)
+select webhook_id, record_id, now() - random() * interval '1 h' from delivery where status = 'owed';
+insert into attempt (webhook_id, record_id, version, number, at, request_id, url, status, milliseconds)
+select 1, id, 1, 1, now() - random() * interval '1 h', gen_random_uuid(), 'u', 200, 1 from customers;
+insert into alias (resource, external_id, record_id)
+select 'customer', 'old-' || external_id, id from customers order by id limit 5000;
+insert into tally values ('customer', {RECORDS});
+insert into job (id, queue_name, status, created_at) select gen_random_uuid(), 'q', 's', now() from customers;
+insert into change (resource, record_id, version, operation, at)
+select 'customer', id, 1, 'create', now() from customers;
+analyze;
+"""
+
+
+@pytest.fixture(scope="module")
+async def filled(
+    server: Cluster, administrator: Connection, template: str, numbers: Iterator[int]
+) -> AsyncIterator[Connection]:
+    """A connection to a database of a realistic size."""
+    name = f"plans_{next(numbers)}"
+    await administrator.execute(f"create database {name} template {template} strategy wal_log")
+    connection = await asyncpg.connect(with_database(server.url, name))
+    try:
+        await connection.execute(FILL)
+        await connection.execute("set jit = off")
+        yield connection
+    finally:
+        await connection.close()
+        await administrator.execute(f"drop database {name} with (force)")
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every node of a plan."""
+    yield plan
+    for each in plan.get("Plans", ()):
+        yield from nodes(each)
+
+
+async def planned(
+    connection: Connection, statement: str, *arguments: Any, generic: bool = True
+) -> list[dict[str, Any]]:
+    """The nodes of the plan for these arguments; neither that nor the one for any arguments may scan a large table."""
+    large = {row[0] for row in await connection.fetch("select relname from pg_class where reltuples > 1000")}
+    ways = ("format json", "format json, generic_plan")[: 1 + generic]
+    texts = [await connection.fetchval(f"explain ({way}) {statement}", *arguments) for way in ways]
+    plans = [list(nodes(json.loads(text)[0]["Plan"])) for text in texts]
+    for plan in plans:
+        whole = {each["Relation Name"] for each in plan if each["Node Type"] == "Seq Scan"}
+        assert not whole & large, f"{whole & large}: read from end to end by {statement}"
+    return plans[0]
+
+
+def used(plan: list[dict[str, Any]]) -> set[str]:
+    """The indexes that a plan looks into."""
+    return {each["Index Name"] for each in plan if "Index Name" in each}
+
+
+def listed(text: str, resource: Any = CUSTOMER) -> tuple[str, list[Any]]:
+    """A list's statement and its arguments."""
+    return page.page(RESOURCES, resource, query.read(RESOURCES, resource, text.encode()))
+
+
+async def test_a_claim_takes_the_oldest_by_the_index(filled: Connection) -> None:
+    """A claim reads what is due in its order and the registers by their key; it scans and sorts nothing."""
+    worker = await filled.fetchval(register._ENLIST, "w", 60.0)
+    plan = await planned(filled, REGISTER.claim, 1, 200, uuid4(), worker)
+    assert {"due_webhook_id_due_at", "delivery_pkey", "worker_pkey"} <= used(plan)
+    assert "Sort" not in {each["Node Type"] for each in plan}
+
+
+async def test_what_is_due_next_is_found_by_the_index(filled: Connection) -> None:
+    """To know when to look again costs one look into an index per webhook."""
+    plan = await planned(filled, REGISTER.next_due)
+    assert "due_webhook_id_due_at" in used(plan)
+
+
+@pytest.mark.parametrize("name", ["settle", "release"])
+async def test_settling_finds_registers_by_their_key(filled: Connection, name: str) -> None:
+    """A settlement of any size reads only the registers that it settles."""
+    one: dict[str, list[Any]] = {
+        "settle": [
+            *([SOMEBODY], [SOMEBODY], [1], ["delivered"], [None], [False], [None], [1], [SOMEBODY], ["u"], [200]),
+            *([None], [1.0], [None], [b""], [False]),
+        ],
+        "release": [[SOMEBODY], [SOMEBODY]],
+    }
+    plan = await planned(filled, getattr(REGISTER, name), 1, *one[name])
+    assert "delivery_pkey" in used(plan)
+
+
+async def test_a_look_up_by_external_id_finds_it_by_the_index(filled: Connection) -> None:
+    """A record is found by its external id, its former ones and its id without reading any other."""
+    show = query.read(RESOURCES, CUSTOMER, b"").show
+    for statement, argument, expected in (
+        (page.by_external_id(RESOURCES, CUSTOMER, show), "c-77", {"customers_external_id_key", "alias_pkey"}),
+        (page.by_id(RESOURCES, CUSTOMER, CUSTOMER.shown), SOMEBODY, {"customers_pkey"}),
+        (page.by_ids(RESOURCES, CUSTOMER, CUSTOMER.webhook_relations), [SOMEBODY], {"customers_pkey"}),
+        (sql.external_ids(CUSTOMER), [SOMEBODY], {"customers_pkey"}),
+    ):
+        plan = await planned(filled, statement, argument)
+        assert expected <= used(plan), statement
+    plan = await planned(filled, sql.find(CUSTOMER), ["c-1", "old-c-2"], [SOMEBODY])
+    assert {"customers_external_id_key", "alias_pkey", "customers_pkey"} <= used(plan)
+
+
+async def test_an_upsert_reads_only_what_it_writes(filled: Connection) -> None:
+    """The write statement finds records, former ids and registers by their keys, however many there are."""
+    for size in (1, 100):
+        keys_, bodies = [f"c-{i:05d}" for i in range(size)], ['{"firstName": "Eve"}'] * size
+        ids, nothing = [uuid4() for _ in range(size)], [None] * size
+        arguments = (keys_, bodies, ids, ids, nothing, nothing, nothing, False, nothing, [0] * size)
+        plan = await planned(filled, sql.upsert(CUSTOMER), *arguments)
+        assert "customers_external_id_key" in used(plan)
+
+
+@pytest.mark.parametrize(
+    ("text", "index"),
+    [
+        ("", "customers_pkey"),
+        ("sort=-updatedAt", "customers_updated_at"),
+        ("sort=createdAt&limit=3", "customers_created_at"),
+        ("sort=externalCustomerId", "customers_external_id_key"),
+        ("sort=email", "customers_email"),
+        ("sort=-lastName", "customers_last_name_first_name"),
+        ("externalCustomerId=c-77", "customers_external_id_key"),
+        ("email=77@Example.com", "customers_email"),
+        ("email[in]=a,b,c", "customers_email"),
+        ("telephone=%2B4477", "customers_telephone"),
+        ("lastName=lovelace77", "customers_last_name_first_name"),
+        ("dob=09/06/1970", "customers_dob"),
+        ("registeredAt.externalStoreId=s-1", "customers_registered_at_id"),
+        ("territory.externalTerritoryId=t-1", "customers_territory_id"),
+        ("registeredBy.externalUserId[in]=a,b", "customers_registered_by_id"),
+        ("id=00000000-0000-0000-0000-00000000004d", "customers_pkey"),
+    ],
+)
+async def test_a_list_is_read_by_an_index(filled: Connection, text: str, index: str) -> None:
+    """A page of a list reads about what it shows: in the order of an index, or what a filter's index finds."""
+    statement, values = listed(text)
+    plan = await planned(filled, statement, *values)
+    assert index in used(plan), sorted(used(plan))
+
+
+@pytest.mark.parametrize("text", ["", "sort=-updatedAt", "limit=0"])
+async def test_counting_all_scans_nothing(filled: Connection, text: str) -> None:
+    """The exact count of an unfiltered list is a sum of a few differences, and not a count of the records."""
+    statement, values = listed(text)
+    plan = await planned(filled, statement, *values)
+    assert "tally" in {each.get("Relation Name") for each in plan}
+    row = await filled.fetchrow(statement, *values)
+    assert row is not None
+    assert row["count"] == RECORDS
+
+
+async def test_a_page_is_cheap_however_many_records_there_are(filled: Connection) -> None:
+    """The guide's list touches some rows of fifty thousand, and not more."""
+    statement, values = listed("limit=3&sort=-updatedAt")
+    text = await filled.fetchval(f"explain (analyze, format json) {statement}", *values)
+    rows = [
+        each["Actual Rows"] for each in nodes(json.loads(text)[0]["Plan"]) if each.get("Relation Name") == "customers"
+    ]
+    assert rows
+    assert max(rows) <= 4
+
+
+async def test_deliveries_are_found_by_indexes(filled: Connection) -> None:
+    """One delivery, the failed of a webhook and the attempts of a delivery are read by their keys."""
+    plan = await planned(filled, DELIVERIES.attempts, 1, SOMEBODY, 100)
+    assert any("record_id_webhook_id_at" in each for each in used(plan)), used(plan)
+    plan = await planned(filled, DELIVERIES.count_failed, 1)
+    assert "due_webhook_id_due_at" in used(plan)
+    plan = await planned(filled, DELIVERIES.requeue, 1, 1000)
+    assert {"delivery_pkey"} <= used(plan)
+    # With everything optional this is planned for its arguments each time.
+    plan = await planned(filled, DELIVERIES.list, 1, None, [SOMEBODY], 1, 0, generic=False)
+    assert "delivery_pkey" in used(plan)
+    await planned(filled, DELIVERIES.list_waiting, 1, "owed", None, 50, 0, generic=False)
+
+
+async def test_a_key_is_found_by_its_id(filled: Connection) -> None:
+    """Recognising a key is a look-up by its id."""
+    await filled.execute("set enable_seqscan = off")
+    try:
+        assert "api_key_pkey" in used(await planned(filled, KEYS.find, "0123456789"))
+    finally:
+        await filled.execute("reset enable_seqscan")

@@ -1,0 +1,149 @@
+"""Every statement, fixed or composed for every resource, is one that the migrated schema takes, and is used."""
+
+import ast
+import importlib
+import re
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+import retailos
+from retailos.database.migrate import migrate
+from retailos.database.pool import Connection
+from retailos.database.statements import load
+from retailos.declare.resource import Resource
+from retailos.errors import ValidationFailed
+from retailos.records import page, query, sql
+from retailos.records.query import OPERATORS, Query, filterable, sortable
+from retailos.resources import RESOURCES
+
+SOURCE = Path(retailos.__file__).parent
+FILES = sorted(each for each in SOURCE.rglob("*.sql") if "migrations" not in each.parts)
+FIXED = [(file, name, text) for file in FILES for name, text in load(file.with_suffix(".py"))]
+EACH_RESOURCE = pytest.mark.parametrize("resource", RESOURCES.values(), ids=lambda resource: resource.name)
+
+
+@pytest.fixture(scope="module")
+async def debian(debian_server: str) -> AsyncIterator[Connection]:
+    """A migrated database on the oldest PostgreSQL that is supported."""
+    connection = await asyncpg.connect(debian_server)
+    try:
+        await migrate(connection)
+        yield connection
+    finally:
+        await connection.close()
+
+
+def composed(resource: Resource) -> Iterator[tuple[str, list[Any]]]:
+    """Every statement that is composed for a resource but lists, with good arguments."""
+    records, names = [uuid4()], ["x"]
+    patch = ['{"name": "X", "firstName": "X"}']
+    yield sql.upsert(resource), [names, patch, records, [uuid4()], [None], [uuid4()], ["key"], False, [uuid4()], [0]]
+    yield sql.upsert(resource), [names, patch, records, [uuid4()], [None], [None], [None], True, [None], [0]]
+    yield sql.delete(resource), [records[0], uuid4(), uuid4(), "key"]
+    yield sql.rekey(resource), [records[0], uuid4(), None, None, "y"]
+    yield sql.lock(resource), [records[0], None]
+    yield sql.lock(resource), [None, "x"]
+    yield sql.find(resource), [names, records]
+    yield sql.external_ids(resource), [records]
+    for reference in resource.references:
+        if reference.levels:
+            yield sql.ancestors(resource, reference), [records[0], reference.levels, "x"]
+    plain = query.read(RESOURCES, resource, b"").show
+    for show in (plain, resource.shown, plain[:1], plain[-1:]):
+        yield page.by_id(RESOURCES, resource, show), records
+        yield page.by_external_id(RESOURCES, resource, show), names
+    for relations in ((), resource.webhook_relations, tuple(resource.reference)):
+        yield page.by_ids(RESOURCES, resource, relations), [records]
+
+
+def lists(resource: Resource) -> Iterator[Query]:
+    """Lists that a resource can be asked for: each sort, each filter with each of its operators, and the rest."""
+    random = Random(5)
+    texts = ["", "limit=0", "offset=9", "withCount=false", "includeDeleted=true", "q=a%20b%25", "fields=id"]
+    texts += [f"sort={sign}{path}" for path in sortable(resource) for sign in ("", "-")]
+    texts += [f"expand={name}" for name in resource.reference] + (["near=51.5,-0.12,10"] if resource.place else [])
+    texts += ["sort=" + ",".join(sortable(resource)), "includeDeleted=true&withCount=false"]
+    for path, kind in filterable(RESOURCES, resource).items():
+        value = kind.sample(random)
+        texts += [f"{path}[{each}]={'true' if each == 'isNull' else value}".replace("+", "%2B") for each in OPERATORS]
+        texts.append(f"{path}={str(value).lower() if isinstance(value, bool) else value}".replace("+", "%2B"))
+    for text in texts:
+        try:
+            yield query.read(RESOURCES, resource, text.replace("True", "true").replace("False", "false").encode())
+        except ValidationFailed:
+            # An operator that says nothing about a kind is refused before there is a statement.
+            if "[" not in text:
+                raise
+
+
+@pytest.mark.parametrize(("file", "name", "text"), FIXED, ids=[f"{file.stem}.{name}" for file, name, _ in FIXED])
+async def test_every_fixed_statement_can_be_prepared(connection: Connection, file: Path, name: str, text: str) -> None:
+    """PostgreSQL knows every table, column and type that a fixed statement names."""
+    assert await connection.prepare(text)
+
+
+@EACH_RESOURCE
+async def test_every_composed_statement_runs(connection: Connection, resource: Resource) -> None:
+    """What is composed for a resource runs, with arguments of the types that it is given."""
+    for statement, arguments in composed(resource):
+        await connection.fetch(statement, *arguments)
+
+
+@EACH_RESOURCE
+async def test_every_list_runs(connection: Connection, resource: Resource) -> None:
+    """Each filter with each operator, each sort and each other parameter makes a list that runs."""
+    count = 0
+    for asked in lists(resource):
+        statement, values = page.page(RESOURCES, resource, asked)
+        assert await connection.fetchrow(statement, *values) is not None
+        count += 1
+    assert count > 40
+
+
+async def test_the_oldest_postgresql_takes_every_statement(debian: Connection) -> None:
+    """PostgreSQL 15 knows everything that the statements need."""
+    for _, _, text in FIXED:
+        assert await debian.prepare(text)
+    for resource in RESOURCES.values():
+        for statement, _ in composed(resource):
+            assert await debian.prepare(statement)
+        for asked in lists(resource):
+            assert await debian.prepare(page.page(RESOURCES, resource, asked)[0])
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_fixed_statement_is_used(file: Path) -> None:
+    """A statement that nobody runs is not there: each is bound to a name, and the name is used."""
+    module = file.with_suffix(".py")
+    text = module.read_text(encoding="utf-8")
+    bound: dict[str, str] = {}
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Assign) and "_SQL." in ast.unparse(node.value):
+            [target] = node.targets
+            names = target.elts if isinstance(target, ast.Tuple) else [target]
+            values = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value]
+            bound |= {ast.unparse(v).removeprefix("_SQL."): ast.unparse(n) for n, v in zip(names, values, strict=True)}
+    assert set(bound) == {name for name, _ in load(module)}
+    assert [name for name in bound.values() if len(re.findall(rf"\b{name}\b", text)) < 2] == []
+    name = ".".join(("retailos", *module.relative_to(SOURCE).with_suffix("").parts))
+    assert all(isinstance(getattr(importlib.import_module(name), each), str) for each in bound.values())
+
+
+def test_statements_mutate_no_table_twice() -> None:
+    """No statement changes one table in two places, which PostgreSQL leaves undefined."""
+    changing = re.compile(r"\b(?:insert into|update|delete from)\s+(\w+)")
+    statements = {f"{file.stem}.{name}": text for file, name, text in FIXED}
+    statements |= {f"upsert {name}": sql.upsert(resource) for name, resource in RESOURCES.items()}
+    twice = []
+    for name, text in statements.items():
+        bare = re.sub(r"--[^\n]*|for (no key )?update|do update|on conflict", "", text)
+        tables = changing.findall(bare)
+        if len(tables) != len(set(tables)):
+            twice.append(f"{name}: {tables}")
+    assert [each for each in twice if not each.startswith("register.fold_tally")] == []
