@@ -175,3 +175,10 @@ async def test_the_shorter_body_of_section_7_is_part_of_the_longer(api: Api) -> 
     assert is_subsequence(list(short), list(guide))
     shown = (await api.get(f"/customers/id/{guide['id']}")).result
     assert_shown_as(shown, short)
+
+
+async def test_the_guides_typing_error_is_none_of_ours(api: Api) -> None:
+    """The guide's `custmers` is a slip for `customers`: ours is the declared plural, and the slip is no field."""
+    assert (CUSTOMER.name, CUSTOMER.plural, CUSTOMER.collection) == ("customer", "customers", "customers")
+    assert (await api.put("/customers/x", {"custmers": [sample("inbound")]})).error["code"] == "VALIDATION_ERROR"
+    assert (await api.get("/custmers")).error["code"] == "ROUTE_NOT_FOUND"

@@ -21,6 +21,8 @@ from tests.contract.hostile import Attack, listed
 NOBODY = "01999999-7b1e-7c3a-9d52-3f1b2c4d5e6f"
 #: Requests under way at once; more gains nothing on two cores.
 AT_ONCE = 16
+#: What is served to everybody, in each part of the API.
+OPEN = ("openapi.json", "docs")
 EACH_RESOURCE = pytest.mark.parametrize("resource", RESOURCES.values(), ids=lambda resource: resource.name)
 
 
@@ -152,6 +154,17 @@ async def test_no_route_takes_hostile_headers(fort: Api) -> None:
             for operation in operations(fort)
             for attack in hostile.HEADERS
         )
+
+
+async def test_what_needs_no_key_takes_no_hostile_headers_either(fort: Api) -> None:
+    """Documents and the state of health are as closed to what is no HTTP as everything else."""
+    paths = ("/health/live", "/health/ready", *(f"/v2/{part}/{name}" for part in ("public", "admin") for name in OPEN))
+    attacks = [each for each in hostile.HEADERS if each.status != 406] + [queries.QUERIES[-1]]
+    await refused(
+        (path, fort.request("GET", f"{path}?{each.query}", headers=dict(each.headers), key=""), each)
+        for path in paths
+        for each in attacks
+    )
 
 
 async def test_no_route_opens_without_a_key(fort: Api) -> None:
