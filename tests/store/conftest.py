@@ -1,16 +1,45 @@
 """A database with a pool and a writer, for tests of the statements themselves."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import asyncpg
 import pytest
 
-from retailos.database.pool import Pool, connect
+from retailos.database.embedded import Cluster
+from retailos.database.pool import Connection, Pool, connect
 from retailos.records.record import Draft, Written
 from retailos.records.writer import Writer
 from retailos.resources import RESOURCES
+from tests.conftest import with_database
+
+
+@pytest.fixture(scope="module")
+async def shared(
+    server: Cluster, administrator: Connection, template: str, numbers: Iterator[int]
+) -> AsyncIterator[Connection]:
+    """A connection to a migrated database that the tests of a module share."""
+    name = f"shared_{next(numbers)}"
+    await administrator.execute(f"create database {name} template {template} strategy wal_log")
+    connection = await asyncpg.connect(with_database(server.url, name))
+    try:
+        yield connection
+    finally:
+        await connection.close()
+        await administrator.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+async def scratch(shared: Connection) -> AsyncIterator[Connection]:
+    """The shared connection in a transaction, of which nothing stays."""
+    transaction = shared.transaction()
+    await transaction.start()
+    try:
+        yield shared
+    finally:
+        await transaction.rollback()
 
 
 @asynccontextmanager

@@ -1,21 +1,18 @@
 """At a realistic size every hot statement finds what it needs in an index, with a plan for any arguments."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
-import asyncpg
 import pytest
 
 from retailos import keys
-from retailos.database.embedded import Cluster
 from retailos.database.pool import Connection
 from retailos.database.statements import load
 from retailos.records import page, query, sql
 from retailos.resources import RESOURCES
 from retailos.webhooks import deliveries, register
-from tests.conftest import with_database
 
 CUSTOMER, STORE = RESOURCES["customer"], RESOURCES["store"]
 REGISTER, DELIVERIES, KEYS = load(register.__file__), load(deliveries.__file__), load(keys.__file__)
@@ -54,20 +51,11 @@ analyze;
 
 
 @pytest.fixture(scope="module")
-async def filled(
-    server: Cluster, administrator: Connection, template: str, numbers: Iterator[int]
-) -> AsyncIterator[Connection]:
+async def filled(shared: Connection) -> Connection:
     """A connection to a database of a realistic size."""
-    name = f"plans_{next(numbers)}"
-    await administrator.execute(f"create database {name} template {template} strategy wal_log")
-    connection = await asyncpg.connect(with_database(server.url, name))
-    try:
-        await connection.execute(FILL)
-        await connection.execute("set jit = off")
-        yield connection
-    finally:
-        await connection.close()
-        await administrator.execute(f"drop database {name} with (force)")
+    await shared.execute(FILL)
+    await shared.execute("set jit = off")
+    return shared
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -38,20 +38,20 @@ async def told(connection: Connection, schema: str, table: str) -> dict[str, lis
 
 
 @pytest.mark.parametrize("resource", RESOURCES.values(), ids=lambda resource: resource.name)
-async def test_the_migrated_table_is_the_declared_one(connection: Connection, resource: Resource) -> None:
+async def test_the_migrated_table_is_the_declared_one(scratch: Connection, resource: Resource) -> None:
     """Columns, generated expressions, indexes, constraints and options are as the declaration says."""
-    await connection.execute("create schema declared; set search_path to declared")
-    await connection.execute(create_table(resource))
-    await connection.execute("reset search_path")
-    declared = await told(connection, "declared", resource.table)
-    assert await told(connection, "public", resource.table) == declared
+    await scratch.execute("create schema declared; set search_path to declared")
+    await scratch.execute(create_table(resource))
+    await scratch.execute("reset search_path")
+    declared = await told(scratch, "declared", resource.table)
+    assert await told(scratch, "public", resource.table) == declared
     assert len(declared["columns"]) == 10 + len(resource.columns)
     assert len(declared["indexes"]) >= 4
 
 
-async def test_every_table_is_a_resource_s_or_the_engine_s(connection: Connection) -> None:
+async def test_every_table_is_a_resource_s_or_the_engine_s(scratch: Connection) -> None:
     """No table of records is left over, and none is missing."""
-    names = await connection.fetch(
+    names = await scratch.fetch(
         "select relname from pg_class where relnamespace = 'public'::regnamespace"
         " and relkind in ('r', 'p') and not relispartition"
     )
@@ -70,7 +70,7 @@ async def test_every_table_is_a_resource_s_or_the_engine_s(connection: Connectio
     }
     found = {row["relname"] for row in names}
     assert {each.table for each in RESOURCES.values()} | engine <= found
-    columns = await connection.fetch(
+    columns = await scratch.fetch(
         "select relname from pg_attribute join pg_class on pg_class.oid = attrelid"
         " where attname = 'external_id' and relkind = 'r' and relnamespace = 'public'::regnamespace"
     )
@@ -98,9 +98,9 @@ async def test_every_table_is_a_resource_s_or_the_engine_s(connection: Connectio
         ("insert into instance default values", "instance_pkey"),
     ],
 )
-async def test_invariants_are_constraints(connection: Connection, statement: str, constraint: str) -> None:
+async def test_invariants_are_constraints(scratch: Connection, statement: str, constraint: str) -> None:
     """What must never be is refused by the database itself, whoever writes."""
-    await connection.execute(
+    await scratch.execute(
         "insert into customers (id, external_id, version, operation, created_at, updated_at, body)"
         " values (gen_random_uuid(), 'c', 1, 'create', now(), now(), '{}');"
         "insert into webhook (name, resource, url, method, headers, retry_limit, retry_delay, retry_backoff,"
@@ -109,12 +109,12 @@ async def test_invariants_are_constraints(connection: Connection, statement: str
         "insert into delivery (webhook_id, record_id, wanted) values (1, gen_random_uuid(), 1)"
     )
     with pytest.raises(Exception, match=f'"{constraint}"'):
-        await connection.execute(statement)
+        await scratch.execute(statement)
 
 
-async def test_history_is_kept_by_the_day(connection: Connection) -> None:
+async def test_history_is_kept_by_the_day(scratch: Connection) -> None:
     """Changes, attempts and jobs of a day go into the day's own partition, made ahead; others are never refused."""
-    rows = await connection.fetch(
+    rows = await scratch.fetch(
         "select relname from pg_class where relispartition and relkind = 'r' and relname ~ '_[0-9]{8}$'"
     )
     days = {row["relname"].rpartition("_")[0] for row in rows}
@@ -124,8 +124,8 @@ async def test_history_is_kept_by_the_day(connection: Connection) -> None:
         "insert into job (id, queue_name, status, created_at) values (gen_random_uuid(), 'q', 's', $1::timestamptz)"
     )
     for when in ("2001-01-01", "2099-01-01", None):
-        await connection.execute(insert.replace("$1", "now()" if when is None else f"'{when}'"))
-    places = await connection.fetch("select tableoid::regclass::text as place, count(*) from job group by 1 order by 1")
+        await scratch.execute(insert.replace("$1", "now()" if when is None else f"'{when}'"))
+    places = await scratch.fetch("select tableoid::regclass::text as place, count(*) from job group by 1 order by 1")
     assert [row["count"] for row in places] == [1, 2]
     assert places[1]["place"] == "job_default"
-    assert await connection.execute("select make_days(9)")
+    assert await scratch.execute("select make_days(9)")

@@ -83,25 +83,25 @@ def lists(resource: Resource) -> Iterator[Query]:
 
 
 @pytest.mark.parametrize(("file", "name", "text"), FIXED, ids=[f"{file.stem}.{name}" for file, name, _ in FIXED])
-async def test_every_fixed_statement_can_be_prepared(connection: Connection, file: Path, name: str, text: str) -> None:
+async def test_every_fixed_statement_can_be_prepared(scratch: Connection, file: Path, name: str, text: str) -> None:
     """PostgreSQL knows every table, column and type that a fixed statement names."""
-    assert await connection.prepare(text)
+    assert await scratch.prepare(text)
 
 
 @EACH_RESOURCE
-async def test_every_composed_statement_runs(connection: Connection, resource: Resource) -> None:
+async def test_every_composed_statement_runs(scratch: Connection, resource: Resource) -> None:
     """What is composed for a resource runs, with arguments of the types that it is given."""
     for statement, arguments in composed(resource):
-        await connection.fetch(statement, *arguments)
+        await scratch.fetch(statement, *arguments)
 
 
 @EACH_RESOURCE
-async def test_every_list_runs(connection: Connection, resource: Resource) -> None:
+async def test_every_list_runs(scratch: Connection, resource: Resource) -> None:
     """Each filter with each operator, each sort and each other parameter makes a list that runs."""
     count = 0
     for asked in lists(resource):
         statement, values = page.page(RESOURCES, resource, asked)
-        assert await connection.fetchrow(statement, *values) is not None
+        assert await scratch.fetchrow(statement, *values) is not None
         count += 1
     assert count > 40
 

@@ -202,6 +202,18 @@ async def test_only_create_touches_nothing_that_exists(store: Store) -> None:
     assert await store.value("select body->>'firstName' from customers where external_id = 'c-1'") == "Ada"
 
 
+async def test_a_create_keeps_its_place_in_the_order(store: Store) -> None:
+    """A write that may only create is done before the upserts of its record that came after it."""
+    results = await asyncio.gather(
+        store.write("customer", "other", {"firstName": "Ada"}),
+        store.write("customer", "c-1", {"firstName": "Ada"}, create_only=True),
+        store.write("customer", "c-1", {"firstName": "Eve"}),
+        store.write("customer", "c-1", {"firstName": "Mae"}, create_only=True),
+    )
+    assert [each.outcome for each in results[1:]] == [Outcome.CREATED, Outcome.UPDATED, Outcome.EXISTS]
+    assert await store.value("select body->>'firstName' from customers where external_id = 'c-1'") == "Eve"
+
+
 async def test_a_former_id_leads_to_the_record(store: Store) -> None:
     """An upsert of an id that a record had before changes that record, also beside one of its present id."""
     made = await store.write("customer", "new", {"firstName": "Ada"})

@@ -139,6 +139,7 @@ def test_a_query_s_text_of_another_kind_is_refused(kind: Kind, text: str) -> Non
 def test_moments_are_cut_to_the_millisecond() -> None:
     """Stored and printed are the same: nothing below a millisecond is kept, and it is cut, not rounded."""
     assert printed(moment("2020-03-25T13:41:30.999999Z")) == "2020-03-25T13:41:30.999Z"
+    assert moment("2020-03-25T13:41:30.999999Z").microsecond == 999_000
     assert printed(datetime(2020, 1, 1, tzinfo=UTC)) == "2020-01-01T00:00:00.000Z"
 
 
