@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
@@ -84,6 +85,7 @@ async def run_role(role: Role, settings: Settings, ready: Callable[[int], None])
     """Be one role, in this process, until SIGTERM or SIGINT; `ready` is told the port, 0 for a worker."""
 
     def started(port: int = 0) -> None:
+        _collect_rarely()
         emit(Started(role=role, address=address(settings.host, port) if port else ""))
         ready(port)
 
@@ -116,6 +118,13 @@ def _leave_signals_to_server() -> None:
 
     for each in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(each, stopping)
+
+
+def _collect_rarely() -> None:
+    """Look for garbage in circles once in many thousand objects: a request makes hundreds, and hardly a circle."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 async def until_asked_to_stop(work: Coroutine[None, None, None]) -> None:

@@ -1,7 +1,8 @@
 """One request on its way through the API, and the answer to it."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 from uuid import UUID
 
 from starlette.types import Receive, Scope
@@ -26,6 +27,9 @@ class Engine:
     hint: Callable[[], None]
 
 
+_NO_VALUES: Final[Sequence[bytes]] = ()
+
+
 @dataclass(slots=True, kw_only=True)
 class Call:
     """A request: who asks for what, and which operation answers."""
@@ -39,15 +43,25 @@ class Call:
     key: Key | None = None
     #: The variables of the route, decoded.
     path: Mapping[str, str] = field(default_factory=dict)
+    #: The request's id as it is printed.
+    name: str = field(init=False)
+    _headers: dict[bytes, list[bytes]] | None = None
+
+    def __post_init__(self) -> None:
+        self.name = str(self.request_id)
 
     @property
     def api_key_id(self) -> str | None:
         """The id of the key that the call came with."""
         return self.key.id if self.key else None
 
-    def headers(self, name: bytes) -> list[bytes]:
+    def headers(self, name: bytes) -> Sequence[bytes]:
         """Give every value of a header; `name` in lower case."""
-        return [value for key, value in self.scope["headers"] if key == name]
+        if self._headers is None:
+            self._headers = {}
+            for key, value in self.scope["headers"]:
+                self._headers.setdefault(key, []).append(value)
+        return self._headers.get(name, _NO_VALUES)
 
     @property
     def query(self) -> bytes:

@@ -87,9 +87,7 @@ def _resources(engine: Engine, call: Call, text: str | None, problems: list[Prob
     strange = [name for name in names if name not in engine.resources]
     for name in strange[:10]:
         hint = did_you_mean(name, engine.resources)
-        problems.append(
-            Problem("resources", "UNKNOWN_CHOICE", f"expected resources, got {name[:100]!r}{hint}")
-        )
+        problems.append(Problem("resources", "UNKNOWN_CHOICE", f"expected resources, got {name[:100]!r}{hint}"))
     return tuple(name for name in names if name not in strange)
 
 

@@ -75,7 +75,7 @@ async def _send(
         phrase(status),
         message,
         fault,
-        Meta(str(call.request_id), call.at),
+        Meta(call.name, call.at),
         call.operation.action if call.operation else None,
         msgspec.Raw(result),
     )
@@ -90,7 +90,7 @@ def standing_headers(call: Call) -> list[tuple[bytes, bytes]]:
     return [
         (b"access-control-allow-origin", b"*"),
         (b"access-control-expose-headers", b"*"),
-        (b"x-ra-request-id", str(call.request_id).encode()),
+        (b"x-ra-request-id", call.name.encode()),
         (b"x-ra-request-timestamp", call.at.encode()),
         (b"x-ra-server-version", __version__.encode()),
         (b"cache-control", b"no-store"),

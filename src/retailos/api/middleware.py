@@ -57,7 +57,7 @@ class FrontDoor:
         except HTTPException as error:
             await send_error(sent, call, _of_the_router(error))
         except Exception as error:
-            emit(DefectFound(request_id=str(call.request_id), error=describe(error)))
+            emit(DefectFound(request_id=call.name, error=describe(error)))
             if sent.status:
                 raise
             await send_error(sent, call, Internal())
@@ -139,6 +139,6 @@ def _observe(call: Call, status: int, started: float) -> None:
             route=call.operation.path if call.operation else "",
             status=status,
             milliseconds=(time.perf_counter() - started) * 1000,
-            request_id=str(call.request_id),
+            request_id=call.name,
         )
     )

@@ -32,8 +32,15 @@ class Wishes:
         return self.dry_run or self.must_be_new or self.versions is not None
 
 
+#: What most callers ask for.
+NONE = Wishes()
+_SAID_IN = (b"if-match", b"if-none-match", b"prefer")
+
+
 def read_wishes(call: Call, known: tuple[str, ...]) -> Wishes:
     """Read a call's wishes; `known` are the parameters that its route has."""
+    if not (call.query or any(call.headers(name) for name in _SAID_IN)):
+        return NONE
     given = query.parameters(call.query)
     query.refuse_unknown(given, known)
     problems: list[Problem] = []
