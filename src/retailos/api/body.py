@@ -1,6 +1,7 @@
 """The bytes of a request's body, taken within limits of size and time."""
 
 import asyncio
+from functools import lru_cache
 
 from starlette.types import Receive
 
@@ -34,9 +35,7 @@ async def json_body(call: Call, limit: int) -> bytes:
 def check_media_type(call: Call) -> None:
     """Refuse what is not plain JSON in UTF-8."""
     kinds = call.headers(b"content-type")
-    kind, _, parameters = kinds[0].decode("latin-1").lower().partition(";") if len(kinds) == 1 else ("", "", "")
-    charset = parameters.strip().removeprefix("charset=").strip('"') if "charset=" in parameters else "utf-8"
-    if kind.strip() != "application/json" or charset not in ("utf-8", "utf8"):
+    if len(kinds) != 1 or not _is_json(kinds[0]):
         raise UnsupportedMediaType
     if any(each.strip().lower() != b"identity" for each in call.headers(b"content-encoding")):
         raise UnsupportedMediaType("expected a body without Content-Encoding, got an encoded one")
@@ -44,10 +43,22 @@ def check_media_type(call: Call) -> None:
 
 def check_acceptable(call: Call) -> None:
     """Refuse a caller that takes no JSON."""
-    accepted = b",".join(call.headers(b"accept")).decode("latin-1").lower()
-    ranges = [each.split(";")[0].strip() for each in accepted.split(",") if each.strip()]
-    if ranges and not any(each in ("*/*", "application/*", "application/json") for each in ranges):
+    if not _takes_json(b",".join(call.headers(b"accept"))):
         raise NotAcceptable
+
+
+# Callers send the same few words again and again.
+@lru_cache(maxsize=200)
+def _is_json(given: bytes) -> bool:
+    kind, _, parameters = given.decode("latin-1").lower().partition(";")
+    charset = parameters.strip().removeprefix("charset=").strip('"') if "charset=" in parameters else "utf-8"
+    return kind.strip() == "application/json" and charset in ("utf-8", "utf8")
+
+
+@lru_cache(maxsize=200)
+def _takes_json(accepted: bytes) -> bool:
+    ranges = [each.split(";")[0].strip() for each in accepted.decode("latin-1").lower().split(",") if each.strip()]
+    return not ranges or any(each in ("*/*", "application/*", "application/json") for each in ranges)
 
 
 def _declared(call: Call, limit: int) -> int | None:

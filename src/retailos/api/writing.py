@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from retailos.api.body import json_body
 from retailos.api.call import Answer, Call, Engine
@@ -160,11 +160,11 @@ def _origin(call: Call) -> Origin:
 
 async def _answer(engine: Engine, call: Call, wishes: Wishes, written: Written, *, operation: str = "upsert") -> Answer:
     resource = resource_of(call)
-    record: msgspec.Raw | UnsetType = UNSET
-    if wishes.representation and not wishes.dry_run:
+    job = jobs.completed(resource, written, operation=operation)
+    if wishes.dry_run:
+        job = msgspec.structs.replace(job, dry_run=True)
+    elif wishes.representation:
         show = query.show(resource, {}, [])
         shown = await store.get_by_id(engine.pool, engine.resources, resource, written.record_id, show, deleted=True)
-        record = msgspec.Raw(shown.json.encode()) if shown else UNSET
-    job = jobs.completed(resource, written, operation=operation)
-    job = msgspec.structs.replace(job, record=record, dry_run=wishes.dry_run or UNSET)
+        job = msgspec.structs.replace(job, record=msgspec.Raw(shown.json.encode()) if shown else UNSET)
     return Answer(encode([job]), headers={"ETag": f'"{written.version}"'})

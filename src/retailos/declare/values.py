@@ -241,4 +241,5 @@ def moment(text: str) -> datetime:
 
 def printed(when: datetime) -> str:
     """Print a moment as the guide does: `2020-03-25T13:41:30.709Z`."""
-    return f"{when.astimezone(UTC).isoformat(timespec='milliseconds')[:-6]}Z"
+    in_utc = when if when.tzinfo is UTC else when.astimezone(UTC)
+    return f"{in_utc.isoformat(timespec='milliseconds')[:-6]}Z"
