@@ -23,8 +23,6 @@ from retailos.records.upsert import Upsert, taken, write_rows
 #: Bounds how long one statement holds its locks: about four milliseconds. Beyond it a row gets no cheaper, and the
 #: callers of a large batch all come back at once, so that the database and this process take turns in waiting.
 BATCH_MOST = 32
-#: Batches of a resource that are written at once, so that the database has one while another is made or answered.
-BATCHES_MOST = 2
 #: About half a second's worth of upserts; beyond it, waiting only makes callers give up.
 WAITING_MOST = 4_000
 #: A row is tried again when another writer was in its way; more often than this, something else is wrong.
@@ -111,45 +109,34 @@ class Line:
         self._after_commit = after_commit
         self._statement = sql.upsert(resource)
         self._waiting: deque[Waiting] = deque()
-        #: The external ids of the batches that are being written.
-        self._writing: set[str] = set()
-        self._runs = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._run: asyncio.Task[None] | None = None
 
     def join(self, waiting: Waiting) -> None:
         """Take an upsert in, to go with the next batch that has room for it."""
         if len(self._waiting) >= WAITING_MOST:
             raise Unavailable("More writes are waiting than can be done soon; send again a little later.")
         self._waiting.append(waiting)
-        if self._runs < BATCHES_MOST:
-            self._runs += 1
-            task = asyncio.create_task(self._run())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        if self._run is None:
+            self._run = asyncio.create_task(self._write_all())
 
     async def drained(self) -> None:
         """Return when nothing waits any more."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        while self._run:
+            await asyncio.wait([self._run])
 
-    async def _run(self) -> None:
-        """Write batch after batch, until nothing waits but what another run has in hand and will come back to."""
+    async def _write_all(self) -> None:
+        """Write batch after batch until nothing waits."""
         try:
             while batch := self._next_batch():
-                ids = {each.upsert.external_id for each in batch}
-                self._writing |= ids
-                try:
-                    await self._write(batch)
-                finally:
-                    self._writing -= ids
+                await self._write(batch)
         finally:
-            self._runs -= 1
+            self._run = None
 
     def _next_batch(self) -> list[Waiting]:
         """Take what goes together: each external id once, its later upserts left for later batches, in their order."""
         batch: list[Waiting] = []
         later: deque[Waiting] = deque()
-        taken = self._writing.copy()
+        taken: set[str] = set()
         while self._waiting and len(batch) < BATCH_MOST:
             each = self._waiting.popleft()
             if each.upsert.external_id in taken or (batch and not self._go_together(batch[0].upsert, each.upsert)):
