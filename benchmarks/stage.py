@@ -73,10 +73,10 @@ class Stage:
                 await app.start_roles(supervisor, settings, roles)
                 yield port.address(settings.host, settings.port)
 
-    async def add_webhook(self, database: str, *, concurrency: int = CONCURRENCY) -> int:
+    async def add_webhook(self, database: str, *, name: str = "benchmark", concurrency: int = CONCURRENCY) -> int:
         """Subscribe the receiver to customers; the webhook's id."""
         body = {
-            "name": "benchmark",
+            "name": name,
             "resource": "customer",
             "url": self.receiver_url + "/customers/{externalCustomerId}",
             "concurrency": concurrency,

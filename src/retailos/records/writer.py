@@ -23,6 +23,10 @@ from retailos.records.upsert import Upsert, taken, write_rows
 #: Bounds how long one statement holds its locks: about four milliseconds. Beyond it a row gets no cheaper, and the
 #: callers of a large batch all come back at once, so that the database and this process take turns in waiting.
 BATCH_MOST = 32
+#: Of the rows that one request brought together; they wait for each other anyway.
+BATCH_OF_MANY_MOST = 250
+#: Batches of such requests that are written at once, so that they leave connections to all others.
+MANY_AT_ONCE = 2
 #: About half a second's worth of upserts; beyond it, waiting only makes callers give up.
 WAITING_MOST = 4_000
 #: A row is tried again when another writer was in its way; more often than this, something else is wrong.
@@ -51,6 +55,7 @@ class Writer:
     def __init__(self, pool: Pool, resources: Resources, *, after_commit: Callable[[], None]) -> None:
         """Take the pool to write with, and what to call after a commit that owes deliveries."""
         self._lines = {name: Line(pool, resources, each, after_commit) for name, each in resources.items()}
+        self._many = asyncio.Semaphore(MANY_AT_ONCE)
 
     async def write(
         self,
@@ -81,20 +86,26 @@ class Writer:
         api_key_id: str | None,
         batch_id: UUID,
     ) -> dict[int, Written | RetailOSError]:
-        """Write many drafts, each with its position in the request; give what came of each, by its position."""
+        """Write many drafts, each with its position in the request; give what came of each, by its position.
+
+        They go in batches of their own, so that nobody with one record waits for them.
+        """
         loop, line = asyncio.get_running_loop(), self._lines[resource.name]
-        waiting: dict[int, asyncio.Future[Written]] = {}
-        for position, draft in drafts:
-            upsert = Upsert(
-                draft=draft, request_id=request_id, api_key_id=api_key_id, batch_id=batch_id, position=position
+        waiting = [
+            Waiting(
+                Upsert(draft=draft, request_id=request_id, api_key_id=api_key_id, batch_id=batch_id, position=position),
+                loop.create_future(),
             )
-            waiting[position] = loop.create_future()
-            line.join(Waiting(upsert, waiting[position]))
-        results = await asyncio.gather(*waiting.values(), return_exceptions=True)
+            for position, draft in drafts
+        ]
+        for first in range(0, len(waiting), BATCH_OF_MANY_MOST):
+            async with self._many:
+                await line.write(waiting[first : first + BATCH_OF_MANY_MOST])
+        results = await asyncio.gather(*(each.answer for each in waiting), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException) and not isinstance(result, RetailOSError):
                 raise result
-        return dict(zip(waiting, results, strict=True))  # type: ignore[arg-type]
+        return {each.upsert.position: result for each, result in zip(waiting, results, strict=True)}  # type: ignore[misc]
 
     async def close(self) -> None:
         """Wait until everything that waits is written."""
@@ -116,13 +127,24 @@ class Line:
         if len(self._waiting) >= WAITING_MOST:
             raise Unavailable("More writes are waiting than can be done soon; send again a little later.")
         self._waiting.append(waiting)
-        if self._run is None:
-            self._run = asyncio.create_task(self._write_all())
+        self._begin()
+
+    async def write(self, batch: Sequence[Waiting]) -> None:
+        """Write a batch at once, but for what must go alone, and answer each, if need be later."""
+        together = [each for each in batch if not self._climbs(each.upsert)]
+        if together:
+            await self._write(together)
+        self._waiting.extend(each for each in batch if self._climbs(each.upsert))
+        self._begin()
 
     async def drained(self) -> None:
         """Return when nothing waits any more."""
         while self._run:
             await asyncio.wait([self._run])
+
+    def _begin(self) -> None:
+        if self._waiting and self._run is None:
+            self._run = asyncio.create_task(self._write_all())
 
     async def _write_all(self) -> None:
         """Write batch after batch until nothing waits."""
@@ -147,7 +169,7 @@ class Line:
         self._waiting.extendleft(reversed(later))
         return batch
 
-    async def _write(self, batch: list[Waiting]) -> None:
+    async def _write(self, batch: Sequence[Waiting]) -> None:
         """Write a batch; where it fails as a whole, each row goes alone, so that a bad one hurts nobody else."""
         try:
             async with acquire(self._pool) as connection:
@@ -164,7 +186,7 @@ class Line:
             for each in batch:
                 await self._write([each])
 
-    async def _attempt(self, connection: Connection, batch: list[Waiting]) -> asyncpg.PostgresError | None:
+    async def _attempt(self, connection: Connection, batch: Sequence[Waiting]) -> asyncpg.PostgresError | None:
         """Write a batch, or give what the database objects to; an outage is not an objection and passes."""
         try:
             if self._climbs(batch[0].upsert):
@@ -186,7 +208,7 @@ class Line:
         return None
 
     async def _write_with(
-        self, connection: Connection, batch: list[Waiting]
+        self, connection: Connection, batch: Sequence[Waiting]
     ) -> list[tuple[Waiting, Written | RetailOSError | None]]:
         drafts = [each.upsert.draft for each in batch]
         findings = await resolve(connection, self._resources, self._resource, drafts)
@@ -217,6 +239,7 @@ class Line:
         waiting.tries += 1
         if waiting.tries < TRIES_MOST:
             self._waiting.appendleft(waiting)
+            self._begin()
         else:
             waiting.fail(error)
 
