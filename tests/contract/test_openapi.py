@@ -237,6 +237,24 @@ async def test_the_examples_of_a_resource_work(api: Api, public: dict[str, Any],
     assert (await api.get(f"/{resource.collection}?limit=0")).result["count"] == 0
 
 
+@pytest.mark.parametrize("resource", RESOURCES.values(), ids=list(RESOURCES))
+async def test_what_is_answered_instead_is_documented(api: Api, public: dict[str, Any], resource: Resource) -> None:
+    """A trial to create answers 200 with its job, and a record that the caller has already 304, as documented."""
+    root = f"/v2/public/{resource.collection}"
+    create = public["paths"][root]["post"]
+    tried = await api.request("POST", f"{root}?dryRun=true", json=bodies(create)[0])
+    content = create["responses"][str(tried.status)]["content"]["application/json"]
+    assert (tried.status, problems_of(public, content["schema"], tried.json)) == (200, [])
+    created = await api.request("POST", root, json=bodies(create)[0])
+    known = {"If-None-Match": created.headers["etag"]}
+    for path in (f"{root}/{{externalId}}", f"{root}/id/{{id}}", f"{root}/external/{{externalId}}"):
+        read = public["paths"][path]["get"]
+        told = read["responses"]["304"]
+        answer = await api.request("GET", filled(path, read, {"id": created.result["id"]}), headers=known)
+        assert (answer.status, answer.body, "content" in told) == (304, b"", False)
+        assert {name.lower() for name in told["headers"]} <= answer.headers.keys()
+
+
 REFERRING = {each.name: each for each in RESOURCES.values() if each.references}
 
 

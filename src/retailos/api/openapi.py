@@ -73,7 +73,8 @@ def _schemas(resources: Resources, about: Iterable[Resource], operations: Iterab
     schemas = standing_schemas() | admin_schemas(resources)
     for resource in about:
         schemas |= resource_schemas(resources, resource)
-    return schemas | {f"{each.result}Envelope": enveloped(ref(each.result)) for each in operations if each.result}
+    results = [each.result for each in operations] + [each.result for one in operations for each in one.also]
+    return schemas | {f"{each}Envelope": enveloped(ref(each)) for each in results if each}
 
 
 def _used(schemas: Mapping[str, Schema], made: Document) -> dict[str, Schema]:

@@ -58,8 +58,9 @@ def _of_query(name: str, schema: dict[str, Any], said: str) -> Parameter:
     return {"name": name, "in": "query", "description": said, "schema": schema}
 
 
-def _header(name: str, said: str) -> Parameter:
-    return {"name": name, "in": "header", "description": said, "schema": {"type": "string"}}
+def _header(name: str, said: str, form: str = "") -> Parameter:
+    schema = {"type": "string"} | ({"pattern": form} if form else {})
+    return {"name": name, "in": "header", "description": said, "schema": schema}
 
 
 _DELETED = _of_query("includeDeleted", {"type": "boolean", "default": False}, "Whether a deleted record is shown too.")
@@ -67,8 +68,11 @@ _DRY_RUN = _of_query("dryRun", {"type": "boolean", "default": False}, "Check and
 _PREFER = _header(
     "Prefer", "`return=representation` shows the record in the job; `handling=strict` refuses what is unknown."
 )
-_IF_MATCH = _header("If-Match", "Write only if the record is at the version of this ETag; else 412.")
-_IF_NONE_MATCH = _header("If-None-Match", "`*`: only create; 412 where the record is there already.")
+#: Entity tags as RFC 9110 writes them, one or several.
+_TAGS = r'^(\*|(W/)?"[!#-~]*"(, *(W/)?"[!#-~]*")*)$'
+_IF_MATCH = _header("If-Match", "Write only if the record is at the version of this ETag; else 412.", _TAGS)
+_IF_NONE_MATCH = _header("If-None-Match", "`*`: only create; 412 where the record is there already.", r"^\*$")
+_UNLESS_MATCH = _header("If-None-Match", "Answer 304 if the record is still at the version of this ETag.", _TAGS)
 _MODE = _of_query(
     "mode",
     {"type": "string", "enum": ["merge", "replace"], "default": "merge"},
@@ -90,7 +94,9 @@ _WISHES = MappingProxyType(
         "mode": (_MODE,),
         "writing": (_UNKNOWN, _DRY_RUN, _PREFER, _IF_MATCH, _IF_NONE_MATCH),
         "errorPolicy": (_ERROR_POLICY,),
+        "creating": (_UNKNOWN, _DRY_RUN, _PREFER),
         "deleting": (_DRY_RUN, _PREFER, _IF_MATCH),
+        "unlessMatch": (_UNLESS_MATCH,),
     }
 )
 
@@ -193,7 +199,7 @@ def _names(resource: Resource, parameter: str) -> Parameter:
 
 
 def _listed(name: str, words: list[str], said: str) -> Parameter:
-    schema = {"type": "array", "items": {"type": "string", "enum": words}, "uniqueItems": True}
+    schema = {"type": "array", "items": {"type": "string", "enum": words}, "minItems": 1, "uniqueItems": True}
     return _of_query(name, schema, said) | {"explode": False}
 
 

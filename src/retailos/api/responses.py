@@ -6,7 +6,8 @@ from types import MappingProxyType
 from typing import Any
 
 from retailos.api import examples
-from retailos.api.call import Operation
+from retailos.api.call import Further, Operation
+from retailos.api.envelope import PROBLEM_JSON
 from retailos.api.schemas import enveloped, error_family, ref
 
 #: What every route can answer besides its success.
@@ -48,7 +49,9 @@ def responses(operation: Operation, schemas: Mapping[str, Any]) -> dict[str, Any
     status, *own = operation.statuses
     errors = {*_ALWAYS, *own, *(_WITH_BODY if operation.body else ())}
     failures = {str(each): {"$ref": f"#/components/responses/Error{each}"} for each in sorted(errors)}
-    return {str(status): _success(operation, status, schemas)} | failures
+    further = {str(each.status): _further(operation, each, schemas) for each in operation.also}
+    success = _success(operation, status, operation.result, operation.user_message, schemas)
+    return {str(status): success} | further | failures
 
 
 def standing_components() -> dict[str, Any]:
@@ -75,24 +78,33 @@ def example(one: list[Any]) -> dict[str, Any]:
     return {"example": one[0]} if one else {}
 
 
-def _success(operation: Operation, status: int, schemas: Mapping[str, Any]) -> dict[str, Any]:
-    results = _results(operation, schemas)
+def _success(operation: Operation, status: int, result: str, said: str, schemas: Mapping[str, Any]) -> dict[str, Any]:
+    results = _results(operation, result, schemas)
     answers = [examples.success(status, operation.user_message, operation.action, each) for each in results]
-    schema = ref(f"{operation.result}Envelope") if operation.result else enveloped({"type": "null"})
+    schema = ref(f"{result}Envelope") if result else enveloped({"type": "null"})
     return {
-        "description": operation.user_message,
+        "description": said,
         "headers": _headers((*_STANDING, *_own_headers(operation, status))),
         "content": {"application/json": {"schema": schema, **example(answers)}},
     }
 
 
-def _results(operation: Operation, schemas: Mapping[str, Any]) -> list[Any]:
+def _further(operation: Operation, further: Further, schemas: Mapping[str, Any]) -> dict[str, Any]:
+    if further.result:
+        return _success(operation, further.status, further.result, further.when, schemas)
+    return {
+        "description": further.when,
+        "headers": _headers((*_STANDING, *_own_headers(operation, further.status))),
+    }
+
+
+def _results(operation: Operation, result: str, schemas: Mapping[str, Any]) -> list[Any]:
     """The examples of what the envelope holds."""
-    if not operation.result:
+    if not result:
         return [None]
-    if operation.resource and operation.result == "JobQueueMetaList":
+    if operation.resource and result == "JobQueueMetaList":
         return [[examples.job(operation.resource)]]
-    found: list[Any] = schemas[operation.result].get("examples", [])
+    found: list[Any] = schemas[result].get("examples", [])
     return found
 
 
@@ -111,7 +123,10 @@ def _failure(status: int) -> dict[str, Any]:
     return {
         "description": "\n".join(f"- `{code}`: {text}" for code, text in said.items()),
         "headers": _headers((*_STANDING, *_OF_ERRORS.get(status, ()))),
-        "content": {"application/json": {"schema": ref("Error"), "examples": shown}},
+        "content": {
+            "application/json": {"schema": ref("Error"), "examples": shown},
+            PROBLEM_JSON: {"schema": ref("ProblemDetails"), "example": examples.problem(kinds[0])},
+        },
     }
 
 

@@ -10,7 +10,7 @@ from retailos import errors
 from retailos.api import examples
 from retailos.api.bulk import RECORDS_MOST
 from retailos.api.changes import ChangesView, ChangeView
-from retailos.api.envelope import Envelope, Fault, Meta
+from retailos.api.envelope import Envelope, Fault, Meta, ProblemDetails
 from retailos.declare.field import Field, Reference
 from retailos.declare.resource import Resource, Resources
 from retailos.errors import RetailOSError
@@ -99,6 +99,7 @@ def standing_schemas() -> dict[str, Schema]:
         "Batch": struct_schema(Batch, id=_UUID, createdAt=_WHEN) | {"examples": [examples.batch()]},
         "Meta": struct_schema(Meta, requestId=_UUID, requestTimestamp=_WHEN),
         "Fault": struct_schema(Fault, code={"type": "string", "enum": codes}),
+        "ProblemDetails": struct_schema(ProblemDetails, code={"type": "string", "enum": codes}),
         "Error": enveloped({"type": "null"}, error=ref("Fault")),
     }
 
