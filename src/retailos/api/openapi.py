@@ -10,6 +10,7 @@ import msgspec
 from retailos.api import examples, parameters
 from retailos.api.administration import admin_schemas
 from retailos.api.call import Operation
+from retailos.api.naming import moved, named
 from retailos.api.responses import TOLD_HEADERS, example, responses, standing_components
 from retailos.api.schemas import Schema, enveloped, ref, resource_schemas, standing_schemas
 from retailos.declare.resource import Resource, Resources, spaced
@@ -49,7 +50,7 @@ def document(resources: Resources, operations: Sequence[Operation], *, title: st
     not there.
     """
     about = [each for each in resources.values() if any(each is operation.resource for operation in operations)]
-    schemas = _schemas(resources, about, operations)
+    schemas = named(_schemas(resources, about, operations))
     webhooks = {each.name: {"put": _webhook(resources, each)} for each in about}
     made: Document = {
         "openapi": "3.1.0",
@@ -61,7 +62,7 @@ def document(resources: Resources, operations: Sequence[Operation], *, title: st
         },
         "security": [{"apiKey": []}, {"bearer": []}],
         "tags": list({tag["name"]: tag for tag in map(_tag, operations)}.values()),
-        "paths": _paths(resources, operations, schemas),
+        "paths": moved(_paths(resources, operations, schemas), schemas),
         **({"webhooks": webhooks} if webhooks else {}),
         "components": standing_components(),
     }
