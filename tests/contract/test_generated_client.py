@@ -98,7 +98,7 @@ async def test_a_generated_client_pages_through_a_list(shop: Api, taken: Import)
                 name, client=client, body=models.TerritoryInput(name=name)
             )
         fields = [models.TerritoryField.NAME, models.TerritoryField.VERSION]
-        sort = [models.TerritorySort("name"), models.TerritorySort("id")]
+        sort = [models.TerritorySort.NAME, models.TerritorySort.CREATED_AT_DESCENDING]
         asked = {"client": client, "sort": sort, "fields": fields, "limit": 2}
         get_all = taken("api.territories.territory_get_all:asyncio")
         first = await get_all(**asked)

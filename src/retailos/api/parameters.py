@@ -8,6 +8,7 @@ from typing import Any
 from retailos.api import changes, examples
 from retailos.api.call import Operation
 from retailos.api.schemas import opened
+from retailos.declare.field import snake
 from retailos.declare.kind import Kind
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.values import Boolean, Uuid
@@ -168,9 +169,10 @@ def _of_list(resources: Resources, resource: Resource) -> Iterator[Parameter]:
     yield _of_query("cursor", {"type": "string"}, "Begin behind the page that gave this `nextCursor`.")
     sortable = query.sortable(resource)
     orders = [f"{sign}{name}" for name in sortable for sign in ("", "-")]
-    yield _listed(
-        "sort", _word(f"{resource.schema_name}Sort", orders), "In this order; `-` descends. Ties are broken by `id`."
-    )
+    # What generated clients call the words: a minus is no name.
+    called = [f"{snake(name).upper()}{end}" for name in sortable for end in ("", "_DESCENDING")]
+    order = _word(f"{resource.schema_name}Sort", orders) | {"x-enum-varnames": called}
+    yield _listed("sort", order, "In this order; `-` descends. Ties are broken by `id`.")
     yield _names(resource, "fields")
     if resource.references:
         yield _names(resource, "expand")
@@ -227,8 +229,7 @@ def _names(resource: Resource, parameter: str) -> Parameter:
 
 
 def _listed(name: str, word: dict[str, Any], said: str) -> Parameter:
-    schema = {"type": "array", "items": word, "minItems": 1, "uniqueItems": True}
-    return _of_query(name, schema, said) | {"explode": False}
+    return _of_query(name, {"type": "array", "items": word, "minItems": 1}, said) | {"explode": False}
 
 
 def _whole(most: int, default: int) -> dict[str, Any]:
