@@ -22,7 +22,7 @@ NOBODY = "01999999-7b1e-7c3a-9d52-3f1b2c4d5e6f"
 #: Requests under way at once; more gains nothing on two cores.
 AT_ONCE = 16
 #: What is served to everybody, in each part of the API.
-OPEN = ("openapi.json", "docs")
+OPEN = ("openapi.json", "postman.json", "postman-environment.json", "docs")
 EACH_RESOURCE = pytest.mark.parametrize("resource", RESOURCES.values(), ids=lambda resource: resource.name)
 
 

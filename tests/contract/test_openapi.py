@@ -28,7 +28,11 @@ BESIDE = (
     "/health/live",
     "/health/ready",
     "/v2/static/{}",
-    *(f"/v2/{p}/{d}" for p in ("public", "admin") for d in ("docs", "openapi.json")),
+    *(
+        f"/v2/{p}/{d}"
+        for p in ("public", "admin")
+        for d in ("docs", "openapi.json", "postman.json", "postman-environment.json")
+    ),
 )
 
 

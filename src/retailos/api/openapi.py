@@ -26,8 +26,9 @@ Records in, changes out: what is written here is told to every webhook that aske
 - **Send** JSON in UTF-8, with `Content-Type: application/json`.
 - **Every answer** has one shape, the envelope: the outcome is in `result`, a failure in `error`, and `meta` names
   the request, as the headers `X-Ra-Request-Id` and `X-Ra-Request-Timestamp` do. Go by `error.code`; the message is
-  for people.
+  for people. With `Accept: application/problem+json` an error is written as RFC 9457 has it.
 - **Unknown** fields and parameters are refused, since one that is mistyped and ignored would be believed to work.
+- **Postman** imports `postman.json` and `postman-environment.json`, which are served beside this document.
 """
 _UPSERTS = """\
 - **Upsert** with `PUT` to a record's external id, your own name for it, percent-encoded as one segment of the URL.
