@@ -20,8 +20,10 @@ from retailos.api.routes import public_operations
 from retailos.api.schemas import error_family
 from retailos.api.server import all_operations
 from retailos.declare.resource import Resource
+from retailos.receiver import Receiver
 from retailos.resources import RESOURCES
-from tests.contract.conftest import Api, Response
+from tests.contract.conftest import Api, Response, full
+from tests.contract.delivering import webhook, working
 
 #: What is served beside the operations: nobody needs a document to find it.
 BESIDE = (
@@ -159,6 +161,29 @@ def test_a_webhook_is_documented_for_every_resource(public: dict[str, Any]) -> N
     assert "region" not in told
 
 
+async def test_what_webhooks_send_is_what_is_documented(api: Api, public: dict[str, Any]) -> None:
+    """A receiver of any resource gets the headers and the body that the document describes, and no more of ours."""
+    async with Receiver.listen() as receiver, working(api):
+        for name in RESOURCES:
+            await webhook(api, receiver, name)
+        for number, resource in enumerate(RESOURCES.values()):
+            assert (await api.post(f"/{resource.collection}", full(resource, number))).status == 201
+        came = await receiver.expect(len(RESOURCES))
+    told = {str(each.header("x-ra-resource")): each for each in came}
+    assert told.keys() == public["webhooks"].keys()
+    for name, received in told.items():
+        described = public["webhooks"][name]["put"]
+        headers = [
+            public["components"]["parameters"][each["$ref"].rpartition("/")[2]] for each in described["parameters"]
+        ]
+        assert all(each["required"] and received.header(each["name"]) for each in headers)
+        ours = {key.decode().lower() for key, _ in received.raw_headers if key.lower().startswith(b"x-ra-")}
+        assert ours <= {each["name"].lower() for each in headers}
+        schema = described["requestBody"]["content"]["application/json"]["schema"]
+        assert problems_of(public, schema, received.json()) == []
+        assert list(described["responses"]) == ["2XX", "3XX", "4XX", "5XX"]
+
+
 def test_no_two_paths_are_the_same_to_a_reader(either: dict[str, Any]) -> None:
     """Paths that differ in the names of their variables alone stand as one, as OpenAPI demands."""
     shapes = [shape(path) for path in either["paths"]]
@@ -239,6 +264,20 @@ async def test_the_examples_of_a_resource_work(api: Api, public: dict[str, Any],
         elif method in ("PUT", "PATCH"):
             assert answer.result[0]["outcome"] == "unchanged"
     assert (await api.get(f"/{resource.collection}?limit=0")).result["count"] == 0
+
+
+async def test_the_examples_of_what_is_of_no_resource_work(api: Api, public: dict[str, Any]) -> None:
+    """What became of a request can be looked up, and all changes be read, as the document shows."""
+    written = await run(api, public, "PUT", "/v2/public/customers", {})
+    job, batch = written.result[0]["id"], written.result[0]["batchId"]
+    root = "/v2/public"
+    assert (await run(api, public, "GET", f"{root}/jobs/{{id}}", {"id": job})).result["id"] == job
+    assert (await run(api, public, "GET", f"{root}/jobs", {})).result["rows"][0]["id"] == job
+    assert (await run(api, public, "GET", f"{root}/batches/{{id}}", {"id": batch})).result["count"] == 1
+    assert (await run(api, public, "GET", f"{root}/changes", {})).result["rows"][0]["externalId"] is not None
+    titles = {each.title_plural for each in RESOURCES.values()}
+    others = [path for _, path, operation in operations_of(public) if not titles.intersection(operation["tags"])]
+    assert len(others) == 4, "Run the examples of the new operations here too."
 
 
 @pytest.mark.parametrize("resource", RESOURCES.values(), ids=list(RESOURCES))

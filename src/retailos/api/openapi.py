@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -40,8 +41,23 @@ Filters compare for equality, or with an operator: `updatedAt[gte]=2020-03-25T00
 (values between commas), `ne`, `gt`, `gte`, `lt`, `lte`, `startsWith` and `isNull` (`true` or `false`). All filters
 must hold."""
 _TOLD = """\
-Sent to each webhook of this resource when a record is created, updated or deleted, with the entire object as it is by
-then. The URL, the method and the headers are the webhook's own. In the URL, fields in braces are replaced."""
+Sent to each webhook of this resource after a record was created, updated or deleted, with the entire object as it is by
+then: changes that follow each other quickly may go out as one. The URL, the method (PUT, POST or PATCH) and further
+headers, such as `Authorization`, are the webhook's own. In the URL, a field in braces stands for the record's value,
+percent-encoded as one segment: `https://erp.example.com/v1/{resource}/{{{external_id}}}`.
+
+A record has one request under way to a webhook at a time. One whose answer was lost is sent again, so apply a record as
+a whole, under its id, and drop what has a lower `X-Ra-Record-Version` than what you have."""
+#: What an answer means, by its status.
+_TOLD_ANSWERS = MappingProxyType(
+    {
+        "2XX": "It has arrived, whatever the body says; the body is kept.",
+        "3XX": "It has not: redirects are not followed. It is sent again, as the webhook's retry policy says.",
+        "4XX": "It has not. The body is kept, so say what is wrong with the record. It is sent again, as the webhook's "
+        "retry policy says, and not before the seconds of a `Retry-After`.",
+        "5XX": "It has not, and is sent again in the same way, as it is where no answer comes in time.",
+    }
+)
 
 
 def document(resources: Resources, operations: Sequence[Operation], *, title: str, server_version: str) -> Document:
@@ -52,7 +68,7 @@ def document(resources: Resources, operations: Sequence[Operation], *, title: st
     """
     about = [each for each in resources.values() if any(each is operation.resource for operation in operations)]
     schemas = named(_schemas(resources, about, operations))
-    webhooks = {each.name: {"put": _webhook(resources, each)} for each in about}
+    webhooks = moved({each.name: {"put": _webhook(resources, each)} for each in about}, schemas)
     made: Document = {
         "openapi": "3.1.0",
         "info": {
@@ -165,18 +181,20 @@ def _tag(operation: Operation) -> dict[str, str]:
 
 def _webhook(resources: Resources, resource: Resource) -> Document:
     """The request that a webhook of the resource gets."""
-    schema = {"type": "object", "properties": {resource.name: ref(resource.schema_name)}, "required": [resource.name]}
+    schema = {
+        "title": f"{resource.schema_name}Told",
+        "type": "object",
+        "properties": {resource.name: ref(resource.schema_name)},
+        "required": [resource.name],
+    }
     told = {resource.name: examples.told(resources, resource)}
     return {
         "operationId": f"{resource.name}Told",
         "tags": [resource.title_plural],
         "summary": f"A {resource.title.lower()} has changed",
-        "description": _TOLD,
+        "description": _TOLD.format(resource=resource.name, external_id=resource.external_id.name),
         "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in TOLD_HEADERS],
         "requestBody": {"required": True, "content": {"application/json": {"schema": schema, "example": told}}},
-        "responses": {
-            "2XX": {"description": "It has arrived, whatever the body says."},
-            "default": {"description": "It has not: the request is sent again, as the webhook's retry policy says."},
-        },
+        "responses": {status: {"description": said} for status, said in _TOLD_ANSWERS.items()},
         "security": [],
     }

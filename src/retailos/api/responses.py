@@ -30,16 +30,22 @@ _HEADERS = MappingProxyType(
         "Allow": ("The methods that the route takes.", ""),
     }
 )
-#: The headers of what is sent to webhooks.
+#: The headers of what is sent to webhooks: what each says, and what it is like.
 TOLD_HEADERS = MappingProxyType(
     {
-        "X-Ra-Request-Id": "Names this attempt.",
-        "X-Ra-Delivery-Id": "Names what this webhook is owed of this record: the same for every attempt and version.",
-        "X-Ra-Attempt": "Which attempt it is, from 1.",
-        "X-Ra-Record-Version": "The record's version: drop what is lower than what you have.",
-        "X-Ra-Resource": "The resource, such as customer.",
-        "X-Ra-Change": "created if you never acknowledged the record, else updated, deleted, anonymised or merged.",
-        "traceparent": "W3C trace context.",
+        "X-Ra-Request-Id": ("Names this attempt.", "a1dba900-4d6f-4cd5-aea9-db8a3e07d3f5"),
+        "X-Ra-Delivery-Id": (
+            "Names what this webhook is owed of this record: the same for every attempt and version.",
+            examples.DELIVERY_ID,
+        ),
+        "X-Ra-Attempt": ("Which attempt it is, from 1.", "1"),
+        "X-Ra-Record-Version": ("The record's version: drop what is lower than what you have.", "7"),
+        "X-Ra-Resource": ("The resource.", "customer"),
+        "X-Ra-Change": (
+            "`created` if you never acknowledged the record, else `updated`, `deleted`, `anonymised` or `merged`.",
+            "updated",
+        ),
+        "traceparent": ("W3C trace context.", "00-a1dba9004d6f4cd5aea9db8a3e07d3f5-aea9db8a3e07d3f5-01"),
     }
 )
 
@@ -60,7 +66,7 @@ def standing_components() -> dict[str, Any]:
     return {
         "responses": {f"Error{status}": _failure(status) for status in statuses},
         "headers": {name: _header(*told) for name, told in _HEADERS.items()},
-        "parameters": {name: _told_header(name, said) for name, said in TOLD_HEADERS.items()},
+        "parameters": {name: _told_header(name, *told) for name, told in TOLD_HEADERS.items()},
         "securitySchemes": {
             "apiKey": {
                 "type": "apiKey",
@@ -138,5 +144,6 @@ def _header(said: str, form: str) -> dict[str, Any]:
     return {"description": said, "schema": {"type": "string", **({"format": form} if form else {})}}
 
 
-def _told_header(name: str, said: str) -> dict[str, Any]:
-    return {"name": name, "in": "header", "description": said, "schema": {"type": "string"}}
+def _told_header(name: str, said: str, example: str) -> dict[str, Any]:
+    shown = {"schema": {"type": "string"}, "example": example}
+    return {"name": name, "in": "header", "required": True, "description": said, **shown}
