@@ -266,6 +266,31 @@ async def test_the_examples_of_a_resource_work(api: Api, public: dict[str, Any],
     assert (await api.get(f"/{resource.collection}?limit=0")).result["count"] == 0
 
 
+def pointed(value: Any, expression: str) -> Any:
+    """What a runtime expression such as `$response.body#/result/0/id` finds in an answer."""
+    for step in expression.removeprefix("$response.body#/").split("/"):
+        value = value[int(step)] if isinstance(value, list) else value[step]
+    return value
+
+
+@pytest.mark.parametrize("resource", RESOURCES.values(), ids=list(RESOURCES))
+async def test_every_link_of_an_answer_leads_somewhere(api: Api, public: dict[str, Any], resource: Resource) -> None:
+    """Who wrote a record can follow the links of the answer to what was written, and to what became of the request."""
+    by_id = {operation["operationId"]: (method, path) for method, path, operation in operations_of(public)}
+    root = f"/v2/public/{resource.collection}"
+    followed = set()
+    for method, path in (("POST", root), ("PUT", root), ("PUT", f"{root}/{{externalId}}")):
+        answer = await run(api, public, method, path, {})
+        success = next(iter(public["paths"][path][method.lower()]["responses"].values()))
+        for link in success["links"].values():
+            known = {name: pointed(answer.json, each) for name, each in link["parameters"].items()}
+            method_then, path_then = by_id[link["operationId"]]
+            if method_then != "DELETE":
+                await run(api, public, method_then, path_then, known)
+            followed.add(path_then)
+    assert followed == {f"{root}/id/{{id}}", "/v2/public/jobs/{id}", "/v2/public/batches/{id}"}
+
+
 async def test_the_examples_of_what_is_of_no_resource_work(api: Api, public: dict[str, Any]) -> None:
     """What became of a request can be looked up, and all changes be read, as the document shows."""
     written = await run(api, public, "PUT", "/v2/public/customers", {})

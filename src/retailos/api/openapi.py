@@ -11,6 +11,7 @@ import msgspec
 from retailos.api import examples, parameters
 from retailos.api.administration import admin_schemas
 from retailos.api.call import Operation
+from retailos.api.links import links
 from retailos.api.naming import moved, named
 from retailos.api.responses import TOLD_HEADERS, example, responses, standing_components
 from retailos.api.schemas import Schema, enveloped, ref, resource_schemas, standing_schemas
@@ -109,16 +110,23 @@ def _pointed_to(part: Document) -> set[str]:
     return set(_REF.findall(msgspec.json.encode(part).decode()))
 
 
-def _paths(resources: Resources, operations: Iterable[Operation], schemas: Document) -> Document:
+def _paths(resources: Resources, operations: Sequence[Operation], schemas: Document) -> Document:
     """Put operations of one path together; where the names of variables alone differ, the last ones stand."""
     named = {parameters.shape(each.path): each.path for each in operations}
-    ids: set[str] = set()
+    ids = _operation_ids(operations)
     paths: Document = {}
     for operation in operations:
         path = named[parameters.shape(operation.path)]
-        described = {"operationId": _operation_id(operation, ids), **_operation(resources, operation, path, schemas)}
+        described = {"operationId": ids[operation], **_operation(resources, operation, path, schemas)}
+        success, leads = next(iter(described["responses"].values())), links(operation, ids)
+        success |= {"links": leads} if leads else {}
         paths.setdefault(path, {})[operation.method.lower()] = described
     return paths
+
+
+def _operation_ids(operations: Iterable[Operation]) -> dict[Operation, str]:
+    taken: set[str] = set()
+    return {each: _operation_id(each, taken) for each in operations}
 
 
 def _operation_id(operation: Operation, taken: set[str]) -> str:
