@@ -69,8 +69,9 @@ def sampled(names: list[str], random: Random) -> Iterator[str]:
             yield name
     whole = random.choice(list(RESOURCES))
     yield from (by_resource[whole] for by_resource in kinds.values() if whole in by_resource)
-    for kind in random.sample(sorted(kinds), min(OTHERS, len(kinds))):
-        yield random.choice([name for resource, name in kinds[kind].items() if resource != whole])
+    others = [[name for resource, name in kind.items() if resource != whole] for kind in kinds.values()]
+    some = [each for each in others if each]
+    yield from (random.choice(each) for each in random.sample(some, min(OTHERS, len(some))))
 
 
 @pytest.fixture
