@@ -167,6 +167,21 @@ async def test_the_description_is_printed() -> None:
         assert path in document["paths"]
 
 
+async def test_a_postman_collection_is_printed() -> None:
+    """The same can be had for Postman: the collection, and an environment that names the server."""
+    collection, environment = await asyncio.gather(
+        ran("openapi", "--format", "postman", "--admin"),
+        ran("openapi", "--format", "postman-environment", "--base-url", "https://api.example.com"),
+    )
+    assert [each["name"] for each in msgspec.json.decode(collection.out)["item"]] == [
+        "Webhooks",
+        "Deliveries",
+        "Requeues",
+    ]
+    values = {each["key"]: each["value"] for each in msgspec.json.decode(environment.out)["values"]}
+    assert values == {"baseUrl": "https://api.example.com", "apiKey": ""}
+
+
 async def test_a_receiver_shows_what_it_is_sent_and_fails_as_told() -> None:
     """The receiver tells where it is, shows each request, and answers as it was told to."""
     async with started("receive", "--port", "0", "--fail", "503:50%", "--output", "json") as running:

@@ -22,7 +22,7 @@ NOBODY = "01999999-7b1e-7c3a-9d52-3f1b2c4d5e6f"
 #: Requests under way at once; more gains nothing on two cores.
 AT_ONCE = 16
 #: What is served to everybody, in each part of the API.
-OPEN = ("openapi.json", "docs")
+OPEN = ("openapi.json", "postman.json", "postman-environment.json", "docs")
 EACH_RESOURCE = pytest.mark.parametrize("resource", RESOURCES.values(), ids=lambda resource: resource.name)
 
 
@@ -249,12 +249,33 @@ async def test_methods_that_http_does_not_know_are_refused(fort: Api) -> None:
 
 
 async def test_options_are_answered_everywhere(fort: Api) -> None:
-    """A browser may ask before it calls, without a key, on every path."""
-    for path in sorted({path_of(each) for each in operations(fort)}):
+    """A browser may ask before it calls, without a key, on every path, and learns what that path takes."""
+    by_path: dict[str, set[str]] = {}
+    for operation in operations(fort):
+        by_path.setdefault(path_of(operation).replace("nobody", NOBODY), set()).add(operation.method)
+    for path, methods in by_path.items():
         answer = await fort.request("OPTIONS", path, key="", headers={"Origin": "https://shop.example.com"})
         assert check_envelope(answer, 200)["result"] is None
-        assert {"GET", "PUT", "POST"} <= {each.strip() for each in answer.headers["allow"].split(",")}
-        assert "Authorization" in answer.headers["access-control-allow-headers"]
+        allowed = set(answer.headers["access-control-allow-methods"].split(", "))
+        assert allowed == methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())
+        assert answer.headers["allow"] == answer.headers["access-control-allow-methods"]
+    assert (await fort.request("OPTIONS", "/v2/public/nowhere", key="")).error["code"] == "ROUTE_NOT_FOUND"
+
+
+async def test_a_browser_may_send_every_header_that_is_documented(fort: Api) -> None:
+    """The headers that an operation can be asked with are those that a page of another origin may send."""
+    answer = await fort.request("OPTIONS", "/v2/public/customers", key="", headers={"Origin": "https://example.com"})
+    allowed = set(answer.headers["access-control-allow-headers"].split(", "))
+    made = (await fort.request("GET", "/v2/public/openapi.json", key="")).json
+    asked = {
+        each["name"]
+        for item in made["paths"].values()
+        for operation in item.values()
+        for each in operation.get("parameters", ())
+        if each.get("in") == "header"
+    }
+    assert asked | {"Authorization", "Content-Type", "Accept"} <= allowed
+    assert "If-Match" in asked
 
 
 async def test_head_is_a_get_without_a_body(fort: Api) -> None:

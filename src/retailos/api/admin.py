@@ -89,12 +89,12 @@ async def requeue(engine: Engine, call: Call) -> Answer:
 def admin_operations(resources: Resources) -> tuple[Operation, ...]:
     """The route table of the administration."""
     webhooks, webhook = "/webhooks", "/webhooks/{id}"
-    written = {"body": "WebhookInput", "result": "Webhook"}
+    written, changed = ({"body": each, "result": "Webhook"} for each in ("WebhookInput", "WebhookChange"))
     return (
         _line("GET", webhooks, list_webhooks, "WEBHOOK_GET_ALL", "List webhooks", result="WebhookList"),
         _line("POST", webhooks, add_webhook, "WEBHOOK_CREATE", "Add a webhook", 201, 409, **written),
         _line("GET", webhook, show_webhook, "WEBHOOK_GET_ONE", "Get a webhook", 200, 404, result="Webhook"),
-        _line("PUT", webhook, change_webhook, "WEBHOOK_UPDATE", "Change a webhook", 200, 404, 409, **written),
+        _line("PUT", webhook, change_webhook, "WEBHOOK_UPDATE", "Change a webhook", 200, 404, 409, **changed),
         _line(
             "DELETE", webhook, remove_webhook, "WEBHOOK_DELETE", "Delete a webhook", 200, 404, result="WebhookRemoved"
         ),

@@ -43,17 +43,19 @@ _REQUEUE = MappingProxyType(
 def admin_schemas(resources: Resources) -> dict[str, Schema]:
     """Describe every object of the administration."""
     webhook, delivery = _webhook(resources), struct_schema(Delivery, **_OF_DELIVERIES) | _like(_delivery())
+    accepted = object_schema(webhook_fields(resources), input=True, owner="Webhook")
     history = DeliveryWithAttempts(**msgspec.structs.asdict(_delivery()), attempt_history=(_attempt(),))
     return {
         "Webhook": webhook,
-        "WebhookInput": object_schema(webhook_fields(resources), input=True),
+        "WebhookInput": accepted,
+        "WebhookChange": {key: value for key, value in accepted.items() if key != "required"},
         "WebhookList": list_schema("Webhook", webhook),
         "WebhookRemoved": struct_schema(Removed) | _like(Removed(id=1, owed=0)),
         "Delivery": delivery,
         "DeliveryList": list_schema("Delivery", delivery),
         "DeliveryWithAttempts": struct_schema(DeliveryWithAttempts, **_OF_DELIVERIES) | _like(history),
         "Attempt": struct_schema(Attempt, at=_WHEN, errorClass=_ERROR_CLASS) | _like(_attempt()),
-        "RequeueInput": object_schema(_REQUEUE, input=True),
+        "RequeueInput": object_schema(_REQUEUE, input=True, owner="Requeue"),
         "Requeued": struct_schema(Requeued) | _like(Requeued(webhook=1, count=3, dry_run=False)),
     }
 

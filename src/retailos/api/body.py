@@ -6,6 +6,7 @@ from functools import lru_cache
 from starlette.types import Receive
 
 from retailos.api.call import Call
+from retailos.api.envelope import PROBLEM_JSON
 from retailos.errors import BadRequest, NotAcceptable, PayloadTooLarge, UnsupportedMediaType
 
 #: Stands in the scope of a request whose body has arrived, so that nobody needs to watch the time for it.
@@ -63,7 +64,8 @@ def _is_json(given: bytes) -> bool:
 @lru_cache(maxsize=200)
 def _takes_json(accepted: bytes) -> bool:
     ranges = [each.split(";")[0].strip() for each in accepted.decode("latin-1").lower().split(",") if each.strip()]
-    return not ranges or any(each in ("*/*", "application/*", "application/json") for each in ranges)
+    # Who names the form of errors means to say how errors should look, and takes what a success looks like.
+    return not ranges or any(each in ("*/*", "application/*", "application/json", PROBLEM_JSON) for each in ranges)
 
 
 def _declared(call: Call, limit: int) -> int | None:

@@ -81,6 +81,15 @@ class Answer(msgspec.Struct, frozen=True):
 Endpoint = Callable[[Engine, Call], Awaitable[Answer]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Further:
+    """Another success of an operation: when it is answered, and the schema of its result; "": it has no body."""
+
+    status: int
+    when: str
+    result: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Operation:
     """One line of the route table: a method and a path, who may call it, what answers, and how it is documented."""
@@ -103,5 +112,7 @@ class Operation:
     result: str = ""
     #: The status of success, then those of its own errors; what every route can answer is documented anyway.
     statuses: tuple[int, ...] = (200,)
+    #: What it answers instead of its success, where the caller asks for that.
+    also: tuple[Further, ...] = ()
     #: The names of its parameters, as parameters.py documents them: `list`, `fields`, `expand`, `deliveries`.
     parameters: tuple[str, ...] = ()

@@ -67,23 +67,30 @@ class FrontDoor:
     async def _answer(self, scope: Scope, receive: Receive, send: "Sent", call: Call) -> None:
         raw_path = scope["raw_path"]
         _check_limits(scope, raw_path)
-        if scope["method"] == "OPTIONS":
-            await send_answer(send, call, Answer(b"null", headers=_PREFLIGHT))
-            return
         # Segments are decoded after routing, so that `a%2Fb` is one external id and not two segments.
         routed = {**scope, "path": raw_path.decode("ascii"), "root_path": "", "app": self, "retailos.call": call}
-        await self._app(routed, receive, send)
+        try:
+            await self._app(routed, receive, send)
+        except HTTPException as error:
+            # No route takes OPTIONS itself; the router's refusal names the methods that the path takes.
+            if scope["method"] != "OPTIONS" or error.status_code != MethodNotAllowed.status:
+                raise
+            await send_answer(send, call, Answer(b"null", headers=_preflight((error.headers or {}).get("Allow", ""))))
 
 
-_ALLOWED = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
-_PREFLIGHT = MappingProxyType(
-    {
-        "Allow": _ALLOWED,
-        "Access-Control-Allow-Methods": _ALLOWED,
-        "Access-Control-Allow-Headers": "Authorization, Content-Type, Accept",
+#: The headers that an operation may be asked with, besides those that browsers always send.
+_ASKED_WITH = "Authorization, Content-Type, Accept, If-Match, If-None-Match, Prefer, Idempotency-Key"
+
+
+def _preflight(methods: str) -> dict[str, str]:
+    """What a browser wants to know before it calls a path that takes these methods."""
+    allowed = f"{methods}, OPTIONS"
+    return {
+        "Allow": allowed,
+        "Access-Control-Allow-Methods": allowed,
+        "Access-Control-Allow-Headers": _ASKED_WITH,
         "Access-Control-Max-Age": "600",
     }
-)
 
 
 class Sent:

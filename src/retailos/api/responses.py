@@ -6,7 +6,8 @@ from types import MappingProxyType
 from typing import Any
 
 from retailos.api import examples
-from retailos.api.call import Operation
+from retailos.api.call import Further, Operation
+from retailos.api.envelope import PROBLEM_JSON
 from retailos.api.schemas import enveloped, error_family, ref
 
 #: What every route can answer besides its success.
@@ -29,16 +30,22 @@ _HEADERS = MappingProxyType(
         "Allow": ("The methods that the route takes.", ""),
     }
 )
-#: The headers of what is sent to webhooks.
+#: The headers of what is sent to webhooks: what each says, and what it is like.
 TOLD_HEADERS = MappingProxyType(
     {
-        "X-Ra-Request-Id": "Names this attempt.",
-        "X-Ra-Delivery-Id": "Names what this webhook is owed of this record: the same for every attempt and version.",
-        "X-Ra-Attempt": "Which attempt it is, from 1.",
-        "X-Ra-Record-Version": "The record's version: drop what is lower than what you have.",
-        "X-Ra-Resource": "The resource, such as customer.",
-        "X-Ra-Change": "created if you never acknowledged the record, else updated, deleted, anonymised or merged.",
-        "traceparent": "W3C trace context.",
+        "X-Ra-Request-Id": ("Names this attempt.", "a1dba900-4d6f-4cd5-aea9-db8a3e07d3f5"),
+        "X-Ra-Delivery-Id": (
+            "Names what this webhook is owed of this record: the same for every attempt and version.",
+            examples.DELIVERY_ID,
+        ),
+        "X-Ra-Attempt": ("Which attempt it is, from 1.", "1"),
+        "X-Ra-Record-Version": ("The record's version: drop what is lower than what you have.", "7"),
+        "X-Ra-Resource": ("The resource.", "customer"),
+        "X-Ra-Change": (
+            "`created` if you never acknowledged the record, else `updated`, `deleted`, `anonymised` or `merged`.",
+            "updated",
+        ),
+        "traceparent": ("W3C trace context.", "00-a1dba9004d6f4cd5aea9db8a3e07d3f5-aea9db8a3e07d3f5-01"),
     }
 )
 
@@ -48,7 +55,9 @@ def responses(operation: Operation, schemas: Mapping[str, Any]) -> dict[str, Any
     status, *own = operation.statuses
     errors = {*_ALWAYS, *own, *(_WITH_BODY if operation.body else ())}
     failures = {str(each): {"$ref": f"#/components/responses/Error{each}"} for each in sorted(errors)}
-    return {str(status): _success(operation, status, schemas)} | failures
+    further = {str(each.status): _further(operation, each, schemas) for each in operation.also}
+    success = _success(operation, status, operation.result, operation.user_message, schemas)
+    return {str(status): success} | further | failures
 
 
 def standing_components() -> dict[str, Any]:
@@ -57,7 +66,7 @@ def standing_components() -> dict[str, Any]:
     return {
         "responses": {f"Error{status}": _failure(status) for status in statuses},
         "headers": {name: _header(*told) for name, told in _HEADERS.items()},
-        "parameters": {name: _told_header(name, said) for name, said in TOLD_HEADERS.items()},
+        "parameters": {name: _told_header(name, *told) for name, told in TOLD_HEADERS.items()},
         "securitySchemes": {
             "apiKey": {
                 "type": "apiKey",
@@ -75,24 +84,33 @@ def example(one: list[Any]) -> dict[str, Any]:
     return {"example": one[0]} if one else {}
 
 
-def _success(operation: Operation, status: int, schemas: Mapping[str, Any]) -> dict[str, Any]:
-    results = _results(operation, schemas)
+def _success(operation: Operation, status: int, result: str, said: str, schemas: Mapping[str, Any]) -> dict[str, Any]:
+    results = _results(operation, result, schemas)
     answers = [examples.success(status, operation.user_message, operation.action, each) for each in results]
-    schema = ref(f"{operation.result}Envelope") if operation.result else enveloped({"type": "null"})
+    schema = ref(f"{result}Envelope") if result else enveloped({"type": "null"})
     return {
-        "description": operation.user_message,
+        "description": said,
         "headers": _headers((*_STANDING, *_own_headers(operation, status))),
         "content": {"application/json": {"schema": schema, **example(answers)}},
     }
 
 
-def _results(operation: Operation, schemas: Mapping[str, Any]) -> list[Any]:
+def _further(operation: Operation, further: Further, schemas: Mapping[str, Any]) -> dict[str, Any]:
+    if further.result:
+        return _success(operation, further.status, further.result, further.when, schemas)
+    return {
+        "description": further.when,
+        "headers": _headers((*_STANDING, *_own_headers(operation, further.status))),
+    }
+
+
+def _results(operation: Operation, result: str, schemas: Mapping[str, Any]) -> list[Any]:
     """The examples of what the envelope holds."""
-    if not operation.result:
+    if not result:
         return [None]
-    if operation.resource and operation.result == "JobQueueMetaList":
+    if operation.resource and result == "JobQueueMetaList":
         return [[examples.job(operation.resource)]]
-    found: list[Any] = schemas[operation.result].get("examples", [])
+    found: list[Any] = schemas[result].get("examples", [])
     return found
 
 
@@ -111,7 +129,10 @@ def _failure(status: int) -> dict[str, Any]:
     return {
         "description": "\n".join(f"- `{code}`: {text}" for code, text in said.items()),
         "headers": _headers((*_STANDING, *_OF_ERRORS.get(status, ()))),
-        "content": {"application/json": {"schema": ref("Error"), "examples": shown}},
+        "content": {
+            "application/json": {"schema": ref("Error"), "examples": shown},
+            PROBLEM_JSON: {"schema": ref("ProblemDetails"), "example": examples.problem(kinds[0])},
+        },
     }
 
 
@@ -123,5 +144,6 @@ def _header(said: str, form: str) -> dict[str, Any]:
     return {"description": said, "schema": {"type": "string", **({"format": form} if form else {})}}
 
 
-def _told_header(name: str, said: str) -> dict[str, Any]:
-    return {"name": name, "in": "header", "description": said, "schema": {"type": "string"}}
+def _told_header(name: str, said: str, example: str) -> dict[str, Any]:
+    shown = {"schema": {"type": "string"}, "example": example}
+    return {"name": name, "in": "header", "required": True, "description": said, **shown}

@@ -4,10 +4,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from retailos.api import bulk, changes, endpoints, jobs, writing
-from retailos.api.call import Operation
+from retailos.api.call import Further, Operation
 from retailos.declare.resource import Resource, Resources
 
 PUBLIC = "/v2/public"
+
+_UNCHANGED = Further(status=304, when="The record is still at the version that If-None-Match names.")
+_TRIED = Further(status=200, when="With `dryRun`: what would happen.", result="JobQueueMetaList")
 
 
 def public_operations(resources: Resources) -> tuple[Operation, ...]:
@@ -82,7 +85,8 @@ def _operations(resource: Resource) -> Iterator[Operation]:
         resource=resource,
         result=schema,
         statuses=(200, 404),
-        parameters=("fields", "expand", "includeDeleted"),
+        also=(_UNCHANGED,),
+        parameters=("fields", "expand", "includeDeleted", "unlessMatch"),
     )
     yield replace(
         shared,
@@ -92,6 +96,7 @@ def _operations(resource: Resource) -> Iterator[Operation]:
         summary=f"List {many}",
         result=f"{schema}List",
         statuses=(200,),
+        also=(),
         parameters=("list",),
     )
     yield replace(shared, path=root + "/{id}")
@@ -113,6 +118,7 @@ def _writing(resource: Resource, shared: Operation, one: str) -> Iterator[Operat
         scope=f"{resource.name}:write",
         result="JobQueueMetaList",
         statuses=(200, 404, 412),
+        also=(),
         parameters=("writing",),
     )
     put = replace(
@@ -139,7 +145,8 @@ def _writing(resource: Resource, shared: Operation, one: str) -> Iterator[Operat
         summary=f"Create a {one}",
         result=resource.schema_name,
         statuses=(201, 409, 422),
-        parameters=("writing",),
+        also=(_TRIED,),
+        parameters=("creating",),
     )
     yield replace(
         put,

@@ -148,8 +148,7 @@ async def _transaction(engine: Engine, wishes: Wishes) -> AsyncIterator[Connecti
 def _demanded(wishes: Wishes, demand: Demand) -> Demand:
     return replace(
         demand,
-        versions=wishes.versions or None,
-        must_exist=demand.must_exist or wishes.versions == frozenset(),
+        versions=wishes.versions,
         must_be_new=demand.must_be_new or wishes.must_be_new,
     )
 

@@ -49,7 +49,7 @@ class FreeJson:
 
     def schema(self) -> dict[str, Any]:
         """An object with any members, or any value."""
-        return {"type": "object", "additionalProperties": True} if self.object_only else {}
+        return {"title": "FreeObject", "type": "object", "additionalProperties": True} if self.object_only else {}
 
     def column(self, text: str) -> str:
         """The JSON itself."""

@@ -40,7 +40,7 @@ class Demand:
     #: Addressed by our id; None: by the external id.
     record_id: UUID | None = None
     external_id: str | None = None
-    #: Versions of If-Match; None: any, or none at all.
+    #: Versions of If-Match, empty where it is `*`: any, but there must be one; None: it was not sent.
     versions: frozenset[int] | None = None
     #: It must be there, and living.
     must_exist: bool = False
@@ -142,9 +142,16 @@ async def _demanded(transaction: Connection, resource: Resource, demand: Demand)
         raise VersionConflict(details={"currentVersion": found.version})
     if (demand.must_exist or demand.record_id) and (found is None or (demand.must_exist and found.deleted)):
         raise ResourceNotFound
-    if demand.versions is not None and (found is None or found.version not in demand.versions):
+    if demand.versions is not None and not _matches(found, demand.versions):
         raise VersionConflict(details={"currentVersion": found.version if found else None})
     return found
+
+
+def _matches(found: Locked | None, versions: frozenset[int]) -> bool:
+    """Whether a record is as If-Match demands; a tombstone has no state that `*` could mean."""
+    if found is None:
+        return False
+    return found.version in versions if versions else not found.deleted
 
 
 def _locked(row: Any) -> Locked:
