@@ -59,6 +59,7 @@ async def test_every_table_is_a_resource_s_or_the_engine_s(scratch: Connection) 
         "instance",
         "api_key",
         "alias",
+        "answer",
         "tally",
         "change",
         "webhook",

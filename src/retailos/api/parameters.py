@@ -69,6 +69,11 @@ _PREFER = _header(
 )
 _IF_MATCH = _header("If-Match", "Write only if the record is at the version of this ETag; else 412.")
 _IF_NONE_MATCH = _header("If-None-Match", "`*`: only create; 412 where the record is there already.")
+_IDEMPOTENCY_KEY = _header(
+    "Idempotency-Key",
+    "A new one for each request: sent again with it, the request has no second effect and the same answer, with"
+    " `Idempotency-Replayed: true`. Kept 24 hours.",
+)
 _MODE = _of_query(
     "mode",
     {"type": "string", "enum": ["merge", "replace"], "default": "merge"},
@@ -89,6 +94,7 @@ _WISHES = MappingProxyType(
         "includeDeleted": (_DELETED,),
         "mode": (_MODE,),
         "writing": (_UNKNOWN, _DRY_RUN, _PREFER, _IF_MATCH, _IF_NONE_MATCH),
+        "once": (_IDEMPOTENCY_KEY,),
         "errorPolicy": (_ERROR_POLICY,),
         "deleting": (_DRY_RUN, _PREFER, _IF_MATCH),
     }

@@ -139,7 +139,7 @@ def _writing(resource: Resource, shared: Operation, one: str) -> Iterator[Operat
         summary=f"Create a {one}",
         result=resource.schema_name,
         statuses=(201, 409, 422),
-        parameters=("writing",),
+        parameters=("writing", "once"),
     )
     yield replace(
         put,

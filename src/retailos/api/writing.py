@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
+from uuid import UUID
 
 import msgspec
 from msgspec import UNSET
@@ -11,9 +13,11 @@ from retailos.api.body import json_body
 from retailos.api.call import Answer, Call, Engine
 from retailos.api.endpoints import external_id_of, record_id_of, resource_of
 from retailos.api.envelope import encode
+from retailos.api.once import idempotency_key, once
 from retailos.api.wishes import Wishes, read_wishes
 from retailos.database.pool import Connection, acquire
-from retailos.errors import ExternalIdExists, VersionConflict
+from retailos.declare.resource import Resource
+from retailos.errors import ExternalIdExists
 from retailos.jobs import jobs
 from retailos.records import body, careful, query, store
 from retailos.records.body import Reading
@@ -48,23 +52,29 @@ async def upsert_by_id(engine: Engine, call: Call) -> Answer:
 
 
 async def create(engine: Engine, call: Call) -> Answer:
-    """POST a new record and show it; one with that external id must not exist."""
+    """POST a new record and show it; one with that external id must not exist.
+
+    With an Idempotency-Key it is one record, however often the request is sent.
+    """
     resource, wishes = resource_of(call), read_wishes(call, _OTHER)
-    draft = await _draft(engine, call, None, Reading(ignore_unknown=wishes.ignore_unknown))
+    raw, key = await json_body(call, engine.settings.body_limit_bytes), idempotency_key(call)
     if wishes.dry_run:
-        return await _answer(engine, call, wishes, await _try_to_create(engine, call, wishes, draft))
+        async with _transaction(engine, wishes) as connection:
+            tried = await _created(engine, call, wishes, raw, connection)
+        return await _answer(engine, call, wishes, tried)
+    if key:
+        return await once(engine, call, key, raw, partial(_create, engine, call, wishes, raw))
     written = await engine.writer.write(
-        resource, draft, create_only=True, request_id=call.request_id, api_key_id=call.api_key_id
+        resource,
+        _new(engine, call, wishes, raw),
+        create_only=True,
+        request_id=call.request_id,
+        api_key_id=call.api_key_id,
     )
     if written.outcome is Outcome.EXISTS:
         raise ExternalIdExists(details={"resourceId": str(written.record_id)})
-    shown = await store.get_by_id(
-        engine.pool, engine.resources, resource, written.record_id, query.show(resource, {}, []), deleted=True
-    )
-    if shown is None:
-        raise LookupError("expected the record that was just made")
-    location = f"/v2/public/{resource.collection}/id/{written.record_id}"
-    return Answer(shown.json.encode(), 201, {"ETag": f'"{shown.version}"', "Location": location})
+    async with acquire(engine.pool) as connection:
+        return await _made(engine, resource, written, connection)
 
 
 async def patch(engine: Engine, call: Call) -> Answer:
@@ -122,12 +132,30 @@ async def _write_carefully(
         )
 
 
-async def _try_to_create(engine: Engine, call: Call, wishes: Wishes, draft: Draft) -> Written:
-    try:
-        demand = Demand(external_id=draft.external_id, must_be_new=True)
-        return await _write_carefully(engine, call, wishes, draft, demand)
-    except VersionConflict as error:
-        raise ExternalIdExists(details=error.details) from None
+def _new(engine: Engine, call: Call, wishes: Wishes, raw: bytes) -> Draft:
+    reading = Reading(ignore_unknown=wishes.ignore_unknown)
+    return body.read(engine.resources, resource_of(call), raw, external_id=None, reading=reading)
+
+
+async def _created(engine: Engine, call: Call, wishes: Wishes, raw: bytes, connection: Connection) -> Written:
+    draft = _new(engine, call, wishes, raw)
+    return await careful.create(connection, engine.resources, resource_of(call), draft, _origin(call))
+
+
+async def _create(
+    engine: Engine, call: Call, wishes: Wishes, raw: bytes, connection: Connection
+) -> tuple[Answer, UUID]:
+    """Create a record in a transaction; the answer, and the record's id."""
+    written = await _created(engine, call, wishes, raw, connection)
+    return await _made(engine, resource_of(call), written, connection), written.record_id
+
+
+async def _made(engine: Engine, resource: Resource, written: Written, connection: Connection) -> Answer:
+    """Show a new record, and say where it is."""
+    show = query.show(resource, {}, [])
+    shown = await store.just_made(connection, engine.resources, resource, written.record_id, show)
+    location = f"/v2/public/{resource.collection}/id/{written.record_id}"
+    return Answer(shown.json.encode(), 201, {"ETag": f'"{shown.version}"', "Location": location})
 
 
 @asynccontextmanager
