@@ -67,11 +67,11 @@ async def test_a_record_with_a_key_is_a_record_like_others(shop: Api, number: in
     }
 
 
-@pytest.mark.parametrize(("path", "body"), [("", ADA | {"title": "Mrs"}), ("?unknownFields=ignore", ADA), ("", {})])
+@pytest.mark.parametrize(("path", "body"), [("", ADA | {"title": "Mrs"}), ("?unknownFields=ignore", ADA)])
 async def test_another_request_under_the_same_key_is_refused(
     shop: Api, number: int, path: str, body: dict[str, object]
 ) -> None:
-    """A key that comes with another body or another query, be it good or bad, is a mistake of the sender's."""
+    """A key that comes with another body or another query is a mistake of the sender's."""
     await shop.post("/customers", ADA, headers=keyed(number))
     before = await shop.stored()
     refused = await shop.post(f"/customers{path}", body, headers=keyed(number))

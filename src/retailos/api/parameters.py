@@ -64,9 +64,13 @@ def _header(name: str, said: str) -> Parameter:
 
 _DELETED = _of_query("includeDeleted", {"type": "boolean", "default": False}, "Whether a deleted record is shown too.")
 _DRY_RUN = _of_query("dryRun", {"type": "boolean", "default": False}, "Check and say what would happen; write nothing.")
-_PREFER = _header(
-    "Prefer", "`return=representation` shows the record in the job; `handling=strict` refuses what is unknown."
+_SHOW_OR_CHECK = "`return=representation` shows the record in the job; `handling=strict` refuses what is unknown."
+_LATER = (
+    "`respond-async`: the answer is 202 as soon as what was sent is on the disk, its jobs `queued`, and written then."
 )
+_PREFER = _header("Prefer", _SHOW_OR_CHECK)
+_PREFER_LATER = _header("Prefer", _LATER)
+_PREFER_ANY = _header("Prefer", f"{_LATER} {_SHOW_OR_CHECK}")
 _IF_MATCH = _header("If-Match", "Write only if the record is at the version of this ETag; else 412.")
 _IF_NONE_MATCH = _header("If-None-Match", "`*`: only create; 412 where the record is there already.")
 _IDEMPOTENCY_KEY = _header(
@@ -93,7 +97,10 @@ _WISHES = MappingProxyType(
     {
         "includeDeleted": (_DELETED,),
         "mode": (_MODE,),
-        "writing": (_UNKNOWN, _DRY_RUN, _PREFER, _IF_MATCH, _IF_NONE_MATCH),
+        "writing": (_UNKNOWN, _DRY_RUN, _IF_MATCH, _IF_NONE_MATCH),
+        "prefer": (_PREFER,),
+        "preferLater": (_PREFER_LATER,),
+        "preferAny": (_PREFER_ANY,),
         "once": (_IDEMPOTENCY_KEY,),
         "errorPolicy": (_ERROR_POLICY,),
         "deleting": (_DRY_RUN, _PREFER, _IF_MATCH),

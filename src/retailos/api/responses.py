@@ -23,6 +23,7 @@ _HEADERS = MappingProxyType(
         "X-Ra-Request-Timestamp": ("When the request arrived.", "date-time"),
         "X-Ra-Server-Version": ("The version of the server.", ""),
         "ETag": ("The record's version, in double quotes.", ""),
+        "Preference-Applied": ("`respond-async`: it is accepted, and written soon.", ""),
         "Location": ("The URL of the new record.", "uri-reference"),
         "Retry-After": ("The seconds to wait before sending again.", ""),
         "WWW-Authenticate": ("The scheme to authorise with.", ""),
@@ -45,10 +46,10 @@ TOLD_HEADERS = MappingProxyType(
 
 def responses(operation: Operation, schemas: Mapping[str, Any]) -> dict[str, Any]:
     """Document every status that an operation can answer; `schemas` are the document's, with their examples."""
-    status, *own = operation.statuses
-    errors = {*_ALWAYS, *own, *(_WITH_BODY if operation.body else ())}
+    successes = [each for each in operation.statuses if each < HTTPStatus.BAD_REQUEST]
+    errors = {*_ALWAYS, *operation.statuses, *(_WITH_BODY if operation.body else ())}.difference(successes)
     failures = {str(each): {"$ref": f"#/components/responses/Error{each}"} for each in sorted(errors)}
-    return {str(status): _success(operation, status, schemas)} | failures
+    return {str(each): _success(operation, each, schemas) for each in successes} | failures
 
 
 def standing_components() -> dict[str, Any]:
@@ -76,7 +77,7 @@ def example(one: list[Any]) -> dict[str, Any]:
 
 
 def _success(operation: Operation, status: int, schemas: Mapping[str, Any]) -> dict[str, Any]:
-    results = _results(operation, schemas)
+    results = _results(operation, status, schemas)
     answers = [examples.success(status, operation.user_message, operation.action, each) for each in results]
     schema = ref(f"{operation.result}Envelope") if operation.result else enveloped({"type": "null"})
     return {
@@ -86,18 +87,21 @@ def _success(operation: Operation, status: int, schemas: Mapping[str, Any]) -> d
     }
 
 
-def _results(operation: Operation, schemas: Mapping[str, Any]) -> list[Any]:
+def _results(operation: Operation, status: int, schemas: Mapping[str, Any]) -> list[Any]:
     """The examples of what the envelope holds."""
     if not operation.result:
         return [None]
     if operation.resource and operation.result == "JobQueueMetaList":
-        return [[examples.job(operation.resource)]]
+        accepted = status == HTTPStatus.ACCEPTED
+        return [[examples.queued(operation.resource) if accepted else examples.job(operation.resource)]]
     found: list[Any] = schemas[operation.result].get("examples", [])
     return found
 
 
 def _own_headers(operation: Operation, status: int) -> Iterator[str]:
-    if operation.resource and not {"list", "errorPolicy"}.intersection(operation.parameters):
+    if status == HTTPStatus.ACCEPTED:
+        yield "Preference-Applied"
+    elif operation.resource and not {"list", "errorPolicy"}.intersection(operation.parameters):
         yield "ETag"
     if status == HTTPStatus.CREATED:
         yield "Location"

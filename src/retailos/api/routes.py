@@ -113,15 +113,15 @@ def _writing(resource: Resource, shared: Operation, one: str) -> Iterator[Operat
         scope=f"{resource.name}:write",
         result="JobQueueMetaList",
         statuses=(200, 404, 412),
-        parameters=("writing",),
+        parameters=("writing", "prefer"),
     )
     put = replace(
         written,
         method="PUT",
         body=body,
         action=resource.action("UPSERT"),
-        statuses=(200, 409, 412, 422),
-        parameters=("mode", "writing"),
+        statuses=(200, 202, 409, 412, 422),
+        parameters=("mode", "writing", "preferAny"),
     )
     change = replace(
         written,
@@ -139,7 +139,7 @@ def _writing(resource: Resource, shared: Operation, one: str) -> Iterator[Operat
         summary=f"Create a {one}",
         result=resource.schema_name,
         statuses=(201, 409, 422),
-        parameters=("writing", "once"),
+        parameters=("writing", "prefer", "once"),
     )
     yield replace(
         put,
@@ -148,12 +148,12 @@ def _writing(resource: Resource, shared: Operation, one: str) -> Iterator[Operat
         body=f"{resource.schema_name}BulkInput",
         user_message=resource.title_plural,
         action=resource.action("UPSERT_MANY"),
-        statuses=(200,),
-        parameters=("errorPolicy",),
+        statuses=(200, 202),
+        parameters=("errorPolicy", "preferLater"),
     )
     upsert = f"Create or update a {one} by external id"
     yield replace(put, path=root + "/{externalId}", endpoint=writing.upsert, summary=upsert)
-    by_id = replace(put, statuses=(200, 404, 409, 412, 422))
+    by_id = replace(put, statuses=(200, 404, 409, 412, 422), parameters=("mode", "writing", "prefer"))
     yield replace(by_id, path=root + "/id/{id}", endpoint=writing.upsert_by_id, summary=f"Update a {one} by id")
     for tail, by, patch, delete in (
         ("/external/{externalId}", "external id", writing.patch, writing.delete),
