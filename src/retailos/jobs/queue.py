@@ -5,7 +5,7 @@ A draft at rest is a row, deleted by the transaction that writes its record. Whi
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
@@ -65,6 +65,7 @@ class Queue:
         self._turns = {name: asyncio.Lock() for name in resources}
         self._accepted = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._closed = False
 
     async def open(self) -> None:
         """Learn what was left, and begin to write it."""
@@ -75,6 +76,8 @@ class Queue:
 
     async def close(self) -> None:
         """Stop; what still waits is written by whoever opens the queue next."""
+        # A cancellation may be lost where what was waited for came at that very moment.
+        self._closed = True
         if self._task:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -94,8 +97,31 @@ class Queue:
         if not drafts:
             return {}
         ids, names = [new_id() for _ in drafts], [draft.external_id or "" for _, draft in drafts]
+        try:
+            rows = await self._store(resource, drafts, ids, names, origin)
+        except Unavailable:
+            # They may be on the disk all the same, and then nobody overtakes them.
+            self._note(resource, dict.fromkeys(names, 0))
+            raise
+        if not rows:
+            raise Unavailable("More upserts are queued than can be written soon; send again a little later.")
+        self._note(resource, {name: row["seq"] for name, row in zip(names, rows, strict=True)})
+        at = rows[0]["accepted_at"]
+        return {
+            position: jobs.queued(resource, job_id, name, at, batch_id=origin.batch_id, index=position)
+            for (position, _), job_id, name in zip(drafts, ids, names, strict=True)
+        }
+
+    async def _store(
+        self,
+        resource: Resource,
+        drafts: Sequence[tuple[int, Draft]],
+        ids: Sequence[UUID],
+        names: Sequence[str],
+        origin: Origin,
+    ) -> list[asyncpg.Record]:
         async with acquire(self._pool) as connection:
-            rows = await connection.fetch(
+            return await connection.fetch(
                 _ACCEPT,
                 resource.name,
                 resource.queue("upsert"),
@@ -108,15 +134,10 @@ class Queue:
                 [_encode(draft).decode() for _, draft in drafts],
                 [position for position, _ in drafts],
             )
-        if not rows:
-            raise Unavailable("More upserts are queued than can be written soon; send again a little later.")
-        self._places |= {(resource.name, name): row["seq"] for name, row in zip(names, rows, strict=True)}
+
+    def _note(self, resource: Resource, places: Mapping[str, int]) -> None:
+        self._places |= {(resource.name, name): place for name, place in places.items()}
         self._accepted.set()
-        at = rows[0]["accepted_at"]
-        return {
-            position: jobs.queued(resource, job_id, name, at, batch_id=origin.batch_id, index=position)
-            for (position, _), job_id, name in zip(drafts, ids, names, strict=True)
-        }
 
     async def passed(self, resource: Resource, external_ids: Iterable[str] | None = None) -> None:
         """Return when what waits of these records, or of all of the resource, is written: nobody overtakes it."""
@@ -131,7 +152,7 @@ class Queue:
 
     async def _run(self) -> None:
         """Write what is accepted as it comes, and look now and then for what others have left."""
-        while True:
+        while not self._closed:
             self._accepted.clear()
             for resource in self._resources.values():
                 try:
@@ -147,7 +168,7 @@ class Queue:
     async def _write_all(self, resource: Resource, names: Iterable[Name], external_ids: list[str] | None) -> None:
         places = {name: self._places[name] for name in names}
         async with self._turns[resource.name]:
-            while await self._write_some(resource, external_ids):
+            while not self._closed and await self._write_some(resource, external_ids):
                 pass
         # Whoever wrote them, they do not wait any more, unless they were accepted since.
         for name, place in places.items():
