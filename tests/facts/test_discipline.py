@@ -34,12 +34,14 @@ SQL: Final = re.compile(
     r"\bselect\b.+\bfrom\b|\binsert\s+into\b|\bupdate\s+\S+\s+(\w+\s+)?set\b|\bdelete\s+from\b",
     re.IGNORECASE | re.DOTALL,
 )
-#: Who begins a transaction: what answers a request, what an operator does, what settles, and the database's own code.
+#: Who begins a transaction: what answers a request, what writes later what was accepted, what an operator does, what
+#: settles, and the database's own code.
 TRANSACTING: Final = (
     f"{SRC}/api/",
     f"{SRC}/operations.py",
     f"{SRC}/operations/",
     f"{SRC}/records/writer.py",
+    f"{SRC}/jobs/queue.py",
     f"{SRC}/webhooks/worker.py",
     f"{SRC}/database/",
 )

@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope
 
 from retailos.database.pool import Pool
 from retailos.declare.resource import Resource, Resources
+from retailos.jobs.queue import Queue
 from retailos.keys import Key, KeyRing
 from retailos.records.writer import Writer
 from retailos.settings import Settings
@@ -22,6 +23,7 @@ class Engine:
     pool: Pool
     resources: Resources
     writer: Writer
+    queue: Queue
     keys: KeyRing
     settings: Settings
     #: Tells workers, after a commit, that something is due.

@@ -153,6 +153,12 @@ def job(resource: Resource) -> dict[str, Any]:
     return _job(resource.queue("upsert"), resource.name, external_id(resource), internal_id(resource))
 
 
+def queued(resource: Resource) -> dict[str, Any]:
+    """Make the face of a write that is accepted, and not done yet."""
+    open_ends = {"resourceId": None, "version": None, "outcome": None, "completedAt": None}
+    return job(resource) | {"status": "queued", **open_ends}
+
+
 def job_of_nobody() -> dict[str, Any]:
     """Make the same where no resource is at hand: the guide's customer."""
     return _job("scv:customer:upsert", "customer", "example-customer-id", "8348b38e-8fd0-4a24-b6db-45189bb9587f")

@@ -72,14 +72,23 @@ def _word(title: str, words: Iterable[str]) -> dict[str, Any]:
 
 _DELETED = _of_query("includeDeleted", {"type": "boolean", "default": False}, "Whether a deleted record is shown too.")
 _DRY_RUN = _of_query("dryRun", {"type": "boolean", "default": False}, "Check and say what would happen; write nothing.")
-_PREFER = _header(
-    "Prefer", "`return=representation` shows the record in the job; `handling=strict` refuses what is unknown."
+_SHOW_OR_CHECK = "`return=representation` shows the record in the job; `handling=strict` refuses what is unknown."
+_LATER = (
+    "`respond-async`: the answer is 202 as soon as what was sent is on the disk, its jobs `queued`, and written then."
 )
 #: Entity tags as RFC 9110 writes them, one or several.
 _TAGS = r'^(\*|(W/)?"[!#-~]*"(, *(W/)?"[!#-~]*")*)$'
 _IF_MATCH = _header("If-Match", "Write only if the record is at the version of this ETag; else 412.", _TAGS)
 _IF_NONE_MATCH = _header("If-None-Match", "`*`: only create; 412 where the record is there already.", r"^\*$")
 _UNLESS_MATCH = _header("If-None-Match", "Answer 304 if the record is still at the version of this ETag.", _TAGS)
+_PREFER = _header("Prefer", _SHOW_OR_CHECK)
+_PREFER_LATER = _header("Prefer", _LATER)
+_PREFER_ANY = _header("Prefer", f"{_LATER} {_SHOW_OR_CHECK}")
+_IDEMPOTENCY_KEY = _header(
+    "Idempotency-Key",
+    "A new one for each request: sent again with it, the request has no second effect and the same answer, with"
+    " `Idempotency-Replayed: true`. Kept 24 hours.",
+)
 _MODE = _of_query(
     "mode",
     _word("UpsertMode", ("merge", "replace")),
@@ -99,7 +108,11 @@ _WISHES = MappingProxyType(
     {
         "includeDeleted": (_DELETED,),
         "mode": (_MODE,),
-        "writing": (_UNKNOWN, _DRY_RUN, _PREFER, _IF_MATCH, _IF_NONE_MATCH),
+        "writing": (_UNKNOWN, _DRY_RUN, _IF_MATCH, _IF_NONE_MATCH),
+        "prefer": (_PREFER,),
+        "preferLater": (_PREFER_LATER,),
+        "preferAny": (_PREFER_ANY,),
+        "once": (_IDEMPOTENCY_KEY,),
         "errorPolicy": (_ERROR_POLICY,),
         "creating": (_UNKNOWN, _DRY_RUN, _PREFER),
         "deleting": (_DRY_RUN, _PREFER, _IF_MATCH),

@@ -24,6 +24,7 @@ _HEADERS = MappingProxyType(
         "X-Ra-Request-Timestamp": ("When the request arrived.", "date-time"),
         "X-Ra-Server-Version": ("The version of the server.", ""),
         "ETag": ("The record's version, in double quotes.", ""),
+        "Preference-Applied": ("`respond-async`: it is accepted, and written soon.", ""),
         "Location": ("The URL of the new record.", "uri-reference"),
         "Retry-After": ("The seconds to wait before sending again.", ""),
         "WWW-Authenticate": ("The scheme to authorise with.", ""),
@@ -85,7 +86,7 @@ def example(one: list[Any]) -> dict[str, Any]:
 
 
 def _success(operation: Operation, status: int, result: str, said: str, schemas: Mapping[str, Any]) -> dict[str, Any]:
-    results = _results(operation, result, schemas)
+    results = _results(operation, status, result, schemas)
     answers = [examples.success(status, operation.user_message, operation.action, each) for each in results]
     schema = ref(f"{result}Envelope") if result else enveloped({"type": "null"})
     return {
@@ -104,18 +105,21 @@ def _further(operation: Operation, further: Further, schemas: Mapping[str, Any])
     }
 
 
-def _results(operation: Operation, result: str, schemas: Mapping[str, Any]) -> list[Any]:
+def _results(operation: Operation, status: int, result: str, schemas: Mapping[str, Any]) -> list[Any]:
     """The examples of what the envelope holds."""
     if not result:
         return [None]
     if operation.resource and result == "JobQueueMetaList":
-        return [[examples.job(operation.resource)]]
+        accepted = status == HTTPStatus.ACCEPTED
+        return [[examples.queued(operation.resource) if accepted else examples.job(operation.resource)]]
     found: list[Any] = schemas[result].get("examples", [])
     return found
 
 
 def _own_headers(operation: Operation, status: int) -> Iterator[str]:
-    if operation.resource and not {"list", "errorPolicy"}.intersection(operation.parameters):
+    if status == HTTPStatus.ACCEPTED:
+        yield "Preference-Applied"
+    elif operation.resource and not {"list", "errorPolicy"}.intersection(operation.parameters):
         yield "ETag"
     if status == HTTPStatus.CREATED:
         yield "Location"

@@ -10,6 +10,9 @@ from retailos.declare.resource import Resource, Resources
 PUBLIC = "/v2/public"
 
 _UNCHANGED = Further(status=304, when="The record is still at the version that If-None-Match names.")
+_ACCEPTED = Further(
+    status=202, when="With `Prefer: respond-async`: accepted, and written soon.", result="JobQueueMetaList"
+)
 _TRIED = Further(status=200, when="With `dryRun`: what would happen.", result="JobQueueMetaList")
 
 
@@ -119,7 +122,7 @@ def _writing(resource: Resource, shared: Operation, one: str) -> Iterator[Operat
         result="JobQueueMetaList",
         statuses=(200, 404, 412),
         also=(),
-        parameters=("writing",),
+        parameters=("writing", "prefer"),
     )
     put = replace(
         written,
@@ -127,7 +130,8 @@ def _writing(resource: Resource, shared: Operation, one: str) -> Iterator[Operat
         body=body,
         action=resource.action("UPSERT"),
         statuses=(200, 409, 412, 422),
-        parameters=("mode", "writing"),
+        also=(_ACCEPTED,),
+        parameters=("mode", "writing", "preferAny"),
     )
     change = replace(
         written,
@@ -146,7 +150,7 @@ def _writing(resource: Resource, shared: Operation, one: str) -> Iterator[Operat
         result=resource.schema_name,
         statuses=(201, 409, 422),
         also=(_TRIED,),
-        parameters=("creating",),
+        parameters=("creating", "once"),
     )
     yield replace(
         put,
@@ -156,11 +160,12 @@ def _writing(resource: Resource, shared: Operation, one: str) -> Iterator[Operat
         user_message=resource.title_plural,
         action=resource.action("UPSERT_MANY"),
         statuses=(200,),
-        parameters=("errorPolicy",),
+        also=(_ACCEPTED,),
+        parameters=("errorPolicy", "preferLater"),
     )
     upsert = f"Create or update a {one} by external id"
     yield replace(put, path=root + "/{externalId}", endpoint=writing.upsert, summary=upsert)
-    by_id = replace(put, statuses=(200, 404, 409, 412, 422))
+    by_id = replace(put, statuses=(200, 404, 409, 412, 422), also=(), parameters=("mode", "writing", "prefer"))
     yield replace(by_id, path=root + "/id/{id}", endpoint=writing.upsert_by_id, summary=f"Update a {one} by id")
     for tail, by, patch, delete in (
         ("/external/{externalId}", "external id", writing.patch, writing.delete),

@@ -16,6 +16,7 @@ from retailos.api.protocol import EnvelopeProtocol
 from retailos.api.router import build_router
 from retailos.api.routes import public_operations
 from retailos.database.pool import connect
+from retailos.jobs.queue import Queue
 from retailos.keys import KeyRing
 from retailos.records.writer import Writer
 from retailos.resources import RESOURCES
@@ -40,12 +41,21 @@ async def open_engine(settings: Settings, url: str) -> AsyncIterator[Engine]:
     )
     hint = Hint(pool)
     writer = Writer(pool, RESOURCES, after_commit=hint.give)
+    queue = Queue(pool, RESOURCES, after_commit=hint.give)
     pepper = settings.pepper.encode() if settings.pepper else None
     try:
+        await queue.open()
         yield Engine(
-            pool=pool, resources=RESOURCES, writer=writer, keys=KeyRing(pool, pepper), settings=settings, hint=hint.give
+            pool=pool,
+            resources=RESOURCES,
+            writer=writer,
+            queue=queue,
+            keys=KeyRing(pool, pepper),
+            settings=settings,
+            hint=hint.give,
         )
     finally:
+        await queue.close()
         await writer.close()
         await hint.close()
         await pool.close()

@@ -25,6 +25,8 @@ class Wishes:
     must_be_new: bool = False
     #: Show the record in each job.
     representation: bool = False
+    #: Answer when it is accepted, and write it soon after.
+    later: bool = False
 
     @property
     def careful(self) -> bool:
@@ -34,6 +36,7 @@ class Wishes:
 
 #: What most callers ask for.
 NONE = Wishes()
+RESPOND_ASYNC = "respond-async"
 _SAID_IN = (b"if-match", b"if-none-match", b"prefer")
 
 
@@ -46,13 +49,15 @@ def read_wishes(call: Call, known: tuple[str, ...]) -> Wishes:
     problems: list[Problem] = []
     mode = _choice(given.get("mode", "merge"), "mode", ("merge", "replace"), problems)
     unknown = _choice(given.get("unknownFields", "refuse"), "unknownFields", ("refuse", "ignore"), problems)
+    preferred = preferences(call)
     wishes = Wishes(
         replace=mode == "replace",
-        ignore_unknown=unknown == "ignore" and "handling=strict" not in preferences(call),
+        ignore_unknown=unknown == "ignore" and "handling=strict" not in preferred,
         dry_run=query.flag(given, "dryRun", False, problems),
         versions=_versions(call),
         must_be_new=_must_be_new(call),
-        representation="return=representation" in preferences(call),
+        representation="return=representation" in preferred,
+        later=RESPOND_ASYNC in preferred,
     )
     if problems:
         raise ValidationFailed(problems)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -101,6 +102,26 @@ def completed(
     )
 
 
+def queued(
+    resource: Resource, job_id: UUID, external_id: str, at: datetime, *, batch_id: UUID | None = None, index: int = 0
+) -> JobQueueMeta:
+    """Show an upsert that was accepted, and is still to be written, as the job that it is."""
+    return JobQueueMeta(
+        id=job_id,
+        queue_name=resource.queue("upsert"),
+        status="queued",
+        created_at=printed(at),
+        resource=resource.name,
+        external_id=external_id,
+        resource_id=None,
+        version=None,
+        outcome=None,
+        completed_at=None,
+        batch_id=batch_id,
+        index=index,
+    )
+
+
 def failed(resource: Resource, refused: Refused, batch_id: UUID, at: str) -> JobQueueMeta:
     """Show a record that was refused as the failed job that it was."""
     return JobQueueMeta(
@@ -116,7 +137,7 @@ def failed(resource: Resource, refused: Refused, batch_id: UUID, at: str) -> Job
         completed_at=at,
         batch_id=batch_id,
         index=refused.position,
-        error=_fault(refused.error),
+        error=fault(refused.error),
     )
 
 
@@ -132,7 +153,7 @@ async def keep_failed(
             batch_id,
             [each.job_id for each in refused],
             [each.external_id for each in refused],
-            [msgspec.json.encode(_fault(each.error)).decode() for each in refused],
+            [msgspec.json.encode(fault(each.error)).decode() for each in refused],
             [each.position for each in refused],
         )
 
@@ -180,23 +201,24 @@ async def batch(pool: Pool, batch_id: UUID) -> Batch:
     )
 
 
-def _fault(error: RetailOSError) -> dict[str, Any]:
+def fault(error: RetailOSError) -> dict[str, Any]:
+    """Show an error as a job keeps it."""
     return {"code": error.code, "message": error.message, "details": error.details}
 
 
 def _shown(row: Record) -> JobQueueMeta:
-    at = printed(row["created_at"])
+    ended = row["status"] in ("completed", "failed")
     return JobQueueMeta(
         id=row["id"],
         queue_name=row["queue_name"],
         status=row["status"],
-        created_at=at,
+        created_at=printed(row["created_at"]),
         resource=row["queue_name"].split(":")[1],
         external_id=row["external_id"],
         resource_id=row["record_id"],
         version=row["version"],
         outcome=row["outcome"],
-        completed_at=at if row["status"] in ("completed", "failed") else None,
+        completed_at=printed(row["completed_at"] or row["created_at"]) if ended else None,
         batch_id=row["batch_id"],
         index=row["position"],
         error=msgspec.json.decode(row["error"]) if row["error"] else None,

@@ -92,9 +92,26 @@ async def upsert(
     [finding] = await resolve(transaction, resources, resource, [draft])
     if isinstance(finding, RetailOSError):
         raise finding
-    written = await _write(transaction, resource, draft, finding, demand, origin)
+    written = await _write(transaction, resource, draft, finding, origin, create_only=demand.must_be_new)
+    if written.outcome is Outcome.EXISTS:
+        raise VersionConflict(details={"currentVersion": written.version})
     if rekeyed and written.outcome is Outcome.UNCHANGED:
         return msgspec.structs.replace(written, outcome=Outcome.UPDATED)
+    return written
+
+
+async def create(
+    transaction: Connection, resources: Resources, resource: Resource, draft: Draft, origin: Origin
+) -> Written:
+    """Write a draft as a new record; raises ExternalIdExists, which names the one that there is already."""
+    if any(resource.reference[want.reference].levels for want in draft.wants):
+        await lock_tree(transaction, resource)
+    [finding] = await resolve(transaction, resources, resource, [draft])
+    if isinstance(finding, RetailOSError):
+        raise finding
+    written = await _write(transaction, resource, draft, finding, origin, create_only=True)
+    if written.outcome is Outcome.EXISTS:
+        raise ExternalIdExists(details={"resourceId": str(written.record_id)})
     return written
 
 
@@ -103,12 +120,11 @@ async def _write(
     resource: Resource,
     draft: Draft,
     patch: dict[str, Any],
-    demand: Demand,
     origin: Origin,
+    *,
+    create_only: bool,
 ) -> Written:
-    upsert = Upsert(
-        draft=draft, create_only=demand.must_be_new, request_id=origin.request_id, api_key_id=origin.api_key_id
-    )
+    upsert = Upsert(draft=draft, create_only=create_only, request_id=origin.request_id, api_key_id=origin.api_key_id)
     try:
         results = await write_rows(transaction, sql.upsert(resource), [(upsert, patch)])
     except asyncpg.UniqueViolationError as error:
@@ -117,8 +133,6 @@ async def _write(
     # Where there was no record to lock, another writer may have made one meanwhile.
     if written is None:
         raise Unavailable("The record is being written by others; send again.")
-    if written.outcome is Outcome.EXISTS:
-        raise VersionConflict(details={"currentVersion": written.version})
     return written
 
 
