@@ -256,13 +256,13 @@ async def test_guest_waits_for_the_keepers_restart(used_dir: Path) -> None:
     """A guest never starts a server beside its keeper: it waits, and says who is in the way when its patience ends."""
     async with (
         started(used_dir) as keeper,
-        started(used_dir, patience_seconds=0.3) as impatient,
         started(used_dir) as guest,
+        started(used_dir, patience_seconds=0.3) as hasty,
     ):
         os.kill(keeper.pid, signal.SIGKILL)
-        await impatient.wait_dead()
+        await hasty.wait_dead()
         with pytest.raises(ConfigurationError, match=r"Another process keeps .*; end that process"):
-            await impatient.restart()
+            await hasty.restart()
         await asyncio.gather(keeper.wait_dead(), guest.wait_dead())
         await asyncio.gather(keeper.restart(), guest.restart())
         assert (keeper.owned, guest.owned) == (True, False)
