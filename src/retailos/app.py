@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from pathlib import Path
 from subprocess import SubprocessError
 from typing import Final, Literal, TypeAlias, get_args
@@ -16,7 +17,7 @@ from retailos.database import embedded, migrate
 from retailos.database.embedded import Cluster
 from retailos.database.pool import Pool, acquire, connect
 from retailos.errors import ConfigurationError, Unavailable
-from retailos.observe import DatabaseBack, DatabaseLost, MigrationsApplied, Started, Stopping, emit
+from retailos.observe import DatabaseBack, DatabaseLost, MigrationsApplied, ServedInClear, Started, Stopping, emit
 from retailos.settings import Settings
 from retailos.supervisor import Program, Supervisor
 
@@ -72,7 +73,7 @@ async def start_roles(supervisor: Supervisor, settings: Settings, roles: Sequenc
 
 def _announce(roles: Sequence[Role], settings: Settings, port: int, announce: Callable[[str], None]) -> None:
     if roles[0] == "api":
-        announce(address(settings.host, port))
+        announce(url_of(settings, port))
 
 
 async def run_supervised(role: Role, settings: Settings, ready: Callable[[int], None]) -> None:
@@ -86,7 +87,9 @@ async def run_role(role: Role, settings: Settings, ready: Callable[[int], None])
 
     def started(port: int = 0) -> None:
         _collect_rarely()
-        emit(Started(role=role, address=address(settings.host, port) if port else ""))
+        emit(Started(role=role, address=url_of(settings, port) if port else ""))
+        if port and in_clear(settings):
+            emit(ServedInClear(address=url_of(settings, port)))
         ready(port)
 
     # Imported here, because a worker has no use for the web server, and each process starts the sooner.
@@ -245,11 +248,26 @@ def check_port(settings: Settings) -> None:
             listener.bind(place)
     except OSError as error:
         raise ConfigurationError(
-            f"The API can't listen at {address(settings.host, settings.port)}: {error.strerror}. "
+            f"The API can't listen at {url_of(settings, settings.port)}: {error.strerror}. "
             "End what listens there, or choose another --host or --port."
         ) from error
 
 
-def address(host: str, port: int) -> str:
+def url_of(settings: Settings, port: int) -> str:
+    """The URL of the API at this port."""
+    return address(settings.host, port, scheme="https" if settings.tls_certificate else "http")
+
+
+def address(host: str, port: int, *, scheme: str = "http") -> str:
     """The URL of a server at this host and port."""
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def in_clear(settings: Settings) -> bool:
+    """Whether others than this machine can call the API without TLS, and without a proxy that would have it."""
+    if settings.tls_certificate or settings.trusted_proxies or settings.host == "localhost":
+        return False
+    try:
+        return not ip_address(settings.host).is_loopback
+    except ValueError:
+        return True
