@@ -13,6 +13,7 @@ from pathlib import Path
 from subprocess import SubprocessError
 from typing import Final, Literal, TypeAlias, get_args
 
+from retailos.api.tls import read_certificate
 from retailos.database import embedded, migrate
 from retailos.database.embedded import Cluster
 from retailos.database.pool import Pool, acquire, connect
@@ -49,6 +50,7 @@ async def serve(settings: Settings, roles: Sequence[Role], announce: Callable[[s
     """
     if "api" in roles:
         check_port(settings)
+        check_certificate(settings)
     alone = settings.database_url and len(roles) == 1
     await until_asked_to_stop((_serve_alone if alone else _supervise)(settings, roles, announce))
 
@@ -251,6 +253,12 @@ def check_port(settings: Settings) -> None:
             f"The API can't listen at {url_of(settings, settings.port)}: {error.strerror}. "
             "End what listens there, or choose another --host or --port."
         ) from error
+
+
+def check_certificate(settings: Settings) -> None:
+    """Raise ConfigurationError if HTTPS can't be served with the files of the settings."""
+    if settings.tls_certificate:
+        read_certificate(settings.tls_certificate, settings.tls_key)
 
 
 def url_of(settings: Settings, port: int) -> str:

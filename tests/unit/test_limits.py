@@ -5,6 +5,7 @@ from ipaddress import ip_address
 import pytest
 
 from retailos.api.limits import BUCKETS_MOST, CALLERS_OF_AN_ADDRESS, Buckets, FailureRate, RequestRate
+from retailos.settings import Settings
 
 
 class Clock:
@@ -93,7 +94,8 @@ def test_memory_is_bounded(clock: Clock) -> None:
 
 def test_the_rate_of_a_key_is_told(clock: Clock) -> None:
     """The headers tell the policy, what is left, and when all is there again, as structured fields."""
-    rate = RequestRate(100, 200, clock)
+    usual = Settings()
+    rate = RequestRate(usual.requests_per_second, usual.requests_burst, clock)
     headers, wait = rate.take("a")
     assert (dict(headers), wait) == ({b"ratelimit-policy": b'"key";q=200;w=2', b"ratelimit": b'"key";r=199;t=1'}, 0)
     for _ in range(199):

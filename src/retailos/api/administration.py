@@ -51,7 +51,7 @@ _OF_KEYS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 )
 #: Keys that open nothing, and whose check digits are right.
 _KEY = written(Parts("dev", "4fK2mQ8sZ1", "0" * 32))
-_KEY_INPUT = MappingProxyType({"name": "erp", "scopes": list(DEFAULT_SCOPES), "networks": ["127.0.0.0/8"]})
+_KEY_INPUT = MappingProxyType({"name": "erp", "scopes": list(DEFAULT_SCOPES), "networks": ["10.20.0.0/16"]})
 _REQUEUE = MappingProxyType(
     {
         "webhook": Field(name="webhook", kind=Number(1, 2**31 - 1), required=True),
@@ -90,7 +90,7 @@ def _key() -> ListedKey:
         id="4fK2mQ8sZ1",
         name="erp",
         scopes=list(DEFAULT_SCOPES),
-        networks=["127.0.0.0/8"],
+        networks=["10.20.0.0/16"],
         created_at=_AT,
         expires_at=None,
         revoked_at=None,

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
 
 from retailos.database.pool import Pool
 from retailos.errors import Unavailable
@@ -41,14 +40,12 @@ class LastUsed:
             await self._writing
 
     async def _write(self) -> None:
-        while self._waiting:
-            key_ids, self._waiting = self._waiting, set()
-            await self._write_down(key_ids)
-        self._writing = None
-
-    async def _write_down(self, key_ids: Iterable[str]) -> None:
         try:
-            await store.remember_use(self._pool, key_ids)
+            while self._waiting:
+                key_ids, self._waiting = self._waiting, set()
+                await store.remember_use(self._pool, key_ids)
         except Unavailable:
-            # A database that is away is told in a minute; who waits for it has worse to tell.
+            # The next use in a minute is told as well, and whoever misses the database has worse to tell.
             return
+        finally:
+            self._writing = None
