@@ -34,7 +34,9 @@ async def test_a_revoked_key_is_refused_by_every_process_within_five_seconds(dat
     gone, stays = [await printed(database, "create", "--name", name) for name in ("gone", "stays")]
     async with AsyncExitStack() as stack:
         processes = [
-            await stack.enter_async_context(started("serve", "--api", "--port", "0", database_url=database))
+            await stack.enter_async_context(
+                started("serve", "--api", "--port", "0", database_url=database, api_processes="1")
+            )
             for _ in range(2)
         ]
         ports = [int((await each.says(SERVES))[1]) for each in processes]

@@ -11,8 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from cryptography import x509
 
-from retailos.api.tls import read_certificate, valid_until
-from retailos.app import in_clear
+from retailos.api.tls import in_clear, read_certificate, valid_until
 from retailos.errors import ConfigurationError
 from retailos.settings import load
 from tests.acceptance.program import Running, ran, started
@@ -40,7 +39,7 @@ def put(directory: Path, identity: Identity, *, key_of: Identity | None = None) 
 
 def secured(database: str, certificate: Path, key: Path) -> dict[str, Any]:
     """Settings to serve HTTPS with."""
-    return {"database_url": database, "tls_certificate": str(certificate), "tls_key": str(key)}
+    return {"database_url": database, "tls_certificate": str(certificate), "tls_key": str(key), "api_processes": "1"}
 
 
 def trusting(identity: Identity) -> ssl.SSLContext:

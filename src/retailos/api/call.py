@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
+import msgspec
 from starlette.types import Receive, Scope
 
 from retailos.api.limits import FailureRate, RequestRate
@@ -78,13 +79,12 @@ class Call:
         return bytes(self.scope["query_string"])
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What goes into the envelope: a status, the result as JSON bytes, and headers of its own."""
 
     result: bytes
     status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 Endpoint = Callable[[Engine, Call], Awaitable[Answer]]

@@ -13,6 +13,8 @@ from retailos.errors import RetailOSError
 
 encode = msgspec.json.Encoder(decimal_format="number").encode
 
+#: The first of the headers of every response.
+STANDING = (b"access-control-allow-origin", b"*")
 _PHRASES = MappingProxyType({status.value: status.phrase for status in HTTPStatus})
 
 
@@ -88,7 +90,7 @@ async def _send(
 def standing_headers(call: Call) -> list[tuple[bytes, bytes]]:
     """The headers of every response."""
     return [
-        (b"access-control-allow-origin", b"*"),
+        STANDING,
         (b"access-control-expose-headers", b"*"),
         (b"x-ra-request-id", call.name.encode()),
         (b"x-ra-request-timestamp", call.at.encode()),

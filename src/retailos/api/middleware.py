@@ -5,14 +5,13 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from types import MappingProxyType
-from uuid import uuid4
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from retailos.api.body import Disconnected
 from retailos.api.call import Answer, Call
-from retailos.api.envelope import send_answer, send_error, standing_headers
+from retailos.api.envelope import STANDING, send_answer, send_error, standing_headers
 from retailos.declare.values import printed
 from retailos.errors import (
     BadRequest,
@@ -24,6 +23,7 @@ from retailos.errors import (
     UriTooLong,
 )
 from retailos.observe import DefectFound, RequestAnswered, describe, emit, wanted
+from retailos.records.identity import new_id
 
 #: Longer URLs are cut by proxies; 8 KiB is what most of them take.
 URL_BYTES = 8 * 1024
@@ -48,7 +48,7 @@ class FrontDoor:
         if scope["type"] != "http":
             raise LookupError(f"expected an http scope, got {scope['type']}")
         started = time.perf_counter()
-        call = Call(scope=scope, receive=receive, request_id=uuid4(), at=printed(datetime.now(UTC)))
+        call = Call(scope=scope, receive=receive, request_id=new_id(), at=printed(datetime.now(UTC)))
         sent = Sent(send, call)
         try:
             await self._answer(scope, receive, sent, call)
@@ -101,8 +101,8 @@ class Sent:
         """Pass a message on."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            # What was written in the envelope has them already.
-            if not any(name == b"x-ra-request-id" for name, _ in message["headers"]):
+            # What was written in the envelope begins with them.
+            if STANDING not in message["headers"][:1]:
                 given = {name.lower() for name, _ in message["headers"]}
                 own = [pair for pair in standing_headers(self._call) if pair[0] not in given]
                 message = {**message, "headers": [*message["headers"], *own]}

@@ -7,6 +7,7 @@ from functools import partial
 import uvicorn
 from starlette.routing import BaseRoute
 
+from retailos.api import port
 from retailos.api.access import admit
 from retailos.api.admin import admin_operations
 from retailos.api.call import Engine, Operation
@@ -30,8 +31,6 @@ from retailos.webhooks.hint import Hint
 IDLE_SECONDS = 15
 #: Requests that are under way when the process is told to stop have so long to end.
 DRAIN_SECONDS = 10
-#: Connections that may wait to be taken, while the process is busy or has only just begun.
-BACKLOG = 2048
 
 
 @asynccontextmanager
@@ -80,13 +79,15 @@ def all_operations(engine: Engine) -> tuple[Operation, ...]:
     return (*public_operations(engine.resources), *admin_operations(engine.resources))
 
 
-async def run_api(settings: Settings, url: str, ready: Callable[[int], None]) -> None:
-    """Serve until SIGTERM or SIGINT; call `ready` with the port once connections are taken."""
+async def run_api(settings: Settings, url: str, ready: Callable[[int], None], *, shared: bool) -> None:
+    """Serve until SIGTERM or SIGINT, at a port that is ours alone or shared with others of ours.
+
+    Calls `ready` with the port once connections are taken.
+    """
     async with open_engine(settings, url) as engine:
         server = uvicorn.Server(server_config(settings, build_app(engine)))
         # Bound here, so that connections queue from now on and the port is known even where it was left open.
-        listener = server.config.bind_socket()
-        listener.listen(BACKLOG)
+        listener = port.listen(settings.host, settings.port, shared=shared)
         ready(listener.getsockname()[1])
         await server.serve([listener])
 
@@ -110,5 +111,5 @@ def server_config(settings: Settings, app: FrontDoor) -> uvicorn.Config:
         proxy_headers=False,
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=DRAIN_SECONDS,
-        backlog=BACKLOG,
+        backlog=port.BACKLOG,
     )

@@ -2,11 +2,13 @@
 
 import ssl
 import time
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
 from retailos.errors import ConfigurationError
 from retailos.observe import CertificateRead, CertificateRefused, emit
+from retailos.settings import Settings
 
 #: New connections look after the files so often; a renewal is thought of in days.
 LOOK_SECONDS: Final = 1.0
@@ -45,6 +47,22 @@ class Certificate:
             emit(CertificateRefused(error=str(error)))
         else:
             emit(CertificateRead(certificate=str(self._certificate)))
+
+
+def check_certificate(settings: Settings) -> None:
+    """Raise ConfigurationError if HTTPS is asked for and can't be served."""
+    if settings.tls_certificate:
+        read_certificate(settings.tls_certificate, settings.tls_key)
+
+
+def in_clear(settings: Settings) -> bool:
+    """Whether others than this machine can call the API without TLS, and without a proxy that would have it."""
+    if settings.tls_certificate or settings.trusted_proxies or settings.host == "localhost":
+        return False
+    try:
+        return not ip_address(settings.host).is_loopback
+    except ValueError:
+        return True
 
 
 def read_certificate(certificate: Path, key: Path | None) -> ssl.SSLContext:

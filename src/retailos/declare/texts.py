@@ -31,13 +31,15 @@ class Text:
 
     def read(self, value: Any, at: str, problems: list[Problem]) -> Any:
         """Take a string within the limits, as sent."""
+        if type(value) is str and self.least <= len(value) <= self.most and storable(value):
+            return value
         if type(value) is not str:
             problems.append(expected(f"a string of at most {self.most} characters", value, at))
         elif len(value) > self.most:
             problems.append(Problem(at, "TOO_LONG", f"expected at most {self.most} characters, got {len(value)}"))
         elif len(value) < self.least:
             problems.append(Problem(at, "TOO_SHORT", f"expected at least {self.least} characters, got {len(value)}"))
-        elif not storable(value):
+        else:
             problems.append(Problem(at, "UNSTORABLE_TEXT", "expected text without NUL and lone surrogates"))
         return value
 

@@ -88,12 +88,14 @@ async def upsert(
         rekeyed = await _rekey(transaction, resource, found, draft.external_id or "", origin)
     target = rekeyed.external_id if rekeyed else found.external_id if found else draft.external_id
     patch = _merged(resource, draft, found) if merge and found else draft.patch
-    draft = replace(draft, external_id=target, patch=patch)
+    draft = msgspec.structs.replace(draft, external_id=target, patch=patch)
     [finding] = await resolve(transaction, resources, resource, [draft])
     if isinstance(finding, RetailOSError):
         raise finding
     written = await _write(transaction, resource, draft, finding, demand, origin)
-    return replace(written, outcome=Outcome.UPDATED) if rekeyed and written.outcome is Outcome.UNCHANGED else written
+    if rekeyed and written.outcome is Outcome.UNCHANGED:
+        return msgspec.structs.replace(written, outcome=Outcome.UPDATED)
+    return written
 
 
 async def _write(
