@@ -13,11 +13,12 @@ from subprocess import SubprocessError
 from typing import Final, Literal, TypeAlias, get_args
 
 from retailos.api import port
+from retailos.api.tls import check_certificate, in_clear
 from retailos.database import embedded, migrate
 from retailos.database.embedded import Cluster
 from retailos.database.pool import Pool, acquire, connect
 from retailos.errors import ConfigurationError, Unavailable
-from retailos.observe import DatabaseBack, DatabaseLost, MigrationsApplied, Started, Stopping, emit
+from retailos.observe import DatabaseBack, DatabaseLost, MigrationsApplied, ServedInClear, Started, Stopping, emit
 from retailos.settings import Settings
 from retailos.supervisor import Program, Supervisor
 
@@ -49,6 +50,8 @@ async def serve(settings: Settings, roles: Sequence[Role], announce: Callable[[s
     A role of one process on a named PostgreSQL is this very process; otherwise they are others, kept running here.
     Raises ConfigurationError if something can't be started, Unavailable if the named PostgreSQL does not answer.
     """
+    if "api" in roles:
+        check_certificate(settings)
     alone = settings.database_url and len(roles) == 1 and (roles[0] != "api" or settings.api_processes == 1)
     await until_asked_to_stop((_serve_alone if alone else _supervise)(settings, roles, announce))
 
@@ -90,7 +93,13 @@ def _processes(settings: Settings) -> int:
 
 def _announce(roles: Sequence[Role], settings: Settings, at: int, announce: Callable[[str], None]) -> None:
     if "api" in roles:
-        announce(port.address(settings.host, at))
+        announce(_url(settings, at))
+        if in_clear(settings):
+            emit(ServedInClear(address=_url(settings, at)))
+
+
+def _url(settings: Settings, at: int) -> str:
+    return port.address(settings.host, at, scheme="https" if settings.tls_certificate else "http")
 
 
 async def run_supervised(role: Role, settings: Settings, ready: Callable[[int], None]) -> None:
@@ -107,7 +116,7 @@ async def run_role(role: Role, settings: Settings, ready: Callable[[int], None],
 
     def started(at: int = 0) -> None:
         _collect_rarely()
-        emit(Started(role=role, address=port.address(settings.host, at) if at else ""))
+        emit(Started(role=role, address=_url(settings, at) if at else ""))
         ready(at)
 
     # Imported here, because a worker has no use for the web server, and each process starts the sooner.

@@ -10,7 +10,7 @@
     ├── Unauthorized 401 · Forbidden 403
     ├── ResourceNotFound 404 · RouteNotFound 404
     ├── MethodNotAllowed 405 · NotAcceptable 406
-    ├── ExternalIdExists 409 · NotUnique 409 · DuplicateInBatch 409 · IdempotencyInProgress 409
+    ├── ExternalIdExists 409 · NotUnique 409 · DuplicateInBatch 409 · IdempotencyInProgress 409 · KeyRevoked 409
     ├── VersionConflict 412
     ├── PayloadTooLarge 413 · UriTooLong 414 · UnsupportedMediaType 415 · HeadersTooLarge 431
     ├── ReferenceNotFound 422 · IdempotencyKeyReused 422
@@ -184,6 +184,13 @@ class IdempotencyInProgress(RetailOSError):
     code = "IDEMPOTENCY_IN_PROGRESS"
 
 
+class KeyRevoked(RetailOSError):
+    """The key was revoked, which is for good; make a new one."""
+
+    status = 409
+    code = "KEY_REVOKED"
+
+
 class VersionConflict(RetailOSError):
     """The record is not at the version that If-Match names; read it again and decide anew."""
 
@@ -231,6 +238,9 @@ class RateLimited(RetailOSError):
 
     status = 429
     code = "RATE_LIMITED"
+
+    def __init__(self, message: str | None = None, *, retry_after_seconds: int = 1) -> None:
+        super().__init__(message, headers={"Retry-After": str(retry_after_seconds)})
 
 
 class HeadersTooLarge(RetailOSError):

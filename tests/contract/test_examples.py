@@ -168,4 +168,22 @@ async def test_the_examples_of_the_administration_work(api: Api, public: dict[st
     await run(api, admin, "PUT", webhooks + "/{id}", known, body)
     await run(api, admin, "POST", "/v2/admin/requeues", {})
     await run(api, admin, "DELETE", webhooks + "/{id}", known)
-    assert len(list(operations_of(admin))) == 8, "Run the examples of the new operations here too."
+    assert len(list(operations_of(admin))) == 14, "Run the examples of the new operations here or below, too."
+
+
+async def test_the_examples_of_keys_work(api: Api, admin: dict[str, Any]) -> None:
+    """A key can be made, seen, changed, rotated and revoked as the document shows, and no longer changed then."""
+    keys = "/v2/admin/keys"
+    made = await run(api, admin, "POST", keys, {})
+    known = {"id": made.result["id"]}
+    shown = {name: value for name, value in made.result.items() if name != "key"}
+    assert (await run(api, admin, "GET", keys, {})).result["rows"][0] == shown
+    assert (await run(api, admin, "GET", keys + "/{id}", known)).result == shown
+    assert (await run(api, admin, "PUT", keys + "/{id}", known)).result == shown
+    rotated = (await run(api, admin, "POST", keys + "/{id}/rotations", known)).result
+    assert (rotated["id"], rotated["key"] != made.result["key"]) == (known["id"], True)
+    assert (await run(api, admin, "DELETE", keys + "/{id}", known)).result["revokedAt"]
+    refused = await api.admin("PUT", f"/keys/{known['id']}", json={})
+    assert (
+        refused.error["code"] in admin["components"]["responses"]["Error409"]["content"]["application/json"]["examples"]
+    )

@@ -1,6 +1,7 @@
 """Hostile input: each is refused in the envelope, nothing breaks, nothing is written, and nobody's data is repeated."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from urllib.parse import quote
@@ -19,6 +20,8 @@ from tests.contract.hostile import Attack, listed
 
 #: Some id that no record has.
 NOBODY = "01999999-7b1e-7c3a-9d52-3f1b2c4d5e6f"
+#: A key that opens nothing.
+KEY = "0000000000"
 #: Requests under way at once; more gains nothing on two cores.
 AT_ONCE = 16
 #: What is served to everybody, in each part of the API.
@@ -27,9 +30,11 @@ EACH_RESOURCE = pytest.mark.parametrize("resource", RESOURCES.values(), ids=lamb
 
 
 def path_of(operation: Operation) -> str:
-    """A path that leads to an operation: the webhook that there is, else records that there are not."""
+    """A path that leads to an operation: the webhook and the key that there are, else records that there are not."""
     if operation.path.startswith("/v2/admin/webhooks"):
         return operation.path.replace("{id}", "1")
+    if operation.path.startswith("/v2/admin/keys"):
+        return operation.path.replace("{id}", KEY)
     path = operation.path.replace("/deliveries/{id}", f"/deliveries/1-{NOBODY}")
     return path.replace("{id}", NOBODY).replace("{externalId}", "nobody")
 
@@ -77,9 +82,12 @@ async def refused(asked: Iterable[tuple[str, Awaitable[Response], Attack]]) -> N
 
 @pytest.fixture(scope="module")
 async def fort(shop: Api) -> Api:
-    """The API with one webhook, the only row that hostile requests could change."""
+    """The API with one webhook and one key that opens nothing, the only rows that hostile requests could change."""
     told = {"name": "erp", "resource": "customer", "url": "http://127.0.0.1:9/{externalCustomerId}"}
     assert (await shop.admin("POST", "/webhooks", json=told)).status == 201
+    async with shop.engine.pool.acquire() as connection:
+        insert = "insert into api_key (id, name, digest, scopes, created_at) values ($1, 'x', $2, '{jobs:read}', now())"
+        await connection.execute(insert, KEY, b"\0" * 32)
     return shop
 
 
@@ -185,7 +193,7 @@ async def test_no_route_takes_a_hostile_id(fort: Api) -> None:
     asked = []
     for operation in operations(fort):
         if "{" in operation.path:
-            start, _, _ = operation.path.partition("{")
+            start, end = re.split(r"\{\w+\}", operation.path)
             for each in queries.PATH_IDS:
                 status = 404 if start.startswith("/v2/admin") and "%" not in each else 400
                 attack = Attack(name=each[:40], status=status)
@@ -193,7 +201,7 @@ async def test_no_route_takes_a_hostile_id(fort: Api) -> None:
                     attack = Attack(name=each, status=404)
                 if each.startswith("%F0") and start.startswith("/v2/admin"):
                     attack = Attack(name="emoji", status=404)
-                asked.append((f"{operation.method} {start}", send(fort, operation, attack, start + each), attack))
+                asked.append((f"{operation.method} {start}", send(fort, operation, attack, start + each + end), attack))
     async with nothing_written(fort):
         await refused(asked)
 

@@ -8,12 +8,14 @@ from uuid import UUID
 import msgspec
 from starlette.types import Receive, Scope
 
+from retailos.api.limits import FailureRate, RequestRate
 from retailos.database.pool import Pool
 from retailos.declare.resource import Resource, Resources
 from retailos.jobs.queue import Queue
 from retailos.keys import Key, KeyRing
 from retailos.records.writer import Writer
 from retailos.settings import Settings
+from retailos.webhooks.networks import IPAddress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,9 @@ class Engine:
     settings: Settings
     #: Tells workers, after a commit, that something is due.
     hint: Callable[[], None]
+    #: What each key may ask for, and how often a caller may fail; None: without limit.
+    requests: RequestRate | None = None
+    failures: FailureRate | None = None
 
 
 _NO_VALUES: Final[Sequence[bytes]] = ()
@@ -44,6 +49,10 @@ class Call:
     at: str
     operation: "Operation | None" = None
     key: Key | None = None
+    #: Where it comes from, where that is more than its TCP peer.
+    origin: IPAddress | None = None
+    #: The headers that tell what is left of the key's requests, where they are limited.
+    rate: tuple[tuple[bytes, bytes], ...] = ()
     #: The variables of the route, decoded.
     path: Mapping[str, str] = field(default_factory=dict)
     #: The request's id as it is printed.

@@ -137,4 +137,5 @@ def standing_headers(call: Call) -> list[tuple[bytes, bytes]]:
         (b"x-ra-server-version", __version__.encode()),
         (b"cache-control", b"no-store"),
         (b"x-content-type-options", b"nosniff"),
+        *call.rate,
     ]

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from types import MappingProxyType
 
@@ -38,8 +39,9 @@ _FORMS = MappingProxyType(
 class FrontDoor:
     """The outermost ASGI application of the API."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, admit: Callable[[Call], None] | None = None) -> None:
+        """Answer what `admit` does not refuse; None, and nobody asks where a request comes from."""
+        self._app, self._admit = app, admit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever becomes of it."""
@@ -67,6 +69,8 @@ class FrontDoor:
     async def _answer(self, scope: Scope, receive: Receive, send: "Sent", call: Call) -> None:
         raw_path = scope["raw_path"]
         _check_limits(scope, raw_path)
+        if self._admit is not None:
+            self._admit(call)
         # Segments are decoded after routing, so that `a%2Fb` is one external id and not two segments.
         routed = {**scope, "path": raw_path.decode("ascii"), "root_path": "", "app": self, "retailos.call": call}
         try:

@@ -29,6 +29,8 @@ Records in, changes out: what is written here is told to every webhook that aske
 - **Every answer** has one shape, the envelope: the outcome is in `result`, a failure in `error`, and `meta` names
   the request, as the headers `X-Ra-Request-Id` and `X-Ra-Request-Timestamp` do. Go by `error.code`; the message is
   for people. With `Accept: application/problem+json` an error is written as RFC 9457 has it.
+- **Limits**: each key may make so many requests in a second; `RateLimit` tells what is left of them, and `429` with
+  `Retry-After` that there are none. Each process counts for itself. Calls without a good key are limited as well.
 - **Unknown** fields and parameters are refused, since one that is mistyped and ignored would be believed to work.
 - **Postman** imports `postman.json` and `postman-environment.json`, which are served beside this document.
 """

@@ -136,6 +136,8 @@ def _variable(resource: Resource, name: str, path: str) -> Parameter:
 def _of_admin(path: str) -> Parameter:
     if "/jobs/" in path or "/batches/" in path:
         return {"description": "The id in the answer.", "schema": Uuid().schema(), "example": examples.job_id()}
+    if "/keys/" in path:
+        return {"description": "The key's id: ten characters.", "schema": {"type": "string"}, "example": "4fK2mQ8sZ1"}
     if "/webhooks/" in path:
         return {"description": "The webhook's id.", "schema": {"type": "integer", "minimum": 1}, "example": 1}
     return {"description": "The delivery's id.", "schema": {"type": "string"}, "example": examples.DELIVERY_ID}

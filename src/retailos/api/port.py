@@ -29,9 +29,9 @@ def listen(host: str, port: int, *, shared: bool) -> socket.socket:
     return listener
 
 
-def address(host: str, port: int) -> str:
+def address(host: str, port: int, *, scheme: str = "http") -> str:
     """The URL of a server at this host and port."""
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def _bound(host: str, port: int, *, shared: bool) -> socket.socket:

@@ -11,11 +11,13 @@ from retailos.api.envelope import PROBLEM_JSON
 from retailos.api.schemas import enveloped, error_family, ref
 
 #: What every route can answer besides its success.
-_ALWAYS = (400, 401, 403, 406, 414, 431, 500, 503)
+_ALWAYS = (400, 401, 403, 406, 414, 429, 431, 500, 503)
 #: What a route that takes a body can answer too.
 _WITH_BODY = (413, 415)
 
 _STANDING = ("X-Ra-Request-Id", "X-Ra-Request-Timestamp", "X-Ra-Server-Version")
+#: On what a key was let in for, where its requests are limited.
+_LIMITED = ("RateLimit", "RateLimit-Policy")
 _LATER = ("Retry-After",)
 _OF_ERRORS = MappingProxyType({401: ("WWW-Authenticate",), 405: ("Allow",), 429: _LATER, 503: _LATER})
 _HEADERS = MappingProxyType(
@@ -23,6 +25,14 @@ _HEADERS = MappingProxyType(
         "X-Ra-Request-Id": ("Names this request; quote it when you report a failure.", "uuid"),
         "X-Ra-Request-Timestamp": ("When the request arrived.", "date-time"),
         "X-Ra-Server-Version": ("The version of the server.", ""),
+        "RateLimit": (
+            "What is left of the key's requests (`r`), and the seconds until it has all of them again (`t`).",
+            "",
+        ),
+        "RateLimit-Policy": (
+            "How many requests a key may make at once (`q`), and in how many seconds it has them again (`w`).",
+            "",
+        ),
         "ETag": ("The record's version, in double quotes.", ""),
         "Preference-Applied": ("`respond-async`: it is accepted, and written soon.", ""),
         "Location": ("The URL of the new record.", "uri-reference"),
@@ -91,7 +101,7 @@ def _success(operation: Operation, status: int, result: str, said: str, schemas:
     schema = ref(f"{result}Envelope") if result else enveloped({"type": "null"})
     return {
         "description": said,
-        "headers": _headers((*_STANDING, *_own_headers(operation, status))),
+        "headers": _headers((*_STANDING, *_LIMITED, *_own_headers(operation, status))),
         "content": {"application/json": {"schema": schema, **example(answers)}},
     }
 

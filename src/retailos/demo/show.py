@@ -18,6 +18,7 @@ from retailos.settings import Settings, load
 from retailos.supervisor import Program, Supervisor
 
 API_PORT, RECEIVER_PORT = 8080, 9000
+ENVIRONMENT = "demo"
 
 
 async def show(place: Place, port: int | None) -> None:
@@ -43,6 +44,7 @@ async def _everything(
     receiver_port = free_port(kept.receiver_port if kept else RECEIVER_PORT)
     settings = load(
         {},
+        environment=ENVIRONMENT,
         data_dir=place.directory,
         port=free_port(API_PORT) if port is None else port,
         allow_addresses="127.0.0.0/8",
@@ -71,7 +73,7 @@ def _receiver(settings: Settings, port: int, deliveries: Deliveries) -> Program:
 
 async def _content(pool: Pool, place: Place, kept: Keys | None, receiver_port: int) -> Keys:
     """What the demo keeps: as it was, or new where it was lost, with the sample records to it."""
-    ring = keys.KeyRing(pool, None)
+    ring = keys.KeyRing(pool, None, ENVIRONMENT)
     if kept and await ring.recognise(kept.api_key) and await ring.recognise(kept.admin_key):
         now = Keys(api_key=kept.api_key, admin_key=kept.admin_key, receiver_port=receiver_port)
     else:
@@ -85,7 +87,7 @@ async def _content(pool: Pool, place: Place, kept: Keys | None, receiver_port: i
 
 
 async def _new_key(pool: Pool, name: str, scopes: tuple[str, ...]) -> str:
-    return (await keys.create(pool, name=name, environment="demo", scopes=scopes, pepper=None)).key
+    return (await keys.create(pool, name=name, environment=ENVIRONMENT, scopes=scopes, pepper=None)).key
 
 
 def _tell(console: Console, place: Place, port: int, kept: Keys) -> None:
