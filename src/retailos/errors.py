@@ -11,6 +11,7 @@
     ├── ResourceNotFound 404 · RouteNotFound 404
     ├── MethodNotAllowed 405 · NotAcceptable 406
     ├── ExternalIdExists 409 · NotUnique 409 · DuplicateInBatch 409
+    ├── CursorExpired 410
     ├── VersionConflict 412
     ├── PayloadTooLarge 413 · UriTooLong 414 · UnsupportedMediaType 415 · HeadersTooLarge 431
     ├── ReferenceNotFound 422
@@ -175,6 +176,13 @@ class DuplicateInBatch(RetailOSError):
 
     status = 409
     code = "DUPLICATE_IN_BATCH"
+
+
+class CursorExpired(RetailOSError):
+    """Changes behind this cursor are not kept any more; load the lists anew, and go on from their changesCursor."""
+
+    status = 410
+    code = "CURSOR_EXPIRED"
 
 
 class VersionConflict(RetailOSError):

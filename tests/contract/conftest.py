@@ -11,11 +11,10 @@ from typing import Any
 
 import msgspec
 import pytest
-import uvicorn
 
 from retailos import keys
 from retailos.api.call import Engine
-from retailos.api.server import build_app, open_engine, server_config
+from retailos.api.server import Server, open_engine
 from retailos.database.embedded import Cluster
 from retailos.database.pool import Connection
 from retailos.declare.field import Field
@@ -204,7 +203,7 @@ async def serving(settings: Settings, database: str) -> AsyncIterator[Api]:
             engine.pool, name="all", environment="test", scopes=(*keys.DEFAULT_SCOPES, keys.ADMIN), pepper=None
         )
         listener = socket.create_server(("127.0.0.1", 0))
-        server = uvicorn.Server(server_config(settings, build_app(engine)))
+        server = Server(engine)
         task = asyncio.create_task(server._serve([listener]))
         try:
             port = listener.getsockname()[1]

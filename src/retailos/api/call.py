@@ -1,6 +1,7 @@
 """One request on its way through the API, and the answer to it."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
@@ -10,6 +11,7 @@ from starlette.types import Receive, Scope
 from retailos.database.pool import Pool
 from retailos.declare.resource import Resource, Resources
 from retailos.keys import Key, KeyRing
+from retailos.records.watch import Watch
 from retailos.records.writer import Writer
 from retailos.settings import Settings
 
@@ -25,6 +27,10 @@ class Engine:
     settings: Settings
     #: Tells workers, after a commit, that something is due.
     hint: Callable[[], None]
+    #: Tells those who wait for changes that there are some.
+    watch: Watch
+    #: Taken by each stream of changes for as long as it is open.
+    stream_slots: asyncio.Semaphore
 
 
 _NO_VALUES: Final[Sequence[bytes]] = ()
@@ -78,7 +84,17 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Endpoint = Callable[[Engine, Call], Awaitable[Answer]]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """What goes out piece by piece and without the envelope, until there is no more or nobody reads it."""
+
+    media_type: str
+    chunks: AsyncGenerator[bytes, None]
+    #: Called once nothing more is sent.
+    ended: Callable[[], None]
+
+
+Endpoint = Callable[[Engine, Call], Awaitable[Answer | Stream]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -105,3 +121,5 @@ class Operation:
     statuses: tuple[int, ...] = (200,)
     #: The names of its parameters, as parameters.py documents them: `list`, `fields`, `expand`, `deliveries`.
     parameters: tuple[str, ...] = ()
+    #: Whether it answers with server-sent events too, where `Accept` asks for them.
+    streams: bool = False

@@ -10,7 +10,7 @@ from retailos.declare.field import Field, Reference
 from retailos.declare.resource import Resource
 from retailos.declare.values import Uuid
 from retailos.errors import Problem, ResourceNotFound, ValidationFailed
-from retailos.records import feed, query, store
+from retailos.records import query, store
 from retailos.records.references import external_id_problem
 
 
@@ -22,7 +22,7 @@ async def get_all(engine: Engine, call: Call) -> Answer:
     count = "null" if page.count is None else page.count
     following = "null" if page.next_cursor is None else f'"{page.next_cursor}"'
     # Taken with the first page: a full load and then the feed from here on miss nothing.
-    changes = "null" if asked.after else f'"{feed.written(page.seen)}"'
+    changes = "null" if page.changes_cursor is None else f'"{page.changes_cursor}"'
     result = f'{{"count":{count},"rows":[{page.rows}],"nextCursor":{following},"changesCursor":{changes}}}'
     return Answer(result.encode(), headers={"Link": _next(call, page.next_cursor)} if page.next_cursor else {})
 

@@ -140,6 +140,7 @@ def _of_changes(resources: Resources) -> Iterator[Parameter]:
     names = sorted({each.name for resource in resources.values() for each in resource.references})
     yield _listed("expand", names, "Show the objects of these references.")
     yield _of_query("wait", _whole(changes.WAIT_SECONDS_MOST, 0), "Seconds to wait for something to tell.")
+    yield _header("Last-Event-ID", "Of a stream: go on behind the event with this id, whatever `since` says.")
 
 
 def _of_page() -> Iterator[Parameter]:

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from retailos.api import examples
+from retailos.api.body import EVENTS
 from retailos.api.call import Operation
 from retailos.api.schemas import enveloped, error_family, ref
 
@@ -39,6 +40,19 @@ TOLD_HEADERS = MappingProxyType(
         "X-Ra-Resource": "The resource, such as customer.",
         "X-Ra-Change": "created if you never acknowledged the record, else updated, deleted, anonymised or merged.",
         "traceparent": "W3C trace context.",
+    }
+)
+
+
+_EVENTS: Mapping[str, Any] = MappingProxyType(
+    {
+        EVENTS: {
+            "schema": {
+                "type": "string",
+                "description": "Server-sent events named `change`: the data is a row, the id the cursor behind it.",
+            },
+            "example": 'id: c1042.7.5f3a90c1\nevent: change\ndata: {"resource":"customer"}\n\n',
+        }
     }
 )
 
@@ -82,7 +96,10 @@ def _success(operation: Operation, status: int, schemas: Mapping[str, Any]) -> d
     return {
         "description": operation.user_message,
         "headers": _headers((*_STANDING, *_own_headers(operation, status))),
-        "content": {"application/json": {"schema": schema, **example(answers)}},
+        "content": {
+            "application/json": {"schema": schema, **example(answers)},
+            **(_EVENTS if operation.streams else {}),
+        },
     }
 
 

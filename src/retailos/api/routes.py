@@ -27,7 +27,9 @@ def _of_changes() -> Operation:
         scope="changes:read",
         summary="Read the change feed",
         result="ChangeList",
+        statuses=(200, 410),
         parameters=("changes",),
+        streams=True,
     )
 
 

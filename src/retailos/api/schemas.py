@@ -9,7 +9,7 @@ import msgspec
 from retailos import errors
 from retailos.api import examples
 from retailos.api.bulk import RECORDS_MOST
-from retailos.api.changes import ChangesView, ChangeView
+from retailos.api.change_view import ChangesView, ChangeView
 from retailos.api.envelope import Envelope, Fault, Meta
 from retailos.declare.field import Field, Reference
 from retailos.declare.resource import Resource, Resources
@@ -95,7 +95,7 @@ def standing_schemas() -> dict[str, Schema]:
         "JobList": list_schema("JobQueueMeta", job | {"examples": []}) | {"examples": [{"count": None, "rows": []}]},
         "Change": struct_schema(ChangeView, id=_UUID, changedAt=_WHEN, data={"type": "object"}),
         "ChangeList": struct_schema(ChangesView, rows={"type": "array", "items": ref("Change")})
-        | {"examples": [{"rows": [], "nextCursor": "c1042.7", "hasMore": False}]},
+        | {"examples": [{"rows": [], "nextCursor": "c1042.7.5f3a90c1", "hasMore": False}]},
         "Batch": struct_schema(Batch, id=_UUID, createdAt=_WHEN) | {"examples": [examples.batch()]},
         "Meta": struct_schema(Meta, requestId=_UUID, requestTimestamp=_WHEN),
         "Fault": struct_schema(Fault, code={"type": "string", "enum": codes}),

@@ -1,5 +1,7 @@
 """The API process: a pool, a writer and a server, put together, run until it is told to stop, and taken apart."""
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
@@ -16,6 +18,7 @@ from retailos.api.router import build_router
 from retailos.api.routes import public_operations
 from retailos.database.pool import connect
 from retailos.keys import KeyRing
+from retailos.records.watch import Watch
 from retailos.records.writer import Writer
 from retailos.resources import RESOURCES
 from retailos.settings import Settings
@@ -44,12 +47,32 @@ async def open_engine(settings: Settings, url: str) -> AsyncIterator[Engine]:
     pepper = settings.pepper.encode() if settings.pepper else None
     try:
         yield Engine(
-            pool=pool, resources=RESOURCES, writer=writer, keys=KeyRing(pool, pepper), settings=settings, hint=hint.give
+            pool=pool,
+            resources=RESOURCES,
+            writer=writer,
+            keys=KeyRing(pool, pepper),
+            settings=settings,
+            hint=hint.give,
+            watch=Watch(pool),
+            stream_slots=asyncio.Semaphore(settings.stream_limit),
         )
     finally:
         await writer.close()
         await hint.close()
         await pool.close()
+
+
+class Server(uvicorn.Server):
+    """The web server, which lets those go who wait for changes before it waits for requests to end."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(server_config(engine.settings, build_app(engine)))
+        self._watch = engine.watch
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, let what is under way end, and stop."""
+        self._watch.close()
+        await super().shutdown(sockets)
 
 
 def build_app(engine: Engine) -> FrontDoor:
@@ -67,7 +90,7 @@ def all_operations(engine: Engine) -> tuple[Operation, ...]:
 async def run_api(settings: Settings, url: str, ready: Callable[[int], None]) -> None:
     """Serve until SIGTERM or SIGINT; call `ready` with the port once connections are taken."""
     async with open_engine(settings, url) as engine:
-        server = uvicorn.Server(server_config(settings, build_app(engine)))
+        server = Server(engine)
         # Bound here, so that connections queue from now on and the port is known even where it was left open.
         listener = server.config.bind_socket()
         listener.listen(BACKLOG)

@@ -11,7 +11,6 @@ from retailos.database.pool import Pool, acquire
 from retailos.declare.field import Field, Reference
 from retailos.declare.resource import Resource, Resources
 from retailos.records import cursor, page
-from retailos.records.feed import Position
 from retailos.records.query import Query
 
 
@@ -30,8 +29,8 @@ class Page:
     rows: str
     #: The cursor of the page behind it, if there is one.
     next_cursor: str | None
-    #: The position of the change feed behind which everything is that this page could not see.
-    seen: Position
+    #: The cursor of the change feed behind which everything is that a first page could not see; None of later pages.
+    changes_cursor: str | None
 
 
 async def get_by_id(
@@ -77,4 +76,4 @@ async def find(pool: Pool, resources: Resources, resource: Resource, query: Quer
         raise LookupError("expected one row of an aggregate")
     follows = row["more"] and row["key"] is not None
     behind = cursor.written(query.asked, json.loads(row["key"])) if follows else None
-    return Page(row["count"], row["rows"], behind, Position(int(row["seen"]), 0))
+    return Page(row["count"], row["rows"], behind, row["seen"])
