@@ -115,6 +115,7 @@ async def test_the_oldest_postgresql_takes_every_statement(debian: Connection) -
             assert await debian.prepare(statement)
         for asked in lists(resource):
             assert await debian.prepare(page.page(RESOURCES, resource, asked)[0])
+    assert await debian.fetchrow("select * from feed_position"), "A user without privileges may know the timeline."
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

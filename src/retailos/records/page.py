@@ -15,8 +15,6 @@ from retailos.records.table import body_text
 
 #: Mean radius of the earth, in kilometres.
 _EARTH = 6371.0
-#: The cursor of the change feed behind which everything is that this statement's snapshot does not show.
-_SEEN = "(select concat('c', xid, '.', seq, '.', timeline) from feed_position)"
 _COMPARE = {
     "eq": "=",
     "ne": "is distinct from",
@@ -84,8 +82,8 @@ def page(resources: Resources, resource: Resource, query: Query) -> tuple[str, l
     last = query.limit + query.offset
     return (
         f"select {counted} as count, coalesce(string_agg(json, ',' order by n) filter (where n <= {last}), '') as rows,"
-        f" max(key) filter (where n = {last}) as key, coalesce(max(n) > {last}, false) as more,"
-        f" {_SEEN if query.after is None else 'null::text'} as seen from ({rows}) as page"
+        f" max(key) filter (where n = {last}) as key, coalesce(max(n) > {last}, false) as more"
+        f" from ({rows}) as page"
     ), values
 
 

@@ -29,8 +29,6 @@ class Page:
     rows: str
     #: The cursor of the page behind it, if there is one.
     next_cursor: str | None
-    #: The cursor of the change feed behind which everything is that a first page could not see; None of later pages.
-    changes_cursor: str | None
 
 
 async def get_by_id(
@@ -76,4 +74,4 @@ async def find(pool: Pool, resources: Resources, resource: Resource, query: Quer
         raise LookupError("expected one row of an aggregate")
     follows = row["more"] and row["key"] is not None
     behind = cursor.written(query.asked, json.loads(row["key"])) if follows else None
-    return Page(row["count"], row["rows"], behind, row["seen"])
+    return Page(row["count"], row["rows"], behind)
