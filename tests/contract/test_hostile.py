@@ -185,7 +185,8 @@ async def test_no_route_takes_a_hostile_id(fort: Api) -> None:
     asked = []
     for operation in operations(fort):
         if "{" in operation.path:
-            start, _, _ = operation.path.partition("{")
+            start, _, rest = operation.path.partition("{")
+            tail = rest.partition("}")[2]
             for each in queries.PATH_IDS:
                 status = 404 if start.startswith("/v2/admin") and "%" not in each else 400
                 attack = Attack(name=each[:40], status=status)
@@ -193,7 +194,9 @@ async def test_no_route_takes_a_hostile_id(fort: Api) -> None:
                     attack = Attack(name=each, status=404)
                 if each.startswith("%F0") and start.startswith("/v2/admin"):
                     attack = Attack(name="emoji", status=404)
-                asked.append((f"{operation.method} {start}", send(fort, operation, attack, start + each), attack))
+                asked.append(
+                    (f"{operation.method} {start}", send(fort, operation, attack, start + each + tail), attack)
+                )
     async with nothing_written(fort):
         await refused(asked)
 

@@ -91,6 +91,7 @@ _WISHES = MappingProxyType(
         "writing": (_UNKNOWN, _DRY_RUN, _PREFER, _IF_MATCH, _IF_NONE_MATCH),
         "errorPolicy": (_ERROR_POLICY,),
         "deleting": (_DRY_RUN, _PREFER, _IF_MATCH),
+        "merging": (_DRY_RUN, _IF_MATCH),
     }
 )
 
@@ -100,7 +101,7 @@ def _variable(resource: Resource, name: str, path: str) -> Parameter:
     schema, example = key.kind.schema(), examples.external_id(resource)
     if name != "id":
         said = f"The external id of the {title}: opaque, percent-encoded as one segment (`a/b` is `a%2Fb`)."
-    elif "/id/" in path:
+    elif "/id/" in path or path.endswith("/merge"):
         said, schema, example = f"Our id of the {title}.", Uuid().schema(), examples.internal_id(resource)
     else:
         said = f"Our id of the {title} if it has the form of one and is known, else its external id, percent-encoded."

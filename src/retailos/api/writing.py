@@ -97,7 +97,7 @@ async def _patch(engine: Engine, call: Call, demand: Demand) -> Answer:
 
 async def _delete(engine: Engine, call: Call, demand: Demand) -> Answer:
     wishes = read_wishes(call, ("dryRun",))
-    async with _transaction(engine, wishes) as connection:
+    async with transaction_of(engine, wishes) as connection:
         written = await careful.delete(connection, resource_of(call), _demanded(wishes, demand), _origin(call))
     return await _answer(engine, call, wishes, written, operation="delete")
 
@@ -110,7 +110,7 @@ async def _draft(engine: Engine, call: Call, external_id: str | None, reading: R
 async def _write_carefully(
     engine: Engine, call: Call, wishes: Wishes, draft: Draft, demand: Demand, *, merge: bool = False
 ) -> Written:
-    async with _transaction(engine, wishes) as connection:
+    async with transaction_of(engine, wishes) as connection:
         return await careful.upsert(
             connection,
             engine.resources,
@@ -131,7 +131,7 @@ async def _try_to_create(engine: Engine, call: Call, wishes: Wishes, draft: Draf
 
 
 @asynccontextmanager
-async def _transaction(engine: Engine, wishes: Wishes) -> AsyncIterator[Connection]:
+async def transaction_of(engine: Engine, wishes: Wishes) -> AsyncIterator[Connection]:
     """A transaction that is committed at its end, or undone where it was only a trial."""
     async with acquire(engine.pool) as connection:
         begun = connection.transaction()

@@ -11,7 +11,7 @@ from retailos.declare.resource import Resource, Resources
 from retailos.declare.values import Timestamp
 
 #: The moment of a write, cut to the millisecond that is printed, by the database's clock.
-_NOW = "date_trunc('milliseconds', now())"
+NOW = "date_trunc('milliseconds', now())"
 
 
 def rendered(resources: Resources, resource: Resource, row: str, show: Iterable[Field | Reference]) -> str:
@@ -74,7 +74,7 @@ def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def upsert(resource: Resource) -> str:
+def upsert(resources: Resources, resource: Resource) -> str:
     """Write the statement that a write is: records, changes, what is owed, jobs and the tally, in one.
 
     $1 external ids, sorted and each once · $2 bodies as JSON text · $3 ids for new records · $4 job ids ·
@@ -84,14 +84,14 @@ def upsert(resource: Resource) -> str:
     The id is null where another writer made the record meanwhile: ask again.
     """
     clauses = (
-        _input(resource),
+        _input(resources, resource),
         _record(resource),
         _told(resource),
-        _owed(resource),
+        owed(f"'{resource.name}'"),
         _result(resource),
         _done(resource),
     )
-    return f"with {', '.join(clauses)} select i, record_id, target, version, outcome, {_NOW} as at from result"
+    return f"with {', '.join(clauses)} select i, record_id, target, version, outcome, {NOW} as at from result"
 
 
 def delete(resource: Resource) -> str:
@@ -100,7 +100,7 @@ def delete(resource: Resource) -> str:
     $2 the job's id · $3 the request's id · $4 the API key's id. Gives its external id and version, and the moment;
     nothing where it is deleted already.
     """
-    return _changed(resource, "delete", "deleted_at = " + _NOW, "r.deleted_at is null")
+    return _changed(resource, "delete", "deleted_at = " + NOW, "r.deleted_at is null")
 
 
 def rekey(resource: Resource) -> str:
@@ -137,7 +137,7 @@ record as (
         {what},
         version = r.version + 1,
         operation = '{operation}',
-        updated_at = greatest({_NOW}, r.updated_at + interval '1 ms')
+        updated_at = greatest({NOW}, r.updated_at + interval '1 ms')
     where r.id = $1 and {where}
     returning id, external_id, version, operation, updated_at
 ),
@@ -148,27 +148,37 @@ told as (
 counted as (
     insert into tally (resource, delta) select '{resource.name}', -1 from record where operation = 'delete'
 ),
-{_owed(resource)},
+{owed(f"'{resource.name}'")},
 done as (
     insert into job (id, queue_name, status, outcome, external_id, record_id, version, created_at, request_id)
-    select $2, '{resource.queue(operation)}', 'completed', operation || 'd', external_id, id, version, {_NOW}, $3
+    select $2, '{resource.queue(operation)}', 'completed', operation || 'd', external_id, id, version, {NOW}, $3
     from record
 ){more}
-select external_id, version, {_NOW} as at from record"""
+select external_id, version, {NOW} as at from record"""
 
 
-def lock(resource: Resource) -> str:
-    """Write the statement that locks one record, by its id ($1) or an external id ($2), and shows what it is now."""
+def lock(resource: Resource, *, follow: bool = True) -> str:
+    """Write the statement that locks one record, by its id ($1) or an external id ($2), and shows what it is now.
+
+    The external id of a merged record leads to the survivor, unless it is not to be followed.
+    """
+    found = known_as(resource, "$2") if follow else named(resource, "$2")
     return f"""
-select id, external_id, version, deleted_at, body, {_NOW} as at from {resource.table}
-where id = coalesce($1, ({known_as(resource, "$2")})) for update
+select id, external_id, version, deleted_at, merged_into_id, body, {NOW} as at,
+    exists (
+        select from alias where resource = '{resource.name}' and external_id = $2 and from_id is not null
+    ) as redirected
+from {resource.table}
+where id = coalesce($1, ({found})) for update
 """
 
 
-def _input(resource: Resource) -> str:
+def _input(resources: Resources, resource: Resource) -> str:
     """What came, each with the external id that its record has now."""
+    given, followed = _followed(resources, resource)
     return f"""input as materialized (
-    select given.*, coalesce(renamed.external_id, given.external_id) as target
+    select {given}, coalesce(renamed.external_id, given.external_id) as target,
+        alias.from_id is not null as redirected
     from unnest(
         $1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::timestamptz[], $6::uuid[], $7::text[], $9::uuid[],
         $10::integer[]
@@ -176,8 +186,48 @@ def _input(resource: Resource) -> str:
         external_id, patch, new_id, job_id, source_updated_at, request_id, api_key_id, batch_id, position, i
     )
     left join alias on alias.resource = '{resource.name}' and alias.external_id = given.external_id
-    left join {resource.table} as renamed on renamed.id = alias.record_id
+    left join {resource.table} as renamed on renamed.id = alias.record_id{followed}
 )"""
+
+
+def _followed(resources: Resources, resource: Resource) -> tuple[str, str]:
+    """What is selected of the input, and the joins that lead its references from merged records on to the survivors.
+
+    A reference may have been found just before its record was merged away; where nothing referred to can be, there is
+    nothing to follow.
+    """
+    patch, joined = "given.patch::jsonb", ""
+    for each in resource.references:
+        if not resources[each.to].mergeable:
+            continue
+        name, gone, found = each.id_field.name, f"gone_{snake(each.name)}", "given.patch::jsonb"
+        if each.ids:
+            patch += f" || case when {gone}.ids is null then '{{}}' else jsonb_build_object('{name}', {gone}.ids) end"
+            joined += (
+                f" cross join lateral (select jsonb_agg(coalesce(r.merged_into_id::text, want.id) order by i) as ids"
+                f" from jsonb_array_elements_text({found}->'{name}') with ordinality as want(id, i)"
+                f" left join {resources[each.to].table} as r on r.id = want.id::uuid) as {gone}"
+            )
+        else:
+            survivor = f"{gone}.merged_into_id"
+            patch += f" || case when {survivor} is null then '{{}}' else jsonb_build_object('{name}', {survivor}) end"
+            joined += (
+                f" left join {resources[each.to].table} as {gone}"
+                f" on {gone}.id = ({found}->>'{name}')::uuid and {survivor} is not null"
+            )
+    if not joined:
+        return "given.*", ""
+    others = (
+        "external_id",
+        "new_id",
+        "job_id",
+        "source_updated_at",
+        "request_id",
+        "api_key_id",
+        "batch_id",
+        "position",
+    )
+    return ", ".join((*(f"given.{name}" for name in (*others, "i")), f"({patch})::text as patch")), joined
 
 
 def _record(resource: Resource) -> str:
@@ -186,7 +236,7 @@ def _record(resource: Resource) -> str:
     return f"""record as (
     insert into {resource.table} as r
         (id, external_id, version, operation, created_at, updated_at, source_updated_at, body)
-    select new_id, target, 1, 'create', {_NOW}, {_NOW}, source_updated_at, patch::jsonb
+    select new_id, target, 1, 'create', {NOW}, {NOW}, source_updated_at, patch::jsonb
     from input order by target
     on conflict (external_id) do update set
         body = r.body || excluded.body,
@@ -220,8 +270,8 @@ counted as (
 )"""
 
 
-def _owed(resource: Resource) -> str:
-    """What every webhook of the resource is owed of each record that changed: its new version, now.
+def owed(name: str) -> str:
+    """What every webhook of the resource with this name, as SQL, is owed of each record that changed: the version, now.
 
     A delivery that is in flight stays so; when it is settled, it is found to be owed again.
     """
@@ -229,7 +279,7 @@ def _owed(resource: Resource) -> str:
     insert into delivery as d (webhook_id, record_id, wanted)
     select webhook.id, record.id, record.version
     from record cross join webhook
-    where webhook.resource = '{resource.name}' and webhook.deleted_at is null
+    where webhook.resource = {name} and webhook.deleted_at is null
     order by webhook.id, record.id
     on conflict (webhook_id, record_id) do update set
         wanted = excluded.wanted,
@@ -239,7 +289,7 @@ def _owed(resource: Resource) -> str:
 ),
 owed as (
     insert into due (webhook_id, record_id, due_at)
-    select webhook_id, record_id, {_NOW} from register where status = 'owed' order by webhook_id, record_id
+    select webhook_id, record_id, {NOW} from register where status = 'owed' order by webhook_id, record_id
     on conflict (webhook_id, record_id) do update set due_at = excluded.due_at where due.due_at > excluded.due_at
 )"""
 
@@ -252,6 +302,9 @@ def _result(resource: Resource) -> str:
         coalesce(record.external_id, kept.external_id) as target,
         coalesce(record.version, kept.version) as version,
         case
+            when input.redirected and not $8
+                and (record.id is not null or coalesce(input.source_updated_at >= kept.source_updated_at, true))
+                then 'redirected'
             when record.operation = 'create' then 'created'
             when record.operation = 'undelete' then 'undeleted'
             when record.operation = 'update' then 'updated'
@@ -271,7 +324,7 @@ def _done(resource: Resource) -> str:
     insert into job (
         id, queue_name, status, outcome, external_id, record_id, version, created_at, request_id, batch_id, position
     )
-    select job_id, '{resource.queue("upsert")}', 'completed', outcome, external_id, record_id, version, {_NOW},
+    select job_id, '{resource.queue("upsert")}', 'completed', outcome, external_id, record_id, version, {NOW},
         request_id, batch_id, position
     from result where record_id is not null and outcome <> 'exists'
 )"""
@@ -280,23 +333,31 @@ def _done(resource: Resource) -> str:
 def find(resource: Resource) -> str:
     """Write the statement that finds records by external ids ($1), aliases included, and by ids ($2).
 
-    Gives `external_id` or `id` as it was asked for, and the id that was found.
+    Gives `external_id` or `id` as it was asked for, and the id that was found: of a merged record, the survivor's.
     """
     return f"""
 select given.external_id, null::uuid as id, known.id as found
 from unnest($1::text[]) as given(external_id)
 cross join lateral ({known_as(resource, "given.external_id")}) as known(id)
 union all
-select null, r.id, r.id from {resource.table} as r where r.id = any($2::uuid[])
+select null, r.id, coalesce(r.merged_into_id, r.id) from {resource.table} as r where r.id = any($2::uuid[])
 """
 
 
 def known_as(resource: Resource, parameter: str) -> str:
-    """Write the subquery that gives the id of the record with an external id, its own or an alias."""
+    """Write the subquery that gives the id of the record that an external id, its own or an alias, leads to."""
     return (
-        f"select id from {resource.table} where external_id = {parameter}"
+        f"select id from {resource.table} where external_id = {parameter} and merged_into_id is null"
         f" union all select record_id from alias where resource = '{resource.name}' and external_id = {parameter}"
         " limit 1"
+    )
+
+
+def named(resource: Resource, parameter: str) -> str:
+    """Write the subquery that gives the id of the record that has or had an external id, be it merged by now."""
+    return (
+        f"select id from {resource.table} where external_id = {parameter} union all select coalesce(from_id, record_id)"
+        f" from alias where resource = '{resource.name}' and external_id = {parameter} limit 1"
     )
 
 

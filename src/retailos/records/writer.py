@@ -109,7 +109,7 @@ class Line:
     def __init__(self, pool: Pool, resources: Resources, resource: Resource, after_commit: Callable[[], None]) -> None:
         self._pool, self._resources, self._resource = pool, resources, resource
         self._after_commit = after_commit
-        self._statement = sql.upsert(resource)
+        self._statement = sql.upsert(resources, resource)
         self._waiting: deque[Waiting] = deque()
         #: The external ids of the batches that are being written.
         self._writing: set[str] = set()
