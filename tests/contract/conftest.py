@@ -18,7 +18,7 @@ from retailos.api.server import Server, open_engine
 from retailos.database.embedded import Cluster
 from retailos.database.pool import Connection
 from retailos.declare.field import Field
-from retailos.declare.resource import Resource
+from retailos.declare.resource import Resource, Resources
 from retailos.declare.sample import sample
 from retailos.resources import RESOURCES
 from retailos.settings import Settings, load
@@ -193,9 +193,9 @@ def own_names(resource: Resource) -> list[str]:
 
 
 @asynccontextmanager
-async def serving(settings: Settings, database: str) -> AsyncIterator[Api]:
+async def serving(settings: Settings, database: str, resources: Resources = RESOURCES) -> AsyncIterator[Api]:
     """Run the API on a free port until the block ends."""
-    async with open_engine(settings, database) as engine:
+    async with open_engine(settings, database, resources) as engine:
         made = await keys.create(
             engine.pool, name="records", environment="test", scopes=keys.DEFAULT_SCOPES, pepper=None
         )

@@ -17,6 +17,7 @@ from retailos.api.protocol import EnvelopeProtocol
 from retailos.api.router import build_router
 from retailos.api.routes import public_operations
 from retailos.database.pool import connect
+from retailos.declare.resource import Resources
 from retailos.keys import KeyRing
 from retailos.records.watch import Watch
 from retailos.records.writer import Writer
@@ -33,7 +34,7 @@ BACKLOG = 2048
 
 
 @asynccontextmanager
-async def open_engine(settings: Settings, url: str) -> AsyncIterator[Engine]:
+async def open_engine(settings: Settings, url: str, resources: Resources = RESOURCES) -> AsyncIterator[Engine]:
     """Connect, and give what endpoints work with; what waits to be written is written before it closes."""
     pool = await connect(
         url,
@@ -43,12 +44,12 @@ async def open_engine(settings: Settings, url: str) -> AsyncIterator[Engine]:
         statement_timeout_seconds=settings.statement_timeout_seconds,
     )
     hint = Hint(pool)
-    writer = Writer(pool, RESOURCES, after_commit=hint.give)
+    writer = Writer(pool, resources, after_commit=hint.give)
     pepper = settings.pepper.encode() if settings.pepper else None
     try:
         yield Engine(
             pool=pool,
-            resources=RESOURCES,
+            resources=resources,
             writer=writer,
             keys=KeyRing(pool, pepper),
             settings=settings,

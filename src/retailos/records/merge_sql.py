@@ -33,7 +33,8 @@ def parties(resource: Resource) -> str:
 def mark(resource: Resource) -> str:
     """Write the statement that makes tombstones of records ($1), merged into another ($2).
 
-    $3 is the request's id, $4 the API key's. Those that were merged into one of them before are merged into that other one by now. Gives ids and versions.
+    $3 is the request's id, $4 the API key's. Those that were merged into one of them before are merged into that other
+    one by now. Gives ids and versions.
     """
     return f"""with before as materialized (
     select id, deleted_at is null as lived from {resource.table}
