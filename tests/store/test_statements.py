@@ -71,8 +71,7 @@ def composed(resource: Resource) -> Iterator[tuple[str, list[Any]]]:
 def merging(resource: Resource, records: list[UUID]) -> Iterator[tuple[str, list[Any]]]:
     """The statements of a merge, with good arguments."""
     by = [uuid4(), "key"]
-    yield merge_sql.lock_tables(RESOURCES, resource), []
-    yield merge_sql.parties(resource), [records]
+    yield merge_sql.lock(resource), [records]
     yield merge_sql.mark(resource), [records, uuid4(), *by]
     yield merge_sql.lead_aliases(resource), [records, uuid4()]
     yield merge_sql.complete(resource), [records[0], "{}", *by]

@@ -146,6 +146,9 @@ async def _demanded(
     transaction: Connection, resource: Resource, demand: Demand, *, follow: bool = True
 ) -> Locked | None:
     row = await transaction.fetchrow(sql.lock(resource, follow=follow), demand.record_id, demand.external_id)
+    if row and row["merged_into_id"] and demand.external_id and follow:
+        # It was merged while its lock was waited for; by now its external id leads elsewhere.
+        row = await transaction.fetchrow(sql.lock(resource), None, demand.external_id)
     found = _locked(row) if row else None
     if demand.must_be_new and found:
         raise VersionConflict(details={"currentVersion": found.version})

@@ -66,8 +66,7 @@ async def merge(
 
     Raises ResourceNotFound and Merged for a survivor that is gone, NotMergeable for others that are.
     """
-    await transaction.execute(merge_sql.lock_tables(resources, resource))
-    found = await transaction.fetch(merge_sql.parties(resource), [asked.survivor, *asked.losers])
+    found = await transaction.fetch(merge_sql.lock(resource), [asked.survivor, *asked.losers])
     rows = {row["id"]: row for row in found}
     survivor = await _survivor(transaction, resource, rows.get(asked.survivor), versions)
     losers = _losers(asked, rows)

@@ -1,9 +1,9 @@
-"""The statements of a merge, composed from declarations: what is locked, read, marked, completed and re-pointed."""
+"""The statements of a merge, composed from declarations: what is locked, marked, completed and re-pointed."""
 
 from collections.abc import Sequence
 
 from retailos.declare.field import Reference, snake
-from retailos.declare.resource import Resource, Resources
+from retailos.declare.resource import Resource
 from retailos.records.sql import NOW, owed
 
 #: Records that one statement re-points: a fifth of a second's work, far below what a statement may take.
@@ -12,21 +12,11 @@ REPOINTED_MOST = 1_000
 _CHANGED = f"version = r.version + 1, updated_at = greatest({NOW}, r.updated_at + interval '1 ms')"
 
 
-def lock_tables(resources: Resources, resource: Resource) -> str:
-    """Write the statement that keeps all others from writing to a resource and to what refers to it.
-
-    Whoever writes at that moment is waited for, holding nothing; tables come in one order, whatever is merged.
-    """
-    named = {resource.name, *(each.name for each, _ in resources.referring(resource))}
-    tables = ", ".join(each.table for each in resources.values() if each.name in named)
-    return f"lock table {tables} in exclusive mode"
-
-
-def parties(resource: Resource) -> str:
-    """Write the statement that reads the records of a merge ($1, their ids) in the order of their ids."""
+def lock(resource: Resource) -> str:
+    """Write the statement that reads and locks the records of a merge ($1, their ids), in the order of every writer."""
     return (
-        f"select id, external_id, version, deleted_at is not null as deleted, merged_into_id, body"
-        f" from {resource.table} where id = any($1::uuid[]) order by id"
+        "select id, external_id, version, deleted_at is not null as deleted, merged_into_id, body"
+        f" from {resource.table} where id = any($1::uuid[]) order by external_id for update"
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from retailos.declare.field import Field, Reference, snake
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.values import Timestamp
+from retailos.records.survivors import followed, led_on, survivors
 
 #: The moment of a write, cut to the millisecond that is printed, by the database's clock.
 NOW = "date_trunc('milliseconds', now())"
@@ -175,64 +176,27 @@ where id = coalesce($1, ({found})) for update
 
 def _input(resources: Resources, resource: Resource) -> str:
     """What came, each with the external id that its record has now."""
-    given, followed = _followed(resources, resource)
-    return f"""input as materialized (
-    select {given}, coalesce(renamed.external_id, given.external_id) as target,
+    leading = followed(resources, resource)
+    sent, patch = ("sent", f", {led_on('given.sent', leading)} as patch") if leading else ("patch", "")
+    return (
+        "".join(f"{survivors(resources[each.to], each)},\n" for each in leading)
+        + f"""input as materialized (
+    select given.*{patch}, coalesce(renamed.external_id, given.external_id) as target,
         alias.from_id is not null as redirected
     from unnest(
         $1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::timestamptz[], $6::uuid[], $7::text[], $9::uuid[],
         $10::integer[]
     ) with ordinality as given(
-        external_id, patch, new_id, job_id, source_updated_at, request_id, api_key_id, batch_id, position, i
+        external_id, {sent}, new_id, job_id, source_updated_at, request_id, api_key_id, batch_id, position, i
     )
     left join alias on alias.resource = '{resource.name}' and alias.external_id = given.external_id
-    left join {resource.table} as renamed on renamed.id = alias.record_id{followed}
+    left join {resource.table} as renamed on renamed.id = alias.record_id
 )"""
-
-
-def _followed(resources: Resources, resource: Resource) -> tuple[str, str]:
-    """What is selected of the input, and the joins that lead its references from merged records on to the survivors.
-
-    A reference may have been found just before its record was merged away; where nothing referred to can be, there is
-    nothing to follow.
-    """
-    patch, joined = "given.patch::jsonb", ""
-    for each in resource.references:
-        if not resources[each.to].mergeable:
-            continue
-        name, gone, found = each.id_field.name, f"gone_{snake(each.name)}", "given.patch::jsonb"
-        if each.ids:
-            patch += f" || case when {gone}.ids is null then '{{}}' else jsonb_build_object('{name}', {gone}.ids) end"
-            joined += (
-                f" cross join lateral (select jsonb_agg(coalesce(r.merged_into_id::text, want.id) order by i) as ids"
-                f" from jsonb_array_elements_text({found}->'{name}') with ordinality as want(id, i)"
-                f" left join {resources[each.to].table} as r on r.id = want.id::uuid) as {gone}"
-            )
-        else:
-            survivor = f"{gone}.merged_into_id"
-            patch += f" || case when {survivor} is null then '{{}}' else jsonb_build_object('{name}', {survivor}) end"
-            joined += (
-                f" left join {resources[each.to].table} as {gone}"
-                f" on {gone}.id = ({found}->>'{name}')::uuid and {survivor} is not null"
-            )
-    if not joined:
-        return "given.*", ""
-    others = (
-        "external_id",
-        "new_id",
-        "job_id",
-        "source_updated_at",
-        "request_id",
-        "api_key_id",
-        "batch_id",
-        "position",
     )
-    return ", ".join((*(f"given.{name}" for name in (*others, "i")), f"({patch})::text as patch")), joined
 
 
 def _record(resource: Resource) -> str:
     """The records that change: new ones, and old ones that are not stale and would not stay as they are."""
-    defaults = _literal(json.dumps(dict(resource.defaults), ensure_ascii=False)) + "::jsonb"
     return f"""record as (
     insert into {resource.table} as r
         (id, external_id, version, operation, created_at, updated_at, source_updated_at, body)
@@ -245,16 +209,24 @@ def _record(resource: Resource) -> str:
         updated_at = greatest(excluded.updated_at, r.updated_at + interval '1 ms'),
         source_updated_at = coalesce(excluded.source_updated_at, r.source_updated_at),
         deleted_at = null
-    where not $8
-        and (excluded.source_updated_at is null or r.source_updated_at is null
-            or excluded.source_updated_at >= r.source_updated_at)
-        and (r.deleted_at is not null
-            or coalesce(excluded.source_updated_at > r.source_updated_at, excluded.source_updated_at is not null)
-            -- What is absent reads as its default, so sending the default changes nothing.
-            or (r.body is distinct from r.body || excluded.body
-                and {defaults} || r.body is distinct from {defaults} || r.body || excluded.body))
+    where not $8 and r.merged_into_id is null and {_changes(resource, "r", "excluded", "excluded.body")}
     returning id, external_id, version, operation, updated_at
 )"""
+
+
+def _changes(resource: Resource, row: str, given: str, body: str) -> str:
+    """Whether what came is not stale and makes a row other than it is."""
+    defaults = _literal(json.dumps(dict(resource.defaults), ensure_ascii=False)) + "::jsonb"
+    return f"""(
+            {given}.source_updated_at is null or {row}.source_updated_at is null
+            or {given}.source_updated_at >= {row}.source_updated_at
+        ) and (
+            {row}.deleted_at is not null
+            or coalesce({given}.source_updated_at > {row}.source_updated_at, {given}.source_updated_at is not null)
+            -- What is absent reads as its default, so sending the default changes nothing.
+            or ({row}.body is distinct from {row}.body || {body}
+                and {defaults} || {row}.body is distinct from {defaults} || {row}.body || {body})
+        )"""
 
 
 def _told(resource: Resource) -> str:
@@ -295,10 +267,16 @@ owed as (
 
 
 def _result(resource: Resource) -> str:
-    """What came of each input; a record that did not change is looked up as it is."""
+    """What came of each input; a record that did not change is looked up as it is.
+
+    One that should have changed as it is seen here, and did not, is another by now: it is to be asked for again.
+    """
     return f"""result as (
     select i, job_id, input.external_id, request_id, batch_id, position,
-        coalesce(record.id, kept.id) as record_id,
+        case
+            when record.id is not null then record.id
+            when $8 or not ({_changes(resource, "kept", "input", "input.patch::jsonb")}) then kept.id
+        end as record_id,
         coalesce(record.external_id, kept.external_id) as target,
         coalesce(record.version, kept.version) as version,
         case
