@@ -10,10 +10,11 @@ from retailos.api.call import Answer, Call, Engine
 from retailos.api.endpoints import record_id_of, resource_of
 from retailos.api.envelope import encode
 from retailos.api.wishes import read_wishes
-from retailos.api.writing import transaction_of
+from retailos.api.writing import transaction_of, unhindered
 from retailos.records import merge as merges
 from retailos.records import merging, query, store
 from retailos.records.careful import Origin
+from retailos.records.merge import Merge
 
 
 class MergeView(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -47,11 +48,15 @@ async def merge(engine: Engine, call: Call) -> Answer:
     """
     resource, survivor, wishes = resource_of(call), record_id_of(call), read_wishes(call, ("dryRun",))
     asked = merging.read(resource, survivor, await json_body(call, engine.settings.body_limit_bytes))
-    async with transaction_of(engine, wishes) as transaction:
-        origin = Origin(call.request_id, call.api_key_id)
-        made = await merges.merge(transaction, engine.resources, resource, asked, origin, wishes.versions)
-        show = query.show(resource, {}, [])
-        shown = await store.get(transaction, engine.resources, resource, survivor, show)
+
+    async def work() -> tuple[Merge, store.Shown | None]:
+        async with transaction_of(engine, wishes) as transaction:
+            origin = Origin(call.request_id, call.api_key_id)
+            made = await merges.merge(transaction, engine.resources, resource, asked, origin, wishes.versions)
+            show = query.show(resource, {}, [])
+            return made, await store.get(transaction, engine.resources, resource, survivor, show)
+
+    made, shown = await unhindered(work)
     if shown is None:
         raise LookupError("expected the survivor of a merge")
     view = MergeView(

@@ -1,8 +1,9 @@
 """What the public routes that write do: PUT, POST, PATCH and DELETE, by either of a record's ids."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Final, TypeVar
 
 import msgspec
 from msgspec import UNSET
@@ -12,14 +13,18 @@ from retailos.api.call import Answer, Call, Engine
 from retailos.api.endpoints import external_id_of, record_id_of, resource_of
 from retailos.api.envelope import encode
 from retailos.api.wishes import Wishes, read_wishes
-from retailos.database.pool import Connection, acquire
-from retailos.errors import ExternalIdExists, VersionConflict
+from retailos.database.pool import Connection, acquire, in_the_way
+from retailos.errors import ExternalIdExists, Unavailable, VersionConflict
 from retailos.jobs import jobs
 from retailos.records import body, careful, query, store
 from retailos.records.body import Reading
 from retailos.records.careful import Demand, Origin
 from retailos.records.record import Draft, Outcome, Written
 
+T = TypeVar("T")
+
+#: Whose transaction was let go so often for another's is told to come back.
+TRIES_MOST: Final = 4
 _PUT = ("mode", "unknownFields", "dryRun")
 _OTHER = ("unknownFields", "dryRun")
 
@@ -110,16 +115,19 @@ async def _draft(engine: Engine, call: Call, external_id: str | None, reading: R
 async def _write_carefully(
     engine: Engine, call: Call, wishes: Wishes, draft: Draft, demand: Demand, *, merge: bool = False
 ) -> Written:
-    async with transaction_of(engine, wishes) as connection:
-        return await careful.upsert(
-            connection,
-            engine.resources,
-            resource_of(call),
-            draft,
-            _demanded(wishes, demand),
-            _origin(call),
-            merge=merge,
-        )
+    async def write() -> Written:
+        async with transaction_of(engine, wishes) as connection:
+            return await careful.upsert(
+                connection,
+                engine.resources,
+                resource_of(call),
+                draft,
+                _demanded(wishes, demand),
+                _origin(call),
+                merge=merge,
+            )
+
+    return await unhindered(write)
 
 
 async def _try_to_create(engine: Engine, call: Call, wishes: Wishes, draft: Draft) -> Written:
@@ -143,6 +151,17 @@ async def transaction_of(engine: Engine, wishes: Wishes) -> AsyncIterator[Connec
             raise
         await (begun.rollback() if wishes.dry_run else begun.commit())
     engine.hint()
+
+
+async def unhindered(work: Callable[[], Awaitable[T]]) -> T:
+    """Do the work of a transaction, again where another's locks were in its way: PostgreSQL lets one of the two go."""
+    for _ in range(TRIES_MOST - 1):
+        try:
+            return await work()
+        except Unavailable as error:
+            if not in_the_way(error):
+                raise
+    return await work()
 
 
 def _demanded(wishes: Wishes, demand: Demand) -> Demand:

@@ -71,13 +71,14 @@ select id, version from record"""
 def repoint(resource: Resource, references: Sequence[Reference]) -> str:
     """Write the statement that leads references to merged records ($1) to the survivor ($2), of some records at once.
 
-    It is repeated until it finds none any more: gives the ids and new versions of those that it changed.
+    They are locked in the order of every writer. It is repeated until it finds none any more: gives the ids and new
+    versions of those that it changed.
     $3 is the request's id, $4 the API key's.
     """
     found = " or ".join(_refers(resource, each) for each in references)
     body = " || ".join(("r.body", *(_repointed(each) for each in references)))
     return f"""with found as materialized (
-    select r.id from {resource.table} as r where {found} order by r.id limit {REPOINTED_MOST}
+    select r.id from {resource.table} as r where {found} order by r.external_id limit {REPOINTED_MOST} for update
 ),
 record as (
     update {resource.table} as r set body = {body}, operation = {_OPERATION}, {_CHANGED}
