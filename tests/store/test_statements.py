@@ -55,6 +55,7 @@ def composed(resource: Resource) -> Iterator[tuple[str, list[Any]]]:
     yield sql.lock(resource, follow=False), [None, "x"]
     yield sql.find(resource), [names, records]
     yield sql.external_ids(resource), [records]
+    yield sql.named(resource, "$1"), ["x"]
     for reference in resource.references:
         if reference.levels:
             yield sql.ancestors(resource, reference), [records[0], reference.levels, "x"]
