@@ -57,7 +57,7 @@ _AT_ONCE: Final = 2_000
 
 async def write(connection: Connection, count: int) -> None:
     """Write customers known-1 … by the very statement of a write, so that each webhook owes them."""
-    statement = sql.upsert(CUSTOMER)
+    statement = sql.upsert(RESOURCES, CUSTOMER)
     for first in range(1, count + 1, _AT_ONCE):
         numbers = range(first, min(first + _AT_ONCE, count + 1))
         ids, nothing = [new_id() for _ in numbers], [None for _ in numbers]

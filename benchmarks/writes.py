@@ -9,6 +9,7 @@ from benchmarks.figure import Figure
 from benchmarks.stage import CONCURRENCY, Stage, connected, paired
 from retailos.app import Role
 from retailos.records import sql
+from retailos.resources import RESOURCES
 from retailos.resources.customer import CUSTOMER
 
 KNOWN: Final = 20_000
@@ -115,7 +116,7 @@ def _each(expression: str, rows: int) -> str:
 
 def _statement(arguments: Mapping[str, str]) -> str:
     """The statement that a write of a customer is, with these expressions in the place of its parameters."""
-    statement = programs.for_pgbench(sql.upsert(CUSTOMER))
+    statement = programs.for_pgbench(sql.upsert(RESOURCES, CUSTOMER))
     return re.sub(r"\$(\d+)", lambda parameter: f"({arguments[parameter[1]]})", statement) + ";\n"
 
 

@@ -11,6 +11,8 @@
     ├── ResourceNotFound 404 · RouteNotFound 404
     ├── MethodNotAllowed 405 · NotAcceptable 406
     ├── ExternalIdExists 409 · NotUnique 409 · DuplicateInBatch 409 · IdempotencyInProgress 409 · KeyRevoked 409
+    ├── NotMergeable 409
+    ├── Merged 410 · CursorExpired 410
     ├── VersionConflict 412
     ├── PayloadTooLarge 413 · UriTooLong 414 · UnsupportedMediaType 415 · HeadersTooLarge 431
     ├── ReferenceNotFound 422 · IdempotencyKeyReused 422
@@ -189,6 +191,27 @@ class KeyRevoked(RetailOSError):
 
     status = 409
     code = "KEY_REVOKED"
+
+
+class NotMergeable(ValidationFailed):
+    """These records can't be merged as they are by now; see details.errors."""
+
+    status = 409
+    code = "NOT_MERGEABLE"
+
+
+class Merged(RetailOSError):
+    """This record was merged into another, whose ids are in details; go by those from now on."""
+
+    status = 410
+    code = "MERGED"
+
+
+class CursorExpired(RetailOSError):
+    """Changes behind this cursor are not kept any more; load the lists anew, and go on from their changesCursor."""
+
+    status = 410
+    code = "CURSOR_EXPIRED"
 
 
 class VersionConflict(RetailOSError):

@@ -92,6 +92,11 @@ class Settings:
     body_limit_bytes: Bytes = 1 << 20
     #: Bytes of the largest body with many records; a thousand customers are about 2,000,000.
     bulk_body_limit_bytes: Bytes = 10 << 20
+    #: Days for which changes are kept, today aside; a reader of the change feed that stays away for longer must load
+    #: everything anew.
+    change_retention_days: Annotated[int, Meta(ge=1, le=3650)] = 90
+    #: Streams of changes that each API process keeps open at once; each asks the database five times a second at most.
+    stream_limit: Annotated[int, Meta(ge=1, le=10_000)] = 100
     #: The least level that is logged.
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     #: Log a line for each request and each attempt; off, because at thousands a second the lines are most of the work.

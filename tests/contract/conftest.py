@@ -11,15 +11,14 @@ from typing import Any
 
 import msgspec
 import pytest
-import uvicorn
 
 from retailos import keys
 from retailos.api.call import Engine
-from retailos.api.server import build_app, open_engine, server_config
+from retailos.api.server import Server, open_engine
 from retailos.database.embedded import Cluster
 from retailos.database.pool import Connection
 from retailos.declare.field import Field
-from retailos.declare.resource import Resource
+from retailos.declare.resource import Resource, Resources
 from retailos.declare.sample import sample
 from retailos.resources import RESOURCES
 from retailos.settings import Settings, load
@@ -194,9 +193,9 @@ def own_names(resource: Resource) -> list[str]:
 
 
 @asynccontextmanager
-async def serving(settings: Settings, database: str) -> AsyncIterator[Api]:
+async def serving(settings: Settings, database: str, resources: Resources = RESOURCES) -> AsyncIterator[Api]:
     """Run the API on a free port until the block ends."""
-    async with open_engine(settings, database) as engine:
+    async with open_engine(settings, database, resources) as engine:
         made = await keys.create(
             engine.pool, name="records", environment="test", scopes=keys.DEFAULT_SCOPES, pepper=None
         )
@@ -204,7 +203,7 @@ async def serving(settings: Settings, database: str) -> AsyncIterator[Api]:
             engine.pool, name="all", environment="test", scopes=(*keys.DEFAULT_SCOPES, keys.ADMIN), pepper=None
         )
         listener = socket.create_server(("127.0.0.1", 0))
-        server = uvicorn.Server(server_config(settings, build_app(engine)))
+        server = Server(engine)
         task = asyncio.create_task(server._serve([listener]))
         try:
             port = listener.getsockname()[1]

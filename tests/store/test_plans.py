@@ -10,7 +10,7 @@ import pytest
 from retailos.database.pool import Connection
 from retailos.database.statements import load
 from retailos.keys import store
-from retailos.records import page, query, sql
+from retailos.records import merge_sql, page, query, sql
 from retailos.resources import RESOURCES
 from retailos.webhooks import deliveries, register
 
@@ -138,8 +138,18 @@ async def test_an_upsert_reads_only_what_it_writes(filled: Connection) -> None:
         keys_, bodies = [f"c-{i:05d}" for i in range(size)], ['{"firstName": "Eve"}'] * size
         ids, nothing = [uuid4() for _ in range(size)], [None] * size
         arguments = (keys_, bodies, ids, ids, nothing, nothing, nothing, False, nothing, [0] * size)
-        plan = await planned(filled, sql.upsert(CUSTOMER), *arguments)
+        plan = await planned(filled, sql.upsert(RESOURCES, CUSTOMER), *arguments)
         assert "customers_external_id_key" in used(plan)
+
+
+async def test_a_merge_reads_only_what_it_is_about(filled: Connection) -> None:
+    """The records of a merge, those merged into them before and those that refer to them are found by their indexes."""
+    gone, nothing = [[SOMEBODY], uuid4()], [None, None]
+    plan = await planned(filled, merge_sql.mark(CUSTOMER), *gone, *nothing)
+    assert {"customers_pkey", "customers_merged_into_id"} <= used(plan)
+    statement = merge_sql.repoint(CUSTOMER, [CUSTOMER.reference["registeredAt"]])
+    assert "customers_registered_at_id" in used(await planned(filled, statement, *gone, *nothing))
+    assert "alias_record_id" in used(await planned(filled, merge_sql.lead_aliases(CUSTOMER), *gone))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
@@ -18,7 +18,7 @@ from retailos.database.pool import Connection
 from retailos.database.statements import load
 from retailos.declare.resource import Resource
 from retailos.errors import ValidationFailed
-from retailos.records import page, query, sql
+from retailos.records import merge_sql, page, query, sql
 from retailos.records.query import OPERATORS, Query, filterable, sortable
 from retailos.resources import RESOURCES
 
@@ -43,23 +43,44 @@ def composed(resource: Resource) -> Iterator[tuple[str, list[Any]]]:
     """Every statement that is composed for a resource but lists, with good arguments."""
     records, names = [uuid4()], ["x"]
     patch = ['{"name": "X", "firstName": "X"}']
-    yield sql.upsert(resource), [names, patch, records, [uuid4()], [None], [uuid4()], ["key"], False, [uuid4()], [0]]
-    yield sql.upsert(resource), [names, patch, records, [uuid4()], [None], [None], [None], True, [None], [0]]
+    yield (
+        sql.upsert(RESOURCES, resource),
+        [names, patch, records, [uuid4()], [None], [uuid4()], ["key"], False, [uuid4()], [0]],
+    )
+    yield sql.upsert(RESOURCES, resource), [names, patch, records, [uuid4()], [None], [None], [None], True, [None], [0]]
     yield sql.delete(resource), [records[0], uuid4(), uuid4(), "key"]
     yield sql.rekey(resource), [records[0], uuid4(), None, None, "y"]
     yield sql.lock(resource), [records[0], None]
     yield sql.lock(resource), [None, "x"]
+    yield sql.lock(resource, follow=False), [None, "x"]
     yield sql.find(resource), [names, records]
     yield sql.external_ids(resource), [records]
+    yield sql.named(resource, "$1"), ["x"]
     for reference in resource.references:
         if reference.levels:
             yield sql.ancestors(resource, reference), [records[0], reference.levels, "x"]
+    if resource.mergeable:
+        yield from merging(resource, records)
     plain = query.read(RESOURCES, resource, b"").show
     for show in (plain, resource.shown, plain[:1], plain[-1:]):
         yield page.by_id(RESOURCES, resource, show), records
         yield page.by_external_id(RESOURCES, resource, show), names
     for relations in ((), resource.webhook_relations, tuple(resource.reference)):
         yield page.by_ids(RESOURCES, resource, relations), [records]
+
+
+def merging(resource: Resource, records: list[UUID]) -> Iterator[tuple[str, list[Any]]]:
+    """The statements of a merge, with good arguments."""
+    by = [uuid4(), "key"]
+    yield merge_sql.lock(resource), [records]
+    yield merge_sql.mark(resource), [records, uuid4(), *by]
+    yield merge_sql.lead_aliases(resource), [records, uuid4()]
+    yield merge_sql.complete(resource), [records[0], "{}", *by]
+    yield merge_sql.owe(), [[resource.name], records, [1]]
+    yield merge_sql.keep_job(resource), [uuid4(), uuid4(), records[0]]
+    for each in RESOURCES.values():
+        if each.references:
+            yield merge_sql.repoint(each, each.references), [records, uuid4(), *by]
 
 
 def lists(resource: Resource) -> Iterator[Query]:
@@ -115,6 +136,7 @@ async def test_the_oldest_postgresql_takes_every_statement(debian: Connection) -
             assert await debian.prepare(statement)
         for asked in lists(resource):
             assert await debian.prepare(page.page(RESOURCES, resource, asked)[0])
+    assert await debian.fetchrow("select * from feed_position"), "A user without privileges may know the timeline."
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -139,7 +161,7 @@ def test_statements_mutate_no_table_twice() -> None:
     """No statement changes one table in two places, which PostgreSQL leaves undefined."""
     changing = re.compile(r"\b(?:insert into|update|delete from)\s+(\w+)")
     statements = {f"{file.stem}.{name}": text for file, name, text in FIXED}
-    statements |= {f"upsert {name}": sql.upsert(resource) for name, resource in RESOURCES.items()}
+    statements |= {f"upsert {name}": sql.upsert(RESOURCES, resource) for name, resource in RESOURCES.items()}
     twice = []
     for name, text in statements.items():
         bare = re.sub(r"--[^\n]*|for (no key )?update|do update|on conflict", "", text)

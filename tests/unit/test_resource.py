@@ -6,6 +6,7 @@ from retailos.declare.field import CREATED_AT, DETAILS, RELATIONS, UPDATED_AT, F
 from retailos.declare.resource import DeclarationError, Resource, Resources, did_you_mean, spaced
 from retailos.declare.shapes import Shape
 from retailos.declare.texts import Text
+from retailos.declare.values import Uuid
 from retailos.resources import RESOURCES
 
 STOCK_LEVEL = Resource(
@@ -24,6 +25,10 @@ STOCK_LEVEL = Resource(
     indexes=("label",),
     filters=("place.shelf",),
 )
+
+
+MERGED = Field(name="mergedIntoId", kind=Uuid(), read_only=True, at="merged_into_id")
+PARENT = Reference(name="p", to="thing", levels=3)
 
 
 def declared(**changes: object) -> Resource:
@@ -80,6 +85,11 @@ def test_what_can_be_looked_up_has_a_column() -> None:
         ({"projection": ("id", "x")}, "got x"),
         ({"webhook_relations": ("store",)}, "got store"),
         ({"place": ("latitude", "longitude")}, "got latitude"),
+        ({"mergeable": True}, "thing: expected a known name, got mergedIntoId"),
+        (
+            {"mergeable": True, "members": (MERGED, PARENT)},
+            "thing: expected no tree of what is mergeable, got one by p",
+        ),
     ],
     ids=str,
 )
@@ -98,6 +108,20 @@ def test_references_lead_to_resources() -> None:
         Resources([declared(members=(Reference(name="a", to="thing"),))])
     with pytest.raises(DeclarationError, match="got x"):
         Resources([declared(members=(Reference(name="a", to="thing", projection=("x",)),))])
+
+
+def test_what_refers_to_a_resource_is_known() -> None:
+    """Whoever is merged knows by the declarations who refers to it, and how."""
+    told = {each.name: [one.name for one in found] for each, found in RESOURCES.referring(RESOURCES["store"])}
+    assert told["customer"] == ["registeredAt", "preferredStore"]
+    assert (told["user"], told["department"]) == (["currentStore", "stores"], ["store"])
+
+
+def test_consents_are_declared() -> None:
+    """The flags that a merge treats as consents are the customer's six."""
+    assert [each.name for each in RESOURCES["customer"].fields.values() if each.consent] == [
+        f"{each}Marketing" for each in ("general", "thirdParty", "store", "sms", "email", "post")
+    ]
 
 
 def test_resources_are_found_by_name_and_by_collection() -> None:

@@ -16,7 +16,7 @@ MIGRATIONS = Path(database.__file__).parent / "migrations"
 def test_a_migration_holds_the_declared_table(resource: Resource) -> None:
     """What a declaration demands of the database stands in a migration, word for word."""
     migrations = "\n".join(each.read_text(encoding="utf-8") for each in sorted(MIGRATIONS.glob("*.sql")))
-    assert create_table(resource).strip() in migrations
+    assert [each for each in create_table(resource).strip().split(";\n") if each not in migrations] == []
 
 
 def test_a_column_is_generated_from_the_body() -> None:

@@ -16,6 +16,8 @@ BODY_SECONDS = 30.0
 #: Of a body that is too large, so much is still taken in and dropped, for whoever sends it whole reads the answer only
 #: then; on one that is larger, or does not say how large it is, the connection is closed.
 DROPPED_BYTES = 16 * 1024 * 1024
+#: The media type of server-sent events.
+EVENTS = "text/event-stream"
 
 
 class Disconnected(Exception):
@@ -48,9 +50,17 @@ def check_media_type(call: Call) -> None:
 
 
 def check_acceptable(call: Call) -> None:
-    """Refuse a caller that takes no JSON."""
-    if not _takes_json(b",".join(call.headers(b"accept"))):
+    """Refuse a caller that takes no JSON, nor the events that the operation has."""
+    if not _takes_json(b",".join(call.headers(b"accept"))) and not wants_events(call):
         raise NotAcceptable
+
+
+def wants_events(call: Call) -> bool:
+    """Whether the operation has server-sent events, and the caller asks for them and not for JSON."""
+    if call.operation is None or not call.operation.streams:
+        return False
+    ranges = _ranges(b",".join(call.headers(b"accept")))
+    return EVENTS in ranges and "application/json" not in ranges
 
 
 # Callers send the same few words again and again.
@@ -63,9 +73,13 @@ def _is_json(given: bytes) -> bool:
 
 @lru_cache(maxsize=200)
 def _takes_json(accepted: bytes) -> bool:
-    ranges = [each.split(";")[0].strip() for each in accepted.decode("latin-1").lower().split(",") if each.strip()]
+    ranges = _ranges(accepted)
     # Who names the form of errors means to say how errors should look, and takes what a success looks like.
     return not ranges or any(each in ("*/*", "application/*", "application/json", PROBLEM_JSON) for each in ranges)
+
+
+def _ranges(accepted: bytes) -> list[str]:
+    return [each.split(";")[0].strip() for each in accepted.decode("latin-1").lower().split(",") if each.strip()]
 
 
 def _declared(call: Call, limit: int) -> int | None:

@@ -1,6 +1,7 @@
 """One request on its way through the API, and the answer to it."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
@@ -13,6 +14,7 @@ from retailos.database.pool import Pool
 from retailos.declare.resource import Resource, Resources
 from retailos.jobs.queue import Queue
 from retailos.keys import Key, KeyRing
+from retailos.records.watch import Watch
 from retailos.records.writer import Writer
 from retailos.settings import Settings
 from retailos.webhooks.networks import IPAddress
@@ -30,6 +32,10 @@ class Engine:
     settings: Settings
     #: Tells workers, after a commit, that something is due.
     hint: Callable[[], None]
+    #: Tells those who wait for changes that there are some.
+    watch: Watch
+    #: Taken by each stream of changes for as long as it is open.
+    stream_slots: asyncio.Semaphore
     #: What each key may ask for, and how often a caller may fail; None: without limit.
     requests: RequestRate | None = None
     failures: FailureRate | None = None
@@ -89,7 +95,17 @@ class Answer(msgspec.Struct, frozen=True):
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-Endpoint = Callable[[Engine, Call], Awaitable[Answer]]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """What goes out piece by piece and without the envelope, until there is no more or nobody reads it."""
+
+    media_type: str
+    chunks: AsyncGenerator[bytes, None]
+    #: Called once nothing more is sent.
+    ended: Callable[[], None]
+
+
+Endpoint = Callable[[Engine, Call], Awaitable[Answer | Stream]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,3 +143,5 @@ class Operation:
     also: tuple[Further, ...] = ()
     #: The names of its parameters, as parameters.py documents them: `list`, `fields`, `expand`, `deliveries`.
     parameters: tuple[str, ...] = ()
+    #: Whether it answers with server-sent events too, where `Accept` asks for them.
+    streams: bool = False

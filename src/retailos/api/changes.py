@@ -1,16 +1,16 @@
 """What the route of the change feed does: read on from a cursor, and wait for something to tell."""
 
-import asyncio
 import time
-from uuid import UUID
+from dataclasses import dataclass
 
-import msgspec
-
-from retailos.api.call import Answer, Call, Engine
+from retailos.api.access import authorise
+from retailos.api.body import EVENTS, wants_events
+from retailos.api.call import Answer, Call, Engine, Stream
+from retailos.api.change_stream import Source, change_events, nothing
+from retailos.api.change_view import page
 from retailos.api.envelope import encode
 from retailos.declare.resource import did_you_mean
-from retailos.declare.values import printed
-from retailos.errors import Forbidden, Problem, ValidationFailed
+from retailos.errors import Forbidden, Problem, Unavailable, ValidationFailed
 from retailos.records import feed, query
 from retailos.records.feed import Position, Read
 
@@ -18,32 +18,77 @@ LIMIT_DEFAULT = 100
 LIMIT_MOST = 1_000
 #: Longer than this, proxies between us give up.
 WAIT_SECONDS_MOST = 30
-_LOOK_SECONDS = 0.2
+#: Whoever finds all streams taken may ask again when one has ended, which nobody can foresee.
+SLOT_SECONDS = 5
 _PARAMETERS = ("resources", "since", "limit", "expand", "wait")
 
 
-class ChangeView(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """A record that changed, as it is now."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Which changes are wanted, and how they are shown."""
 
-    resource: str
-    id: UUID
-    external_id: str
-    operation: str
-    version: int
-    changed_at: str
-    data: msgspec.Raw
-
-
-class ChangesView(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """Changes, and the cursor to come back with once they are processed."""
-
-    rows: list[ChangeView]
-    next_cursor: str
-    has_more: bool
+    names: tuple[str, ...]
+    since: str
+    limit: int
+    expand: tuple[str, ...]
+    wait: int
 
 
-async def get_changes(engine: Engine, call: Call) -> Answer:
-    """GET the changes behind a cursor, each record once at its newest; store `nextCursor` once they are processed."""
+async def get_changes(engine: Engine, call: Call) -> Answer | Stream:
+    """GET the changes behind a cursor, each record once at its newest; store `nextCursor` once they are processed.
+
+    With `Accept: text/event-stream` they are streamed as they happen.
+    """
+    asked = _asked(engine, call)
+    _check_scopes(call, asked.names)
+    since = feed.read_cursor(asked.since) or await feed.now(engine.pool)
+    if wants_events(call):
+        return await _stream(engine, call, asked, since)
+    return Answer(encode(page(await _read_or_wait(engine, asked, since))))
+
+
+async def _read_or_wait(engine: Engine, asked: Asked, since: Position) -> Read:
+    """Read at once, or as soon as there is something within the seconds that the caller waits."""
+    deadline = time.monotonic() + asked.wait
+    while True:
+        found = await _read(engine, asked, since)
+        left = deadline - time.monotonic()
+        if found.changes or left <= 0 or engine.watch.closed:
+            return found
+        since = found.position
+        await engine.watch.beyond(since, left)
+
+
+async def _stream(engine: Engine, call: Call, asked: Asked, since: Position) -> Stream:
+    """Begin a stream; what is wrong with its cursor is found before, so that the refusal has a status."""
+    first = await _read(engine, asked, since)
+    slots = engine.stream_slots
+    if slots.locked():
+        message = "This server has as many streams open as it keeps; read with `wait`, or ask again a little later."
+        raise Unavailable(message, retry_after_seconds=SLOT_SECONDS)
+    await slots.acquire()
+
+    async def read(position: Position) -> Read:
+        return await _read(engine, asked, position)
+
+    async def check() -> None:
+        if call.operation:
+            await authorise(engine, call, call.operation)
+        _check_scopes(call, asked.names)
+
+    source = Source(watch=engine.watch, read=read, check=check)
+    chunks = nothing() if call.scope["method"] == "HEAD" else change_events(source, first)
+    return Stream(media_type=EVENTS, chunks=chunks, ended=slots.release)
+
+
+async def _read(engine: Engine, asked: Asked, since: Position) -> Read:
+    shown = {
+        name: tuple(each for each in asked.expand if each in engine.resources[name].reference) for name in asked.names
+    }
+    return await feed.read(engine.pool, engine.resources, asked.names, since, asked.limit, shown)
+
+
+def _asked(engine: Engine, call: Call) -> Asked:
     given = query.parameters(call.query)
     query.refuse_unknown(given, _PARAMETERS)
     problems: list[Problem] = []
@@ -58,25 +103,18 @@ async def get_changes(engine: Engine, call: Call) -> Answer:
             problems.append(Problem("expand", "UNKNOWN_FIELD", message))
     if "limit" in given and limit == 0:
         problems.append(Problem("limit", "OUT_OF_RANGE", f"expected a whole number from 1 to {LIMIT_MOST}"))
+    if wait and wants_events(call):
+        problems.append(Problem("wait", "NOT_SETTABLE", "expected no wait for a stream, which waits by itself"))
     if problems:
         raise ValidationFailed(problems)
-    _check_scopes(call, names)
-    since = feed.read_cursor(given.get("since", "beginning")) or await feed.now(engine.pool)
-    return Answer(encode(_view(await _read(engine, names, since, limit, expand, wait))))
+    since = _last_event(call) or given.get("since", "beginning")
+    return Asked(names=names, since=since, limit=limit, expand=expand, wait=wait)
 
 
-async def _read(
-    engine: Engine, names: tuple[str, ...], since: Position, limit: int, expand: tuple[str, ...], wait: int
-) -> Read:
-    """Read at once, or as soon as there is something within `wait` seconds."""
-    shown = {name: tuple(each for each in expand if each in engine.resources[name].reference) for name in names}
-    deadline = time.monotonic() + wait
-    while True:
-        read = await feed.read(engine.pool, engine.resources, names, since, limit, shown)
-        left = deadline - time.monotonic()
-        if read.changes or left <= 0:
-            return read
-        await asyncio.sleep(min(_LOOK_SECONDS, left))
+def _last_event(call: Call) -> str:
+    """The id of the last event that an interrupted stream's reader has; it outranks `since`, which is from before."""
+    given = call.headers(b"last-event-id") if wants_events(call) else ()
+    return given[-1].decode("latin-1") if given else ""
 
 
 def _resources(engine: Engine, call: Call, text: str | None, problems: list[Problem]) -> tuple[str, ...]:
@@ -95,19 +133,3 @@ def _check_scopes(call: Call, names: tuple[str, ...]) -> None:
     missing = [name for name in names if call.key is None or not call.key.allows(f"{name}:read")]
     if missing:
         raise Forbidden(f"This key does not allow {missing[0]}:read; name the resources that it allows.")
-
-
-def _view(read: Read) -> ChangesView:
-    rows = [
-        ChangeView(
-            resource=each.resource,
-            id=each.id,
-            external_id=each.external_id,
-            operation=each.operation,
-            version=each.version,
-            changed_at=printed(each.changed_at),
-            data=msgspec.Raw(each.json.encode()),
-        )
-        for each in read.changes
-    ]
-    return ChangesView(rows=rows, next_cursor=feed.written(read.position), has_more=read.more)

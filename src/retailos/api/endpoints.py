@@ -18,11 +18,11 @@ async def get_all(engine: Engine, call: Call) -> Answer:
     """GET a page of a list, with the exact number of all that match."""
     resource = resource_of(call)
     asked = query.read(engine.resources, resource, call.query)
+    # Taken before the first page: a full load and then the feed from here on miss nothing.
+    changes = "null" if asked.after else f'"{feed.written(await engine.watch.lately())}"'
     page = await store.find(engine.pool, engine.resources, resource, asked)
     count = "null" if page.count is None else page.count
     following = "null" if page.next_cursor is None else f'"{page.next_cursor}"'
-    # Taken with the first page: a full load and then the feed from here on miss nothing.
-    changes = "null" if asked.after else f'"{feed.written(page.seen)}"'
     result = f'{{"count":{count},"rows":[{page.rows}],"nextCursor":{following},"changesCursor":{changes}}}'
     return Answer(result.encode(), headers={"Link": _next(call, page.next_cursor)} if page.next_cursor else {})
 

@@ -22,6 +22,7 @@ _META = Meta("a1dba900-4d6f-4cd5-aea9-db8a3e07d3f5", "2020-03-31T14:40:51.050Z")
 #: A delivery is one webhook's, of one record.
 DELIVERY_ID = "1-e876d808-805b-4d6f-9566-63aa0ad0ec86"
 _JOB = UUID("e92ae5e1-8a9e-4b3e-9c67-d1dfb08f19a2")
+_OTHER = UUID("d1f7a0f4-90fb-4a34-8a3c-0e5f4a0f3a11")
 #: One problem of each error that lists them, by its code.
 _PROBLEMS = MappingProxyType(
     {
@@ -41,6 +42,7 @@ _PROBLEMS = MappingProxyType(
             "REFERENCE_NOT_FOUND",
             "expected a store that exists; send it first, then this record again",
         ),
+        "NOT_MERGEABLE": ("/from/0", "DELETED", "expected a record that is not deleted"),
         "NOT_UNIQUE": ("/username", "NOT_UNIQUE", "expected a username that no other has"),
     }
 )
@@ -179,6 +181,26 @@ def _job(queue: str, resource: str, external_id: str, record_id: str) -> dict[st
     )
     example: dict[str, Any] = msgspec.to_builtins(meta)
     return example
+
+
+def other_id() -> str:
+    """The id of some other record."""
+    return str(_OTHER)
+
+
+def merge(resource: Resource, consents: Mapping[str, bool], record: Mapping[str, Any]) -> dict[str, Any]:
+    """Make what is answered to a merge of two records."""
+    return {
+        "jobId": str(_JOB),
+        "resourceId": internal_id(resource),
+        "externalId": external_id(resource),
+        "version": 2,
+        "mergedIds": [str(_OTHER)],
+        "fields": {"email": str(_OTHER)},
+        "consents": dict(consents),
+        "repointed": {},
+        "record": dict(record),
+    }
 
 
 def success(status: int, user_message: str, action: str, result: Any) -> dict[str, Any]:

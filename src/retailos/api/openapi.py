@@ -161,7 +161,7 @@ def _operation(resources: Resources, operation: Operation, path: str, schemas: D
 def _requests(resources: Resources, operation: Operation, schema: Schema) -> Document:
     """The examples of a body; of a record one that works at once, and one that needs others to be there."""
     alone, resource = example(schema.get("examples", [])), operation.resource
-    if resource is None or not resource.references:
+    if resource is None or not resource.references or not _takes_records(operation):
         return alone
     sent: Any = examples.referring(resources, resource)
     many = resource.plural in schema["properties"]
@@ -170,11 +170,17 @@ def _requests(resources: Resources, operation: Operation, schema: Schema) -> Doc
     return {"examples": {"alone": {"summary": "Alone", "value": alone["example"]}, "referring": others}}
 
 
+def _takes_records(operation: Operation) -> bool:
+    """Whether what is sent are records of the operation's resource, whole or in part."""
+    resource = operation.resource
+    return bool(resource and operation.body and operation.body.startswith(resource.schema_name))
+
+
 def _description(operation: Operation) -> str:
     said = " ".join((inspect.getdoc(operation.endpoint) or operation.summary).split("\n\n")[0].split())
     if "list" in operation.parameters:
         said += _OPERATORS
-    if operation.body and operation.resource:
+    if _takes_records(operation) and operation.resource:
         said += (
             f" What a webhook sent can be sent back as it is, the record under its name `{operation.resource.name}`."
         )

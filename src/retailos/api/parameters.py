@@ -117,6 +117,7 @@ _WISHES = MappingProxyType(
         "creating": (_UNKNOWN, _DRY_RUN, _PREFER),
         "deleting": (_DRY_RUN, _PREFER, _IF_MATCH),
         "unlessMatch": (_UNLESS_MATCH,),
+        "merging": (_DRY_RUN, _IF_MATCH),
     }
 )
 
@@ -126,7 +127,7 @@ def _variable(resource: Resource, name: str, path: str) -> Parameter:
     schema, example = key.kind.schema(), examples.external_id(resource)
     if name != "id":
         said = f"The external id of the {title}: opaque, percent-encoded as one segment (`a/b` is `a%2Fb`)."
-    elif "/id/" in path:
+    elif "/id/" in path or path.endswith("/merge"):
         said, schema, example = f"Our id of the {title}.", Uuid().schema(), examples.internal_id(resource)
     else:
         said = f"Our id of the {title} if it has the form of one and is known, else its external id, percent-encoded."
@@ -170,6 +171,7 @@ def _of_changes(resources: Resources) -> Iterator[Parameter]:
     names = sorted({each.name for resource in resources.values() for each in resource.references})
     yield _listed("expand", _word("ChangeExpand", names), "Show the objects of these references.")
     yield _of_query("wait", _whole(changes.WAIT_SECONDS_MOST, 0), "Seconds to wait for something to tell.")
+    yield _header("Last-Event-ID", "Of a stream: go on behind the event with this id, whatever `since` says.")
 
 
 def _of_page() -> Iterator[Parameter]:

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from retailos.api import examples
+from retailos.api.body import EVENTS
 from retailos.api.call import Further, Operation
 from retailos.api.envelope import PROBLEM_JSON
 from retailos.api.schemas import enveloped, error_family, ref
@@ -61,6 +62,19 @@ TOLD_HEADERS = MappingProxyType(
 )
 
 
+_EVENTS: Mapping[str, Any] = MappingProxyType(
+    {
+        EVENTS: {
+            "schema": {
+                "type": "string",
+                "description": "Server-sent events named `change`: the data is a row, the id the cursor behind it.",
+            },
+            "example": 'id: c1042.7.5f3a90c1\nevent: change\ndata: {"resource":"customer"}\n\n',
+        }
+    }
+)
+
+
 def responses(operation: Operation, schemas: Mapping[str, Any]) -> dict[str, Any]:
     """Document every status that an operation can answer; `schemas` are the document's, with their examples."""
     status, *own = operation.statuses
@@ -102,7 +116,10 @@ def _success(operation: Operation, status: int, result: str, said: str, schemas:
     return {
         "description": said,
         "headers": _headers((*_STANDING, *_LIMITED, *_own_headers(operation, status))),
-        "content": {"application/json": {"schema": schema, **example(answers)}},
+        "content": {
+            "application/json": {"schema": schema, **example(answers)},
+            **(_EVENTS if operation.streams else {}),
+        },
     }
 
 

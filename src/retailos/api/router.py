@@ -10,8 +10,9 @@ from starlette.types import Receive, Scope, Send
 
 from retailos.api.access import authorise
 from retailos.api.body import check_acceptable
-from retailos.api.call import Call, Engine, Operation
+from retailos.api.call import Answer, Call, Engine, Operation
 from retailos.api.envelope import send_answer
+from retailos.api.events import send_stream
 from retailos.errors import BadRequest, RouteNotFound
 
 _VARIABLE = re.compile(r"\{(\w+)\}")
@@ -41,7 +42,11 @@ class Operations:
         check_acceptable(call)
         await authorise(self._engine, call, operation)
         call.path = {name: _decoded(text) for name, text in zip(names, scope["path_params"].values(), strict=True)}
-        await send_answer(send, call, await operation.endpoint(self._engine, call))
+        answer = await operation.endpoint(self._engine, call)
+        if isinstance(answer, Answer):
+            await send_answer(send, call, answer)
+        else:
+            await send_stream(scope, receive, send, answer)
 
 
 class Table(Router):

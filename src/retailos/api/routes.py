@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from retailos.api import bulk, changes, endpoints, jobs, writing
 from retailos.api.call import Further, Operation
+from retailos.api.merge import merge
 from retailos.declare.resource import Resource, Resources
 
 PUBLIC = "/v2/public"
@@ -33,7 +34,9 @@ def _of_changes() -> Operation:
         scope="changes:read",
         summary="Read the change feed",
         result="ChangeList",
+        statuses=(200, 410),
         parameters=("changes",),
+        streams=True,
     )
 
 
@@ -87,7 +90,7 @@ def _operations(resource: Resource) -> Iterator[Operation]:
         summary=f"Get a {one} by id or external id",
         resource=resource,
         result=schema,
-        statuses=(200, 404),
+        statuses=(200, 404, *_gone(resource)),
         also=(_UNCHANGED,),
         parameters=("fields", "expand", "includeDeleted", "unlessMatch"),
     )
@@ -138,7 +141,7 @@ def _writing(resource: Resource, shared: Operation, one: str) -> Iterator[Operat
         method="PATCH",
         body=f"{resource.schema_name}Patch",
         action=resource.action("UPDATE"),
-        statuses=(200, 404, 409, 412, 422),
+        statuses=(200, 404, 409, *_gone(resource), 412, 422),
     )
     gone = replace(written, method="DELETE", action=resource.action("DELETE"), parameters=("deleting",))
     yield replace(
@@ -165,11 +168,39 @@ def _writing(resource: Resource, shared: Operation, one: str) -> Iterator[Operat
     )
     upsert = f"Create or update a {one} by external id"
     yield replace(put, path=root + "/{externalId}", endpoint=writing.upsert, summary=upsert)
-    by_id = replace(put, statuses=(200, 404, 409, 412, 422), also=(), parameters=("mode", "writing", "prefer"))
+    by_id = replace(
+        put,
+        statuses=(200, 404, 409, *_gone(resource), 412, 422),
+        also=(),
+        parameters=("mode", "writing", "prefer"),
+    )
     yield replace(by_id, path=root + "/id/{id}", endpoint=writing.upsert_by_id, summary=f"Update a {one} by id")
+    if resource.mergeable:
+        yield _merging(resource, written, one)
     for tail, by, patch, delete in (
         ("/external/{externalId}", "external id", writing.patch, writing.delete),
         ("/id/{id}", "id", writing.patch_by_id, writing.delete_by_id),
     ):
         yield replace(change, path=root + tail, endpoint=patch, summary=f"Update a part of a {one} by {by}")
         yield replace(gone, path=root + tail, endpoint=delete, summary=f"Delete a {one} by {by}")
+
+
+def _merging(resource: Resource, written: Operation, one: str) -> Operation:
+    """The operation that makes one record of several."""
+    return replace(
+        written,
+        method="POST",
+        path=f"{written.path}/{{id}}/merge",
+        endpoint=merge,
+        action=resource.action("MERGE"),
+        summary=f"Merge others into a {one}",
+        body="MergeInput",
+        result=f"{resource.schema_name}Merge",
+        statuses=(200, 404, 409, 410, 412),
+        parameters=("merging",),
+    )
+
+
+def _gone(resource: Resource) -> tuple[int, ...]:
+    """What reading a record can answer, besides, where it may have been merged into another."""
+    return (410,) if resource.mergeable else ()

@@ -9,12 +9,14 @@ import msgspec
 from retailos import errors
 from retailos.api import examples
 from retailos.api.bulk import RECORDS_MOST
-from retailos.api.changes import ChangesView, ChangeView
+from retailos.api.change_view import ChangesView, ChangeView
 from retailos.api.envelope import Envelope, Fault, Meta, ProblemDetails
+from retailos.api.merge import MergeView
 from retailos.declare.field import Field, Reference
 from retailos.declare.resource import Resource, Resources
 from retailos.errors import RetailOSError
 from retailos.jobs.jobs import Batch, JobQueueMeta
+from retailos.records.merging import MERGED_MOST
 from retailos.records.record import Outcome
 
 Schema = dict[str, Any]
@@ -68,6 +70,8 @@ def resource_schemas(resources: Resources, resource: Resource) -> Iterator[tuple
     yield f"{name}Patch", {key: value for key, value in accepted.items() if key not in ("required", "not", "allOf")}
     yield f"{name}List", list_schema(name, entity, cursor=True)
     yield f"{name}Reference", _reference(resource)
+    if resource.mergeable:
+        yield f"{name}Merge", _merge(resource, entity)
     if resource.projection:
         shown = {field: resource.fields[field] for field in resource.projection}
         yield f"{name}Projection", object_schema(shown, input=False, owner=name)
@@ -100,8 +104,9 @@ def standing_schemas() -> dict[str, Schema]:
         "JobList": list_schema("JobQueueMeta", job | {"examples": []}) | {"examples": [{"count": None, "rows": []}]},
         "Change": struct_schema(ChangeView, id=_UUID, changedAt=_WHEN, data={"type": "object"}),
         "ChangeList": struct_schema(ChangesView, rows={"type": "array", "items": ref("Change")})
-        | {"examples": [{"rows": [], "nextCursor": "c1042.7", "hasMore": False}]},
+        | {"examples": [{"rows": [], "nextCursor": "c1042.7.5f3a90c1", "hasMore": False}]},
         "Batch": struct_schema(Batch, id=_UUID, createdAt=_WHEN) | {"examples": [examples.batch()]},
+        "MergeInput": _merge_input(),
         "Meta": struct_schema(Meta, requestId=_UUID, requestTimestamp=_WHEN),
         "Fault": struct_schema(Fault, code=code),
         "ProblemDetails": struct_schema(ProblemDetails, code=code),
@@ -222,6 +227,37 @@ def _many(resource: Resource, name: str, one: Schema) -> Schema:
         "additionalProperties": False,
         "examples": [{resource.plural: [each]} for each in one["examples"]],
     }
+
+
+def _merge_input() -> Schema:
+    ids = {"type": "array", "items": dict(_UUID), "minItems": 1, "maxItems": MERGED_MOST}
+    chosen = {
+        "type": "object",
+        "additionalProperties": dict(_UUID),
+        "description": "For fields that are not to be taken from the first record that has something: from which.",
+    }
+    merged = examples.other_id()
+    return {
+        "type": "object",
+        "properties": {"from": ids, "fields": chosen},
+        "required": ["from"],
+        "additionalProperties": False,
+        "examples": [{"from": [merged], "fields": {"email": merged}}],
+    }
+
+
+def _merge(resource: Resource, entity: Schema) -> Schema:
+    consents = {each.name: {"type": "boolean"} for each in resource.fields.values() if each.consent}
+    schema = struct_schema(
+        MergeView,
+        jobId=_UUID,
+        resourceId=_UUID,
+        mergedIds={"type": "array", "items": dict(_UUID)},
+        fields={"type": "object", "additionalProperties": dict(_UUID)},
+        consents={"type": "object", "properties": consents, "required": list(consents)},
+        record=ref(resource.schema_name),
+    )
+    return schema | {"examples": [examples.merge(resource, dict.fromkeys(consents, False), entity["examples"][0])]}
 
 
 def _reference(resource: Resource) -> Schema:

@@ -1,5 +1,7 @@
 """The API process: a pool, a writer and a server, put together, run until it is told to stop, and taken apart."""
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -20,9 +22,11 @@ from retailos.api.router import build_router
 from retailos.api.routes import public_operations
 from retailos.api.tls import Certificate
 from retailos.database.pool import connect
+from retailos.declare.resource import Resources
 from retailos.jobs.queue import Queue
 from retailos.keys import KeyRing
 from retailos.keys.used import LastUsed
+from retailos.records.watch import Watch
 from retailos.records.writer import Writer
 from retailos.resources import RESOURCES
 from retailos.settings import Settings
@@ -35,7 +39,7 @@ DRAIN_SECONDS = 10
 
 
 @asynccontextmanager
-async def open_engine(settings: Settings, url: str) -> AsyncIterator[Engine]:
+async def open_engine(settings: Settings, url: str, resources: Resources = RESOURCES) -> AsyncIterator[Engine]:
     """Connect, and give what endpoints work with; what waits to be written is written before it closes."""
     pool = await connect(
         url,
@@ -45,15 +49,15 @@ async def open_engine(settings: Settings, url: str) -> AsyncIterator[Engine]:
         statement_timeout_seconds=settings.statement_timeout_seconds,
     )
     hint = Hint(pool)
-    writer = Writer(pool, RESOURCES, after_commit=hint.give)
-    queue = Queue(pool, RESOURCES, after_commit=hint.give)
+    writer = Writer(pool, resources, after_commit=hint.give)
+    queue = Queue(pool, resources, after_commit=hint.give)
     used = LastUsed(pool)
     limited, failing = settings.requests_per_second, settings.failures_per_minute
     try:
         await queue.open()
         yield Engine(
             pool=pool,
-            resources=RESOURCES,
+            resources=resources,
             writer=writer,
             queue=queue,
             keys=KeyRing(pool, settings.pepper_bytes, settings.environment, proved=used.note),
@@ -61,6 +65,8 @@ async def open_engine(settings: Settings, url: str) -> AsyncIterator[Engine]:
             hint=hint.give,
             requests=RequestRate(limited, settings.requests_burst) if limited else None,
             failures=FailureRate(failing) if failing else None,
+            watch=Watch(pool),
+            stream_slots=asyncio.Semaphore(settings.stream_limit),
         )
     finally:
         await queue.close()
@@ -68,6 +74,19 @@ async def open_engine(settings: Settings, url: str) -> AsyncIterator[Engine]:
         await writer.close()
         await hint.close()
         await pool.close()
+
+
+class Server(uvicorn.Server):
+    """The web server, which lets those go who wait for changes before it waits for requests to end."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(server_config(engine.settings, build_app(engine)))
+        self._watch = engine.watch
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, let what is under way end, and stop."""
+        self._watch.close()
+        await super().shutdown(sockets)
 
 
 def build_app(engine: Engine) -> FrontDoor:
@@ -90,7 +109,7 @@ async def run_api(settings: Settings, url: str, ready: Callable[[int], None], *,
     Calls `ready` with the port once connections are taken.
     """
     async with open_engine(settings, url) as engine:
-        server = uvicorn.Server(server_config(settings, build_app(engine)))
+        server = Server(engine)
         # Bound here, so that connections queue from now on and the port is known even where it was left open.
         listener = port.listen(settings.host, settings.port, shared=shared)
         ready(listener.getsockname()[1])

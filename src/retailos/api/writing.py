@@ -1,9 +1,10 @@
 """What the public routes that write do: PUT, POST, PATCH and DELETE, by either of a record's ids."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
+from typing import Final, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -15,15 +16,19 @@ from retailos.api.endpoints import external_id_of, record_id_of, resource_of
 from retailos.api.envelope import encode
 from retailos.api.once import idempotency_key, once
 from retailos.api.wishes import RESPOND_ASYNC, Wishes, read_wishes
-from retailos.database.pool import Connection, acquire
+from retailos.database.pool import Connection, acquire, in_the_way
 from retailos.declare.resource import Resource
-from retailos.errors import ExternalIdExists
+from retailos.errors import ExternalIdExists, Unavailable
 from retailos.jobs import jobs, queue
 from retailos.records import body, careful, query, store
 from retailos.records.body import Reading
 from retailos.records.careful import Demand, Origin
 from retailos.records.record import Draft, Outcome, Written
 
+T = TypeVar("T")
+
+#: Whose transaction was let go so often for another's is told to come back.
+TRIES_MOST: Final = 4
 _PUT = ("mode", "unknownFields", "dryRun")
 _OTHER = ("unknownFields", "dryRun")
 
@@ -75,7 +80,7 @@ async def create(engine: Engine, call: Call) -> Answer:
     if draft.external_id:
         await _wait_for_turn(engine, call, draft.external_id)
     if wishes.dry_run:
-        async with _transaction(engine, wishes) as connection:
+        async with transaction_of(engine, wishes) as connection:
             tried = await careful.create(connection, engine.resources, resource, draft, _origin(call))
         return await _answer(engine, call, wishes, tried)
     if key:
@@ -120,7 +125,7 @@ async def _patch(engine: Engine, call: Call, demand: Demand) -> Answer:
 async def _delete(engine: Engine, call: Call, demand: Demand) -> Answer:
     wishes = read_wishes(call, ("dryRun",))
     await _wait_for_turn(engine, call, demand.external_id)
-    async with _transaction(engine, wishes) as connection:
+    async with transaction_of(engine, wishes) as connection:
         written = await careful.delete(connection, resource_of(call), _demanded(wishes, demand), _origin(call))
     return await _answer(engine, call, wishes, written, operation="delete")
 
@@ -134,16 +139,20 @@ async def _write_carefully(
     engine: Engine, call: Call, wishes: Wishes, draft: Draft, demand: Demand, *, merge: bool = False
 ) -> Written:
     await _wait_for_turn(engine, call, demand.external_id)
-    async with _transaction(engine, wishes) as connection:
-        return await careful.upsert(
-            connection,
-            engine.resources,
-            resource_of(call),
-            draft,
-            _demanded(wishes, demand),
-            _origin(call),
-            merge=merge,
-        )
+
+    async def write() -> Written:
+        async with transaction_of(engine, wishes) as connection:
+            return await careful.upsert(
+                connection,
+                engine.resources,
+                resource_of(call),
+                draft,
+                _demanded(wishes, demand),
+                _origin(call),
+                merge=merge,
+            )
+
+    return await unhindered(write)
 
 
 async def _wait_for_turn(engine: Engine, call: Call, external_id: str | None) -> None:
@@ -168,7 +177,7 @@ async def _made(engine: Engine, resource: Resource, written: Written, connection
 
 
 @asynccontextmanager
-async def _transaction(engine: Engine, wishes: Wishes) -> AsyncIterator[Connection]:
+async def transaction_of(engine: Engine, wishes: Wishes) -> AsyncIterator[Connection]:
     """A transaction that is committed at its end, or undone where it was only a trial."""
     async with acquire(engine.pool) as connection:
         begun = connection.transaction()
@@ -180,6 +189,17 @@ async def _transaction(engine: Engine, wishes: Wishes) -> AsyncIterator[Connecti
             raise
         await (begun.rollback() if wishes.dry_run else begun.commit())
     engine.hint()
+
+
+async def unhindered(work: Callable[[], Awaitable[T]]) -> T:
+    """Do the work of a transaction, again where another's locks were in its way: PostgreSQL lets one of the two go."""
+    for _ in range(TRIES_MOST - 1):
+        try:
+            return await work()
+        except Unavailable as error:
+            if not in_the_way(error):
+                raise
+    return await work()
 
 
 def _demanded(wishes: Wishes, demand: Demand) -> Demand:

@@ -17,6 +17,7 @@ COMMANDS: Final = MappingProxyType(
         "webhook": "retailos.cli.webhook",
         "requeue": "retailos.cli.requeue",
         "receive": "retailos.cli.receive",
+        "pull": "retailos.cli.pull",
         "migrate": "retailos.cli.migrate",
         "doctor": "retailos.cli.doctor",
         "openapi": "retailos.cli.openapi",

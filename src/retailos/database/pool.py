@@ -135,6 +135,11 @@ def is_outage(error: BaseException) -> bool:
     return isinstance(error, _TRANSIENT)
 
 
+def in_the_way(error: Unavailable) -> bool:
+    """Whether it was only that two transactions waited for each other's locks: the same again will do."""
+    return isinstance(error.__cause__, exceptions.DeadlockDetectedError | exceptions.SerializationError)
+
+
 async def check_server(connection: Connection) -> None:
     """Raise ConfigurationError if this PostgreSQL is too old for the program, or not durable."""
     version = connection.get_server_version()

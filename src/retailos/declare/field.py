@@ -32,6 +32,8 @@ class Field:
     read_only: bool = False
     #: Redacted in logs, masked in the console, reached by erasure.
     personal: bool = False
+    #: Allows what is forbidden without it; records that are merged allow it where every one of them does.
+    consent: bool = False
     #: The column that holds it, for what every record has; None: it is a member of the body.
     at: str | None = None
     nullable: bool = True
@@ -96,9 +98,9 @@ def text(
     return Field(name=name, kind=kind, required=required, personal=personal, nullable=not required)
 
 
-def flag(name: str, *, only: bool | None = None) -> Field:
+def flag(name: str, *, only: bool | None = None, consent: bool = False) -> Field:
     """A boolean field that is false until it is set."""
-    return Field(name=name, kind=Boolean(only=only), default=False, nullable=False)
+    return Field(name=name, kind=Boolean(only=only), default=False, nullable=False, consent=consent)
 
 
 def free_object(name: str) -> Field:

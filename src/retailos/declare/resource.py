@@ -39,6 +39,8 @@ class Resource:
     projection: tuple[str, ...] = ()
     #: The references whose objects go out with a webhook.
     webhook_relations: tuple[str, ...] = ()
+    #: Records that turn out to be the same can be merged into one of them; needs the field mergedIntoId.
+    mergeable: bool = False
     #: At least one of these must be given.
     requires_one_of: tuple[str, ...] = ()
     #: Fields, or tuples of fields, whose columns are indexed; such fields can be filtered and sorted by.
@@ -68,6 +70,10 @@ class Resource:
             _known(self, name, self.fields)
         for name in self.webhook_relations:
             _known(self, name, {each.name: each for each in self.references})
+        if self.mergeable:
+            _known(self, "mergedIntoId", self.fields)
+        for name in (each.name for each in self.references if each.levels and self.mergeable):
+            raise DeclarationError(f"{self.name}: expected no tree of what is mergeable, got one by {name}")
 
     def _fields(self) -> Iterator[Field]:
         yield ID
@@ -193,6 +199,11 @@ class Resources(Mapping[str, Resource]):
     # There is one table of resources, and statements composed for it are kept by it.
     __eq__ = object.__eq__
     __hash__ = object.__hash__
+
+    def referring(self, target: Resource) -> tuple[tuple[Resource, tuple[Reference, ...]], ...]:
+        """The resources that refer to records of `target`, each with the references that do."""
+        found = ((each, tuple(one for one in each.references if one.to == target.name)) for each in self.values())
+        return tuple((each, references) for each, references in found if references)
 
     def projection(self, reference: Reference) -> tuple[Field, ...]:
         """The fields that the object of a reference shows, in order."""

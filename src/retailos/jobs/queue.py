@@ -232,18 +232,18 @@ async def _written(
     found = list(zip(upserts, findings, strict=True))
     refused = {each.job_id: finding for each, finding in found if isinstance(finding, RetailOSError)}
     good = [(each, finding) for each, finding in found if not isinstance(finding, RetailOSError)]
-    return refused | await _stored(transaction, resource, good)
+    return refused | await _stored(transaction, resources, resource, good)
 
 
 async def _stored(
-    transaction: Connection, resource: Resource, rows: Sequence[tuple[Upsert, dict[str, Any]]]
+    transaction: Connection, resources: Resources, resource: Resource, rows: Sequence[tuple[Upsert, dict[str, Any]]]
 ) -> dict[UUID, Written | RetailOSError]:
     """Write rows in one statement; where the database objects, each goes alone, so that a bad one hurts nobody else."""
     if not rows:
         return {}
     try:
         async with transaction.transaction():
-            return dict(await write_rows(transaction, sql.upsert(resource), rows))
+            return dict(await write_rows(transaction, sql.upsert(resources, resource), rows))
     except asyncpg.PostgresError as error:
         if is_outage(error):
             raise
@@ -251,7 +251,7 @@ async def _stored(
             return {rows[0][0].job_id: _objection(resource, rows[0][0], error)}
     results: dict[UUID, Written | RetailOSError] = {}
     for each in rows:
-        results |= await _stored(transaction, resource, [each])
+        results |= await _stored(transaction, resources, resource, [each])
     return results
 
 

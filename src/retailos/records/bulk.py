@@ -36,7 +36,7 @@ async def upsert_all(
         if not isinstance(patch, RetailOSError)
     ]
     try:
-        written = await write_rows(transaction, sql.upsert(resource), rows)
+        written = await write_rows(transaction, sql.upsert(resources, resource), rows)
     except asyncpg.UniqueViolationError as error:
         raise _taken(resource, error) or error from None
     if len(written) < len(rows):

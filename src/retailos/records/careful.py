@@ -27,6 +27,7 @@ from retailos.records import sql
 from retailos.records.identity import new_id
 from retailos.records.record import Draft, Outcome, Written
 from retailos.records.resolve import lock_tree, resolve
+from retailos.records.store import merged
 from retailos.records.upsert import Upsert, taken, write_rows
 
 #: Free JSON that a PATCH merges member by member (RFC 7396); all else is replaced whole.
@@ -65,6 +66,10 @@ class Locked:
     version: int
     deleted: bool
     body: Mapping[str, Any]
+    #: The record that it was merged into.
+    merged_into_id: UUID | None
+    #: It was asked for by the external id of a record that was merged into it.
+    redirected: bool
 
 
 async def upsert(
@@ -81,7 +86,7 @@ async def upsert(
     if any(resource.reference[want.reference].levels for want in draft.wants):
         await lock_tree(transaction, resource)
     found = await _demanded(transaction, resource, demand)
-    if found and draft.claimed_id not in (None, found.id):
+    if found and draft.claimed_id not in (None, found.id) and not found.redirected:
         raise IdMismatch
     rekeyed = None
     if found and demand.record_id and draft.external_id not in (None, found.external_id):
@@ -92,9 +97,12 @@ async def upsert(
     [finding] = await resolve(transaction, resources, resource, [draft])
     if isinstance(finding, RetailOSError):
         raise finding
-    written = await _write(transaction, resource, draft, finding, origin, create_only=demand.must_be_new)
+    written = await _write(transaction, resources, resource, draft, finding, origin, create_only=demand.must_be_new)
     if written.outcome is Outcome.EXISTS:
         raise VersionConflict(details={"currentVersion": written.version})
+    if found and found.redirected:
+        outcome = Outcome.STALE if written.outcome is Outcome.STALE else Outcome.REDIRECTED
+        return msgspec.structs.replace(written, outcome=outcome)
     if rekeyed and written.outcome is Outcome.UNCHANGED:
         return msgspec.structs.replace(written, outcome=Outcome.UPDATED)
     return written
@@ -109,7 +117,7 @@ async def create(
     [finding] = await resolve(transaction, resources, resource, [draft])
     if isinstance(finding, RetailOSError):
         raise finding
-    written = await _write(transaction, resource, draft, finding, origin, create_only=True)
+    written = await _write(transaction, resources, resource, draft, finding, origin, create_only=True)
     if written.outcome is Outcome.EXISTS:
         raise ExternalIdExists(details={"resourceId": str(written.record_id)})
     return written
@@ -117,6 +125,7 @@ async def create(
 
 async def _write(
     transaction: Connection,
+    resources: Resources,
     resource: Resource,
     draft: Draft,
     patch: dict[str, Any],
@@ -126,7 +135,7 @@ async def _write(
 ) -> Written:
     upsert = Upsert(draft=draft, create_only=create_only, request_id=origin.request_id, api_key_id=origin.api_key_id)
     try:
-        results = await write_rows(transaction, sql.upsert(resource), [(upsert, patch)])
+        results = await write_rows(transaction, sql.upsert(resources, resource), [(upsert, patch)])
     except asyncpg.UniqueViolationError as error:
         raise taken(resource, draft, error) or error from None
     written = results.get(upsert.job_id)
@@ -138,7 +147,8 @@ async def _write(
 
 async def delete(transaction: Connection, resource: Resource, demand: Demand, origin: Origin) -> Written:
     """Make a tombstone of a record; of a tombstone, nothing."""
-    found = await _demanded(transaction, resource, replace(demand, must_exist=False))
+    # A merged record is gone already; the survivor that its external id leads to is not meant.
+    found = await _demanded(transaction, resource, replace(demand, must_exist=False), follow=False)
     if found is None:
         raise ResourceNotFound
     job_id = new_id()
@@ -149,11 +159,18 @@ async def delete(transaction: Connection, resource: Resource, demand: Demand, or
     return _written(job_id, found.id, Outcome.DELETED, row)
 
 
-async def _demanded(transaction: Connection, resource: Resource, demand: Demand) -> Locked | None:
-    row = await transaction.fetchrow(sql.lock(resource), demand.record_id, demand.external_id)
+async def _demanded(
+    transaction: Connection, resource: Resource, demand: Demand, *, follow: bool = True
+) -> Locked | None:
+    row = await transaction.fetchrow(sql.lock(resource, follow=follow), demand.record_id, demand.external_id)
+    if row and row["merged_into_id"] and demand.external_id and follow:
+        # It was merged while its lock was waited for; by now its external id leads elsewhere.
+        row = await transaction.fetchrow(sql.lock(resource), None, demand.external_id)
     found = _locked(row) if row else None
     if demand.must_be_new and found:
         raise VersionConflict(details={"currentVersion": found.version})
+    if found and found.merged_into_id and follow:
+        raise await merged(transaction, resource, found.merged_into_id)
     if (demand.must_exist or demand.record_id) and (found is None or (demand.must_exist and found.deleted)):
         raise ResourceNotFound
     if demand.versions is not None and not _matches(found, demand.versions):
@@ -175,13 +192,15 @@ def _locked(row: Any) -> Locked:
         version=row["version"],
         deleted=row["deleted_at"] is not None,
         body=msgspec.json.decode(row["body"]),
+        merged_into_id=row["merged_into_id"],
+        redirected=row["redirected"],
     )
 
 
 async def _rekey(
     transaction: Connection, resource: Resource, found: Locked, external_id: str, origin: Origin
 ) -> Written:
-    taken = await transaction.fetchrow(sql.lock(resource), None, external_id)
+    taken = await transaction.fetchrow(sql.lock(resource, follow=False), None, external_id)
     if taken and taken["id"] != found.id:
         raise ExternalIdExists(details={"resourceId": str(taken["id"])})
     job_id = new_id()

@@ -16,24 +16,28 @@ from asyncpg import Record
 from retailos.database.pool import Connection, Pool, acquire
 from retailos.database.statements import load
 from retailos.declare.resource import Resources
-from retailos.errors import InvalidCursor
+from retailos.errors import CursorExpired, InvalidCursor
 from retailos.records import page
 
 _SQL = load(__file__)
-_READ, _NOW = _SQL.read, _SQL.now
-_CURSOR = re.compile(r"c([0-9]{1,19})\.([0-9]{1,18})\Z")
+_READ, _NOW, _DROP = _SQL.read, _SQL.now, _SQL.drop
+_CURSOR = re.compile(r"c([0-9]{1,19})\.([0-9]{1,18})\.([0-9a-f]{8})\Z")
 #: The largest xid8 that is in anybody's use by far; PostgreSQL refuses one beyond 2^64.
 _XID_MOST = 2**63
+_EXPECTED = (
+    "expected a nextCursor of this feed, a changesCursor of a list, beginning or now; or it is of another database"
+)
 
 
 class Position(NamedTuple):
-    """How far a reader has read: the transaction, and the change within it."""
+    """How far a reader has read: the transaction, the change within it, and the history in which they are counted."""
 
     xid: int
     seq: int
+    timeline: str
 
 
-BEGINNING = Position(0, 0)
+BEGINNING = Position(0, 0, "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,8 @@ class Change:
     changed_at: datetime
     #: The entire object as JSON text; a tombstone has its deletedAt.
     json: str
+    #: Where a reader goes on that has processed this one and those before it.
+    position: Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +67,7 @@ class Read:
 
 def written(position: Position) -> str:
     """Write a position as a cursor."""
-    return f"c{position.xid}.{position.seq}"
+    return f"c{position.xid}.{position.seq}.{position.timeline}"
 
 
 def read_cursor(text: str) -> Position | None:
@@ -70,16 +76,19 @@ def read_cursor(text: str) -> Position | None:
         return BEGINNING
     match = _CURSOR.match(text)
     if match and int(match[1]) < _XID_MOST:
-        return Position(int(match[1]), int(match[2]))
+        return Position(int(match[1]), int(match[2]), match[3])
     if text == "now":
         return None
-    raise InvalidCursor("expected a nextCursor of this feed, a changesCursor of a list, beginning or now")
+    raise InvalidCursor(_EXPECTED)
 
 
 async def now(pool: Pool) -> Position:
     """The position from which nothing that happens from now on is missed."""
     async with acquire(pool) as connection:
-        return Position(int(await connection.fetchval(_NOW)), 0)
+        row = await connection.fetchrow(_NOW)
+    if row is None:
+        raise LookupError("expected the one row of the feed's position")
+    return Position(int(row["xid"]), row["seq"], row["timeline"])
 
 
 async def read(
@@ -90,14 +99,48 @@ async def read(
     limit: int,
     expand: Mapping[str, tuple[str, ...]],
 ) -> Read:
-    """Read at most `limit` changes behind a position; a record that changed more than once among them comes once."""
+    """Read at most `limit` changes behind a position; a record that changed more than once among them comes once.
+
+    Raises InvalidCursor for a position that this database never gave, CursorExpired where changes behind it are gone.
+    """
     async with acquire(pool) as connection:
         rows = await connection.fetch(_READ, str(since.xid), since.seq, list(wanted), limit)
-        newest = {row["record_id"]: row for row in rows}
-        records = await _records(connection, resources, list(newest.values()), expand)
-    position = Position(int(rows[-1]["xid"]), rows[-1]["seq"]) if rows else since
-    changes = tuple(_change(row, records[row["record_id"]]) for row in newest.values())
-    return Read(changes, position, len(rows) == limit)
+        last = Position(int(rows[0]["last_xid"]), rows[0]["last_seq"], rows[0]["timeline"])
+        _check(since, last, expired=rows[0]["expired"])
+        found = [row for row in rows if row["seq"] is not None]
+        newest = _newest(found)
+        records = await _records(connection, resources, newest, expand)
+    full = len(found) == limit
+    # Whoever asks for few resources need not come by all changes of the others again and again.
+    position = _position(found[-1], last) if full else last
+    return Read(tuple(_change(row, records[row["record_id"]], last) for row in newest), position, full)
+
+
+async def drop(pool: Pool, days: int) -> None:
+    """Drop the changes of all days but today and the last `days`; which cursors that makes expire is remembered.
+
+    Raises Unavailable where others are in the way: they are not made to wait, and a later call goes on.
+    """
+    dropped = True
+    while dropped:
+        async with acquire(pool) as connection:
+            dropped = await connection.fetchval(_DROP, days)
+
+
+def _check(since: Position, last: Position, *, expired: bool) -> None:
+    if since != BEGINNING and (since.timeline != last.timeline or since > last):
+        raise InvalidCursor(_EXPECTED)
+    if expired:
+        raise CursorExpired
+
+
+def _newest(rows: Sequence[Record]) -> list[Record]:
+    """The last change of each record, in order: whoever has processed one has missed nothing before it."""
+    newest: dict[UUID, Record] = {}
+    for row in rows:
+        newest.pop(row["record_id"], None)
+        newest[row["record_id"]] = row
+    return list(newest.values())
 
 
 async def _records(
@@ -113,7 +156,11 @@ async def _records(
     return found
 
 
-def _change(row: Record, record: Any) -> Change:
+def _position(row: Record, last: Position) -> Position:
+    return Position(int(row["xid"]), row["seq"], last.timeline)
+
+
+def _change(row: Record, record: Any, last: Position) -> Change:
     return Change(
         resource=row["resource"],
         id=row["record_id"],
@@ -122,4 +169,5 @@ def _change(row: Record, record: Any) -> Change:
         version=record["version"],
         changed_at=row["at"],
         json=record["json"],
+        position=_position(row, last),
     )

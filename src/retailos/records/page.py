@@ -10,7 +10,7 @@ from retailos.declare.kind import Kind
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.texts import Text
 from retailos.records.query import Filter, Near, Query
-from retailos.records.sql import joins, known_as, rendered
+from retailos.records.sql import joins, named, rendered
 from retailos.records.table import body_text
 
 #: Mean radius of the earth, in kilometres.
@@ -40,12 +40,12 @@ def by_id(resources: Resources, resource: Resource, show: tuple[Field | Referenc
 
 def by_external_id(resources: Resources, resource: Resource, show: tuple[Field | Reference, ...]) -> str:
     """The statement that reads one record by its external id ($1), or by one that it had before."""
-    return _one(resources, resource, show, f"({known_as(resource, '$1')})")
+    return _one(resources, resource, show, f"({named(resource, '$1')})")
 
 
 def _one(resources: Resources, resource: Resource, show: tuple[Field | Reference, ...], found: str) -> str:
     printed, joined = shown(resources, resource, show)
-    columns = f"r.version, r.deleted_at is not null as deleted, {printed} as json"
+    columns = f"r.version, r.deleted_at is not null as deleted, r.merged_into_id, {printed} as json"
     return f"select {columns} from {resource.table} as r{joined} where r.id = {found}"
 
 
@@ -82,8 +82,8 @@ def page(resources: Resources, resource: Resource, query: Query) -> tuple[str, l
     last = query.limit + query.offset
     return (
         f"select {counted} as count, coalesce(string_agg(json, ',' order by n) filter (where n <= {last}), '') as rows,"
-        f" max(key) filter (where n = {last}) as key, coalesce(max(n) > {last}, false) as more,"
-        f" pg_snapshot_xmin(pg_current_snapshot())::text as seen from ({rows}) as page"
+        f" max(key) filter (where n = {last}) as key, coalesce(max(n) > {last}, false) as more"
+        f" from ({rows}) as page"
     ), values
 
 

@@ -16,6 +16,8 @@ class Outcome(StrEnum):
     UNDELETED = "undeleted"
     #: The record was like this already: nothing changed, nothing is owed.
     UNCHANGED = "unchanged"
+    #: The record was merged into another, which was updated instead, or was like that already.
+    REDIRECTED = "redirected"
     #: The record is newer at its source than what was sent: nothing changed.
     STALE = "stale"
     #: The record is a tombstone now; reading it says that there is none.

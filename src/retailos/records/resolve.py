@@ -103,11 +103,12 @@ async def _check_ids(
     if not claiming:
         return
     external_ids = [drafts[i].external_id for i in claiming]
-    rows = await connection.fetch(sql.find(resource), [each for each in external_ids if each], [])
-    ids = {row["external_id"]: row["found"] for row in rows}
+    claimed = [drafts[i].claimed_id for i in claiming]
+    rows = await connection.fetch(sql.find(resource), [each for each in external_ids if each], claimed)
+    ids = {row["external_id"] if row["id"] is None else row["id"]: row["found"] for row in rows}
     for i in claiming:
-        known = ids.get(drafts[i].external_id)
-        if known is not None and known != drafts[i].claimed_id:
+        known, claims = ids.get(drafts[i].external_id), drafts[i].claimed_id
+        if known is not None and known != ids.get(claims, claims):
             findings[i] = IdMismatch()
 
 

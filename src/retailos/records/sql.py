@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from retailos.declare.field import Field, Reference, snake
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.values import Timestamp
+from retailos.records.survivors import followed, led_on, survivors
 
 #: The moment of a write, cut to the millisecond that is printed, by the database's clock.
-_NOW = "date_trunc('milliseconds', now())"
+NOW = "date_trunc('milliseconds', now())"
 
 
 def rendered(resources: Resources, resource: Resource, row: str, show: Iterable[Field | Reference]) -> str:
@@ -74,7 +75,7 @@ def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def upsert(resource: Resource) -> str:
+def upsert(resources: Resources, resource: Resource) -> str:
     """Write the statement that a write is: records, changes, what is owed, jobs and the tally, in one.
 
     $1 external ids, sorted and each once · $2 bodies as JSON text · $3 ids for new records · $4 job ids ·
@@ -84,14 +85,14 @@ def upsert(resource: Resource) -> str:
     The id is null where another writer made the record meanwhile: ask again.
     """
     clauses = (
-        _input(resource),
+        _input(resources, resource),
         _record(resource),
         _told(resource),
-        _owed(resource),
+        owed(f"'{resource.name}'"),
         _result(resource),
         _done(resource),
     )
-    return f"with {', '.join(clauses)} select i, record_id, target, version, outcome, {_NOW} as at from result"
+    return f"with {', '.join(clauses)} select i, record_id, target, version, outcome, {NOW} as at from result"
 
 
 def delete(resource: Resource) -> str:
@@ -100,7 +101,7 @@ def delete(resource: Resource) -> str:
     $2 the job's id · $3 the request's id · $4 the API key's id. Gives its external id and version, and the moment;
     nothing where it is deleted already.
     """
-    return _changed(resource, "delete", "deleted_at = " + _NOW, "r.deleted_at is null")
+    return _changed(resource, "delete", "deleted_at = " + NOW, "r.deleted_at is null")
 
 
 def rekey(resource: Resource) -> str:
@@ -137,7 +138,7 @@ record as (
         {what},
         version = r.version + 1,
         operation = '{operation}',
-        updated_at = greatest({_NOW}, r.updated_at + interval '1 ms')
+        updated_at = greatest({NOW}, r.updated_at + interval '1 ms')
     where r.id = $1 and {where}
     returning id, external_id, version, operation, updated_at
 ),
@@ -148,45 +149,58 @@ told as (
 counted as (
     insert into tally (resource, delta) select '{resource.name}', -1 from record where operation = 'delete'
 ),
-{_owed(resource)},
+{owed(f"'{resource.name}'")},
 done as (
     insert into job (id, queue_name, status, outcome, external_id, record_id, version, created_at, request_id)
-    select $2, '{resource.queue(operation)}', 'completed', operation || 'd', external_id, id, version, {_NOW}, $3
+    select $2, '{resource.queue(operation)}', 'completed', operation || 'd', external_id, id, version, {NOW}, $3
     from record
 ){more}
-select external_id, version, {_NOW} as at from record"""
+select external_id, version, {NOW} as at from record"""
 
 
-def lock(resource: Resource) -> str:
-    """Write the statement that locks one record, by its id ($1) or an external id ($2), and shows what it is now."""
+def lock(resource: Resource, *, follow: bool = True) -> str:
+    """Write the statement that locks one record, by its id ($1) or an external id ($2), and shows what it is now.
+
+    The external id of a merged record leads to the survivor, unless it is not to be followed.
+    """
+    found = known_as(resource, "$2") if follow else named(resource, "$2")
     return f"""
-select id, external_id, version, deleted_at, body, {_NOW} as at from {resource.table}
-where id = coalesce($1, ({known_as(resource, "$2")})) for update
+select id, external_id, version, deleted_at, merged_into_id, body, {NOW} as at,
+    exists (
+        select from alias where resource = '{resource.name}' and external_id = $2 and from_id is not null
+    ) as redirected
+from {resource.table}
+where id = coalesce($1, ({found})) for update
 """
 
 
-def _input(resource: Resource) -> str:
+def _input(resources: Resources, resource: Resource) -> str:
     """What came, each with the external id that its record has now."""
-    return f"""input as materialized (
-    select given.*, coalesce(renamed.external_id, given.external_id) as target
+    leading = followed(resources, resource)
+    sent, patch = ("sent", f", {led_on('given.sent', leading)} as patch") if leading else ("patch", "")
+    return (
+        "".join(f"{survivors(resources[each.to], each)},\n" for each in leading)
+        + f"""input as materialized (
+    select given.*{patch}, coalesce(renamed.external_id, given.external_id) as target,
+        alias.from_id is not null as redirected
     from unnest(
         $1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::timestamptz[], $6::uuid[], $7::text[], $9::uuid[],
         $10::integer[]
     ) with ordinality as given(
-        external_id, patch, new_id, job_id, source_updated_at, request_id, api_key_id, batch_id, position, i
+        external_id, {sent}, new_id, job_id, source_updated_at, request_id, api_key_id, batch_id, position, i
     )
     left join alias on alias.resource = '{resource.name}' and alias.external_id = given.external_id
     left join {resource.table} as renamed on renamed.id = alias.record_id
 )"""
+    )
 
 
 def _record(resource: Resource) -> str:
     """The records that change: new ones, and old ones that are not stale and would not stay as they are."""
-    defaults = _literal(json.dumps(dict(resource.defaults), ensure_ascii=False)) + "::jsonb"
     return f"""record as (
     insert into {resource.table} as r
         (id, external_id, version, operation, created_at, updated_at, source_updated_at, body)
-    select new_id, target, 1, 'create', {_NOW}, {_NOW}, source_updated_at, patch::jsonb
+    select new_id, target, 1, 'create', {NOW}, {NOW}, source_updated_at, patch::jsonb
     from input order by target
     on conflict (external_id) do update set
         body = r.body || excluded.body,
@@ -195,16 +209,24 @@ def _record(resource: Resource) -> str:
         updated_at = greatest(excluded.updated_at, r.updated_at + interval '1 ms'),
         source_updated_at = coalesce(excluded.source_updated_at, r.source_updated_at),
         deleted_at = null
-    where not $8
-        and (excluded.source_updated_at is null or r.source_updated_at is null
-            or excluded.source_updated_at >= r.source_updated_at)
-        and (r.deleted_at is not null
-            or coalesce(excluded.source_updated_at > r.source_updated_at, excluded.source_updated_at is not null)
-            -- What is absent reads as its default, so sending the default changes nothing.
-            or (r.body is distinct from r.body || excluded.body
-                and {defaults} || r.body is distinct from {defaults} || r.body || excluded.body))
+    where not $8 and r.merged_into_id is null and {_changes(resource, "r", "excluded", "excluded.body")}
     returning id, external_id, version, operation, updated_at
 )"""
+
+
+def _changes(resource: Resource, row: str, given: str, body: str) -> str:
+    """Whether what came is not stale and makes a row other than it is."""
+    defaults = _literal(json.dumps(dict(resource.defaults), ensure_ascii=False)) + "::jsonb"
+    return f"""(
+            {given}.source_updated_at is null or {row}.source_updated_at is null
+            or {given}.source_updated_at >= {row}.source_updated_at
+        ) and (
+            {row}.deleted_at is not null
+            or coalesce({given}.source_updated_at > {row}.source_updated_at, {given}.source_updated_at is not null)
+            -- What is absent reads as its default, so sending the default changes nothing.
+            or ({row}.body is distinct from {row}.body || {body}
+                and {defaults} || {row}.body is distinct from {defaults} || {row}.body || {body})
+        )"""
 
 
 def _told(resource: Resource) -> str:
@@ -220,8 +242,8 @@ counted as (
 )"""
 
 
-def _owed(resource: Resource) -> str:
-    """What every webhook of the resource is owed of each record that changed: its new version, now.
+def owed(name: str) -> str:
+    """What every webhook of the resource with this name, as SQL, is owed of each record that changed: the version, now.
 
     A delivery that is in flight stays so; when it is settled, it is found to be owed again.
     """
@@ -229,7 +251,7 @@ def _owed(resource: Resource) -> str:
     insert into delivery as d (webhook_id, record_id, wanted)
     select webhook.id, record.id, record.version
     from record cross join webhook
-    where webhook.resource = '{resource.name}' and webhook.deleted_at is null
+    where webhook.resource = {name} and webhook.deleted_at is null
     order by webhook.id, record.id
     on conflict (webhook_id, record_id) do update set
         wanted = excluded.wanted,
@@ -239,19 +261,28 @@ def _owed(resource: Resource) -> str:
 ),
 owed as (
     insert into due (webhook_id, record_id, due_at)
-    select webhook_id, record_id, {_NOW} from register where status = 'owed' order by webhook_id, record_id
+    select webhook_id, record_id, {NOW} from register where status = 'owed' order by webhook_id, record_id
     on conflict (webhook_id, record_id) do update set due_at = excluded.due_at where due.due_at > excluded.due_at
 )"""
 
 
 def _result(resource: Resource) -> str:
-    """What came of each input; a record that did not change is looked up as it is."""
+    """What came of each input; a record that did not change is looked up as it is.
+
+    One that should have changed as it is seen here, and did not, is another by now: it is to be asked for again.
+    """
     return f"""result as (
     select i, job_id, input.external_id, request_id, batch_id, position,
-        coalesce(record.id, kept.id) as record_id,
+        case
+            when record.id is not null then record.id
+            when $8 or not ({_changes(resource, "kept", "input", "input.patch::jsonb")}) then kept.id
+        end as record_id,
         coalesce(record.external_id, kept.external_id) as target,
         coalesce(record.version, kept.version) as version,
         case
+            when input.redirected and not $8
+                and (record.id is not null or coalesce(input.source_updated_at >= kept.source_updated_at, true))
+                then 'redirected'
             when record.operation = 'create' then 'created'
             when record.operation = 'undelete' then 'undeleted'
             when record.operation = 'update' then 'updated'
@@ -271,7 +302,7 @@ def _done(resource: Resource) -> str:
     insert into job (
         id, queue_name, status, outcome, external_id, record_id, version, created_at, request_id, batch_id, position
     )
-    select job_id, '{resource.queue("upsert")}', 'completed', outcome, external_id, record_id, version, {_NOW},
+    select job_id, '{resource.queue("upsert")}', 'completed', outcome, external_id, record_id, version, {NOW},
         request_id, batch_id, position
     from result where record_id is not null and outcome <> 'exists'
 )"""
@@ -280,23 +311,31 @@ def _done(resource: Resource) -> str:
 def find(resource: Resource) -> str:
     """Write the statement that finds records by external ids ($1), aliases included, and by ids ($2).
 
-    Gives `external_id` or `id` as it was asked for, and the id that was found.
+    Gives `external_id` or `id` as it was asked for, and the id that was found: of a merged record, the survivor's.
     """
     return f"""
 select given.external_id, null::uuid as id, known.id as found
 from unnest($1::text[]) as given(external_id)
 cross join lateral ({known_as(resource, "given.external_id")}) as known(id)
 union all
-select null, r.id, r.id from {resource.table} as r where r.id = any($2::uuid[])
+select null, r.id, coalesce(r.merged_into_id, r.id) from {resource.table} as r where r.id = any($2::uuid[])
 """
 
 
 def known_as(resource: Resource, parameter: str) -> str:
-    """Write the subquery that gives the id of the record with an external id, its own or an alias."""
+    """Write the subquery that gives the id of the record that an external id, its own or an alias, leads to."""
     return (
-        f"select id from {resource.table} where external_id = {parameter}"
+        f"select id from {resource.table} where external_id = {parameter} and merged_into_id is null"
         f" union all select record_id from alias where resource = '{resource.name}' and external_id = {parameter}"
         " limit 1"
+    )
+
+
+def named(resource: Resource, parameter: str) -> str:
+    """Write the subquery that gives the id of the record that has or had an external id, be it merged by now."""
+    return (
+        f"select id from {resource.table} where external_id = {parameter} union all select coalesce(from_id, record_id)"
+        f" from alias where resource = '{resource.name}' and external_id = {parameter} limit 1"
     )
 
 

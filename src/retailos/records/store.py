@@ -10,8 +10,8 @@ from asyncpg import Record
 from retailos.database.pool import Connection, Pool, acquire
 from retailos.declare.field import Field, Reference
 from retailos.declare.resource import Resource, Resources
-from retailos.records import cursor, page
-from retailos.records.feed import Position
+from retailos.errors import Merged
+from retailos.records import cursor, page, sql
 from retailos.records.query import Query
 
 
@@ -30,8 +30,6 @@ class Page:
     rows: str
     #: The cursor of the page behind it, if there is one.
     next_cursor: str | None
-    #: The position of the change feed behind which everything is that this page could not see.
-    seen: Position
 
 
 async def get_by_id(
@@ -43,10 +41,23 @@ async def get_by_id(
     *,
     deleted: bool = False,
 ) -> Shown | None:
-    """Read a record by our id; a deleted one only if `deleted` asks for it."""
+    """Read a record by our id; a deleted one only if `deleted` asks for it, and else Merged if it is a merged one."""
     async with acquire(pool) as connection:
-        row = await connection.fetchrow(page.by_id(resources, resource, show), record_id)
-    return _shown(row, deleted)
+        return await get(connection, resources, resource, record_id, show, deleted=deleted)
+
+
+async def get(
+    connection: Connection,
+    resources: Resources,
+    resource: Resource,
+    record_id: UUID,
+    show: tuple[Field | Reference, ...],
+    *,
+    deleted: bool = False,
+) -> Shown | None:
+    """As get_by_id, in the middle of a transaction."""
+    row = await connection.fetchrow(page.by_id(resources, resource, show), record_id)
+    return await _shown(connection, resource, row, deleted)
 
 
 async def just_made(
@@ -57,7 +68,7 @@ async def just_made(
     show: tuple[Field | Reference, ...],
 ) -> Shown:
     """Read a record that is known to be there, such as one that this transaction has made; it may be deleted by now."""
-    shown = _shown(await connection.fetchrow(page.by_id(resources, resource, show), record_id), deleted=True)
+    shown = await get(connection, resources, resource, record_id, show, deleted=True)
     if shown is None:
         raise LookupError("expected the record that was just made")
     return shown
@@ -72,14 +83,24 @@ async def get_by_external_id(
     *,
     deleted: bool = False,
 ) -> Shown | None:
-    """Read a record by its external id, or by one that it had before; a deleted one only if `deleted` asks for it."""
+    """Read a record by its external id, or by one that it had before; deleted and merged ones as by our id."""
     async with acquire(pool) as connection:
         row = await connection.fetchrow(page.by_external_id(resources, resource, show), external_id)
-    return _shown(row, deleted)
+        return await _shown(connection, resource, row, deleted)
 
 
-def _shown(row: Record | None, deleted: bool) -> Shown | None:
-    return Shown(row["version"], row["json"]) if row and (deleted or not row["deleted"]) else None
+async def _shown(connection: Connection, resource: Resource, row: Record | None, deleted: bool) -> Shown | None:
+    if row is None or (row["deleted"] and not deleted):
+        if row and row["merged_into_id"]:
+            raise await merged(connection, resource, row["merged_into_id"])
+        return None
+    return Shown(row["version"], row["json"])
+
+
+async def merged(connection: Connection, resource: Resource, survivor: UUID) -> Merged:
+    """The error that tells which record another was merged into."""
+    [row] = await connection.fetch(sql.external_ids(resource), [survivor])
+    return Merged(details={"resourceId": str(row["id"]), "externalId": row["external_id"]})
 
 
 async def find(pool: Pool, resources: Resources, resource: Resource, query: Query) -> Page:
@@ -91,4 +112,4 @@ async def find(pool: Pool, resources: Resources, resource: Resource, query: Quer
         raise LookupError("expected one row of an aggregate")
     follows = row["more"] and row["key"] is not None
     behind = cursor.written(query.asked, json.loads(row["key"])) if follows else None
-    return Page(row["count"], row["rows"], behind, Position(int(row["seen"]), 0))
+    return Page(row["count"], row["rows"], behind)

@@ -56,6 +56,8 @@ def _indexes(resource: Resource) -> Iterator[str]:
         yield f"create index {table}_{'_'.join(columns)} on {table} ({', '.join(columns)});"
     for path in resource.unique:
         yield f"create unique index {unique_index(resource, path)} on {table} ({snake(path)}) where deleted_at is null;"
+    if resource.mergeable:
+        yield f"create index {table}_merged_into_id on {table} (merged_into_id) where merged_into_id is not null;"
     for reference in resource.references:
         column = snake(reference.id_field.name)
         if reference.indexed and not reference.ids:

@@ -14,7 +14,7 @@ from retailos.records.identity import new_id
 from retailos.records.record import Draft, Outcome, Written
 from retailos.records.table import unique_index
 
-_encode = msgspec.json.Encoder(decimal_format="number").encode
+encode_body = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Upsert(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +48,7 @@ async def write_rows(
     results = await connection.fetch(
         statement,
         [each.external_id for each, _ in rows],
-        [_encode(patch).decode() for _, patch in rows],
+        [encode_body(patch).decode() for _, patch in rows],
         [each.record_id for each, _ in rows],
         [each.job_id for each, _ in rows],
         [each.draft.source_updated_at for each, _ in rows],

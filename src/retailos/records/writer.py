@@ -118,7 +118,7 @@ class Line:
     def __init__(self, pool: Pool, resources: Resources, resource: Resource, after_commit: Callable[[], None]) -> None:
         self._pool, self._resources, self._resource = pool, resources, resource
         self._after_commit = after_commit
-        self._statement = sql.upsert(resource)
+        self._statement = sql.upsert(resources, resource)
         self._waiting: deque[Waiting] = deque()
         self._run: asyncio.Task[None] | None = None
 

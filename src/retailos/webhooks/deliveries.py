@@ -140,11 +140,9 @@ async def count_failed(pool: Pool, webhook_id: int) -> int:
 
 
 async def _records(connection: Connection, resources: Resources, external_id: str) -> list[UUID]:
-    """The records of every resource that have an external id."""
-    found: list[UUID] = []
-    for resource in resources.values():
-        found.extend(row["found"] for row in await connection.fetch(sql.find(resource), [external_id], []))
-    return found
+    """The records of every resource that have or had an external id, be they merged into others by now."""
+    found = [await connection.fetchval(sql.named(resource, "$1"), external_id) for resource in resources.values()]
+    return [each for each in found if each is not None]
 
 
 async def _external_ids(

@@ -14,6 +14,7 @@ from retailos.database.pool import Pool, acquire, connect, transaction
 from retailos.declare.resource import Resources
 from retailos.errors import Unavailable
 from retailos.observe import ClaimsRescued, DatabaseBack, DatabaseLost, Stopping, WorkerStarted, emit
+from retailos.records import feed
 from retailos.resources import RESOURCES
 from retailos.settings import Settings
 from retailos.webhooks import orders, register
@@ -30,6 +31,8 @@ TIDY_SECONDS = 2.0
 DAYS_SECONDS = 3600.0
 #: Answers are kept for so much longer than they count, at most.
 SWEEP_SECONDS = 60.0
+#: Sooner than the next day, since dropping gives way to whoever uses what is to be dropped.
+DROP_SECONDS = 600.0
 #: Requests that are under way when the worker is told to stop have so long to end.
 DRAIN_SECONDS = 10.0
 #: Workers' statements are by the hundred, and may wait for the locks of a hundred writes.
@@ -95,6 +98,7 @@ class Worker:
                 self._every(TIDY_SECONDS, lambda: register.tidy(self._pool)),
                 self._every(DAYS_SECONDS, lambda: register.make_days(self._pool)),
                 self._every(SWEEP_SECONDS, lambda: answers.sweep(self._pool)),
+                self._every(DROP_SECONDS, lambda: feed.drop(self._pool, self._settings.change_retention_days)),
                 self._look(),
                 self._listen(),
             )

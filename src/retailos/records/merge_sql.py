@@ -1,0 +1,138 @@
+"""The statements of a merge, composed from declarations: what is locked, marked, completed and re-pointed."""
+
+from collections.abc import Sequence
+
+from retailos.declare.field import Reference, snake
+from retailos.declare.resource import Resource
+from retailos.records.sql import NOW, owed
+
+#: Records that one statement re-points: a fifth of a second's work, far below what a statement may take.
+REPOINTED_MOST = 1_000
+
+_CHANGED = f"version = r.version + 1, updated_at = greatest({NOW}, r.updated_at + interval '1 ms')"
+
+
+def lock(resource: Resource) -> str:
+    """Write the statement that reads and locks the records of a merge ($1, their ids), in the order of every writer."""
+    return (
+        "select id, external_id, version, deleted_at is not null as deleted, merged_into_id, body"
+        f" from {resource.table} where id = any($1::uuid[]) order by external_id for update"
+    )
+
+
+def mark(resource: Resource) -> str:
+    """Write the statement that makes tombstones of records ($1), merged into another ($2).
+
+    $3 is the request's id, $4 the API key's. Those that were merged into one of them before are merged into that other
+    one by now. Gives ids and versions.
+    """
+    return f"""with before as materialized (
+    select id, deleted_at is null as lived from {resource.table}
+    where id = any($1::uuid[]) or merged_into_id = any($1::uuid[])
+),
+record as (
+    update {resource.table} as r set
+        merged_into_id = $2, deleted_at = coalesce(r.deleted_at, {NOW}), operation = 'merge', {_CHANGED}
+    from before where r.id = before.id
+    returning r.id, r.external_id, r.version, r.operation, r.updated_at, before.lived
+),
+{_told(resource)},
+counted as (
+    insert into tally (resource, delta)
+    select '{resource.name}', -count(*) from record where lived having count(*) > 0
+),
+led as (
+    insert into alias (resource, external_id, record_id, from_id)
+    select '{resource.name}', external_id, $2, id from record where lived
+    on conflict (resource, external_id) do update set record_id = excluded.record_id, from_id = excluded.from_id
+)
+select id, version from record order by id"""
+
+
+def lead_aliases(resource: Resource) -> str:
+    """Write the statement that leads what led to merged records ($1) to the survivor ($2) at once."""
+    return (
+        "update alias set record_id = $2, from_id = coalesce(from_id, record_id)"
+        f" where resource = '{resource.name}' and record_id = any($1::uuid[])"
+    )
+
+
+def complete(resource: Resource) -> str:
+    """Write the statement that adds to a survivor ($1) what it gets ($2, JSON text), by a request ($3) and key ($4)."""
+    return f"""with record as (
+    update {resource.table} as r set body = r.body || $2::text::jsonb, operation = 'update', {_CHANGED}
+    where r.id = $1
+    returning r.id, r.version, r.operation, r.updated_at
+),
+{_told(resource)}
+select id, version from record"""
+
+
+def repoint(resource: Resource, references: Sequence[Reference]) -> str:
+    """Write the statement that leads references to merged records ($1) to the survivor ($2), of some records at once.
+
+    They are locked in the order of every writer. It is repeated until it finds none any more: gives the ids and new
+    versions of those that it changed.
+    $3 is the request's id, $4 the API key's.
+    """
+    found = " or ".join(_refers(resource, each) for each in references)
+    body = " || ".join(("r.body", *(_repointed(each) for each in references)))
+    return f"""with found as materialized (
+    select r.id from {resource.table} as r where {found} order by r.external_id limit {REPOINTED_MOST} for update
+),
+record as (
+    update {resource.table} as r set body = {body}, operation = {_OPERATION}, {_CHANGED}
+    from found where r.id = found.id
+    returning r.id, r.version, r.operation, r.updated_at
+),
+{_told(resource)}
+select id, version from record"""
+
+
+def owe() -> str:
+    """Write the statement that owes what changed to webhooks: resources ($1), ids ($2) and versions ($3) of records."""
+    return f"""with record as materialized (
+    select * from unnest($1::text[], $2::uuid[], $3::integer[]) as given(resource, id, version)
+),
+{owed("record.resource")}
+select count(*) from register"""
+
+
+def keep_job(resource: Resource) -> str:
+    """Write the statement that keeps a merge as the job ($1) that it was, by a request ($2): of a survivor ($3)."""
+    return f"""
+insert into job (id, queue_name, status, outcome, external_id, record_id, version, created_at, request_id)
+select $1, '{resource.queue("merge")}', 'completed', 'merged', external_id, id, version, {NOW}, $2
+from {resource.table} where id = $3
+"""
+
+
+#: A tombstone stays one, also in what is told of it.
+_OPERATION = "case when r.deleted_at is null then 'update' else r.operation end"
+
+
+def _told(resource: Resource) -> str:
+    return f"""told as (
+    insert into change (resource, record_id, version, operation, at, request_id, api_key_id)
+    select '{resource.name}', id, version, operation, updated_at, $3::uuid, $4::text from record order by id
+)"""
+
+
+def _refers(resource: Resource, reference: Reference) -> str:
+    name = reference.id_field.name
+    if reference.ids:
+        return f"r.body->'{name}' ?| array(select gone::text from unnest($1::uuid[]) as gone)"
+    found = f"r.{snake(name)}" if name in resource.columns else f"(r.body->>'{name}')::uuid"
+    return f"{found} = any($1::uuid[])"
+
+
+def _repointed(reference: Reference) -> str:
+    """What the body gets: the survivor where it named another; a record does not come to refer to itself."""
+    name = reference.id_field.name
+    if reference.ids:
+        many = f"jsonb_array_elements_text(coalesce(r.body->'{name}', '[]')) with ordinality as want(id, i)"
+        each = "case when want.id::uuid = any($1::uuid[]) then $2 else want.id::uuid end"
+        once = f"select {each} as id, min(i) as i from {many} group by 1"
+        return f"jsonb_build_object('{name}', (select coalesce(jsonb_agg(id order by i), '[]') from ({once}) as kept))"
+    changed = f"jsonb_build_object('{name}', nullif($2::uuid, r.id))"
+    return f"case when (r.body->>'{name}')::uuid = any($1::uuid[]) then {changed} else '{{}}' end"
