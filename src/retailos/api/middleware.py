@@ -83,7 +83,7 @@ class FrontDoor:
 
 
 #: The headers that an operation may be asked with, besides those that browsers always send.
-_ASKED_WITH = "Authorization, Content-Type, Accept, If-Match, If-None-Match, Prefer, Idempotency-Key"
+_ASKED_WITH = "Authorization, Content-Type, Accept, If-Match, If-None-Match, Prefer, Idempotency-Key, Last-Event-ID"
 
 
 def _preflight(methods: str) -> dict[str, str]:
