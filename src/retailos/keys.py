@@ -31,6 +31,9 @@ REMEMBERED = 10_000
 #: What a key may do unless it is told: everything with records, nothing with the administration.
 DEFAULT_SCOPES = ("*:read", "*:write")
 ADMIN = "admin:*"
+#: What an operation asks for whose endpoint alone can tell which resource it is about: any one's, as that will be
+#: asked for there.
+ANY_WRITE, ANY_VERB = "<resource>:write", "<resource>:*"
 
 
 class Parts(NamedTuple):
@@ -57,7 +60,9 @@ class Key:
 
     def allows(self, scope: str) -> bool:
         """Tell whether the key may do what `customer:write` names; `*:write` allows it for every resource."""
-        _, _, verb = scope.partition(":")
+        resource, _, verb = scope.partition(":")
+        if resource == "<resource>":
+            return any(each != ADMIN and verb in ("*", each.partition(":")[2]) for each in self.scopes)
         return scope in self.scopes or (scope != ADMIN and f"*:{verb}" in self.scopes)
 
 

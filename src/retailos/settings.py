@@ -69,6 +69,10 @@ class Settings:
     body_limit_bytes: Bytes = 1 << 20
     #: Bytes of the largest body with many records; a thousand customers are about 2,000,000.
     bulk_body_limit_bytes: Bytes = 10 << 20
+    #: Bytes of the largest file that can be imported, unpacked; it is kept in the database until it is applied.
+    import_limit_bytes: Annotated[int, Meta(ge=1024, le=1 << 40)] = 10 << 30
+    #: Days for which an import is kept after its end, with the rows that were refused.
+    import_days: Annotated[int, Meta(ge=1, le=3650)] = 30
     #: The least level that is logged.
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     #: Log a line for each request and each attempt; off, because at thousands a second the lines are most of the work.

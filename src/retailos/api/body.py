@@ -1,6 +1,8 @@
 """The bytes of a request's body, taken within limits of size and time."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import lru_cache
 
 from starlette.types import Receive
@@ -13,6 +15,7 @@ BODY_SECONDS = 30.0
 #: Of a body that is too large, so much is still taken in and dropped, for whoever sends it whole reads the answer only
 #: then; on one that is larger, or does not say how large it is, the connection is closed.
 DROPPED_BYTES = 16 * 1024 * 1024
+DROPPED_SECONDS = 5.0
 
 
 class Disconnected(Exception):
@@ -32,6 +35,43 @@ async def json_body(call: Call, limit: int) -> bytes:
         raise BadRequest(f"expected the body within {BODY_SECONDS:.0f} seconds") from None
 
 
+class Stream:
+    """A body of any size, taken piece by piece as it arrives."""
+
+    def __init__(self, call: Call) -> None:
+        self._receive = call.receive
+        self._more = True
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Give the pieces, each when the one before is dealt with.
+
+        Raises Disconnected where the caller goes away, and BadRequest where it sends nothing for BODY_SECONDS.
+        """
+        while self._more:
+            try:
+                async with asyncio.timeout(BODY_SECONDS):
+                    piece = await self._next()
+            except TimeoutError:
+                raise BadRequest(f"expected more of the body within {BODY_SECONDS:.0f} seconds") from None
+            if piece:
+                yield piece
+
+    async def drop(self) -> None:
+        """Take in what is left, up to DROPPED_BYTES, for a caller that sends it whole before it reads the answer."""
+        size = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DROPPED_SECONDS):
+                while self._more and size < DROPPED_BYTES:
+                    size += len(await self._next())
+
+    async def _next(self) -> bytes:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        self._more = message.get("more_body", False)
+        return bytes(message.get("body", b""))
+
+
 def check_media_type(call: Call) -> None:
     """Refuse what is not plain JSON in UTF-8."""
     kinds = call.headers(b"content-type")
@@ -41,9 +81,9 @@ def check_media_type(call: Call) -> None:
         raise UnsupportedMediaType("expected a body without Content-Encoding, got an encoded one")
 
 
-def check_acceptable(call: Call) -> None:
-    """Refuse a caller that takes no JSON."""
-    if not _takes_json(b",".join(call.headers(b"accept"))):
+def check_acceptable(call: Call, gives: tuple[str, ...] = ()) -> None:
+    """Refuse a caller that takes no JSON, nor any of the media types that the operation gives instead."""
+    if not _takes(b",".join(call.headers(b"accept")), gives):
         raise NotAcceptable
 
 
@@ -56,9 +96,10 @@ def _is_json(given: bytes) -> bool:
 
 
 @lru_cache(maxsize=200)
-def _takes_json(accepted: bytes) -> bool:
+def _takes(accepted: bytes, gives: tuple[str, ...]) -> bool:
     ranges = [each.split(";")[0].strip() for each in accepted.decode("latin-1").lower().split(",") if each.strip()]
-    return not ranges or any(each in ("*/*", "application/*", "application/json") for each in ranges)
+    known = ("*/*", "application/*", "application/json", *gives)
+    return not ranges or any(each in known for each in ranges)
 
 
 def _declared(call: Call, limit: int) -> int | None:

@@ -1,6 +1,6 @@
 """One request on its way through the API, and the answer to it."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
@@ -78,7 +78,16 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Endpoint = Callable[[Engine, Call], Awaitable[Answer]]
+@dataclass(frozen=True, slots=True)
+class Download:
+    """What is no envelope but a file, made while it is sent."""
+
+    media_type: str
+    name: str
+    pieces: AsyncIterator[bytes]
+
+
+Endpoint = Callable[[Engine, Call], Awaitable[Answer | Download]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -93,7 +102,8 @@ class Operation:
     action: str
     #: `Customers`, the envelope's userMessage on success.
     user_message: str
-    #: What a key must allow: `customer:read`, `admin:*`.
+    #: What a key must allow: `customer:read`, `admin:*`; or, where the endpoint alone can tell which resource it is
+    #: about, ANY_WRITE or ANY_VERB.
     scope: str
     summary: str
     #: The record kind that it is about; None for the administration.
@@ -105,3 +115,6 @@ class Operation:
     statuses: tuple[int, ...] = (200,)
     #: The names of its parameters, as parameters.py documents them: `list`, `fields`, `expand`, `deliveries`.
     parameters: tuple[str, ...] = ()
+    #: The media types of a file that it takes, or gives, where that is no JSON.
+    takes: tuple[str, ...] = ()
+    gives: tuple[str, ...] = ()

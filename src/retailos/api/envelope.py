@@ -8,7 +8,7 @@ import msgspec
 from starlette.types import Send
 
 from retailos import __version__
-from retailos.api.call import Answer, Call
+from retailos.api.call import Answer, Call, Download
 from retailos.errors import RetailOSError
 
 encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -53,6 +53,19 @@ async def send_answer(send: Send, call: Call, answer: Answer) -> None:
     operation = call.operation
     message = operation.user_message if operation else phrase(answer.status)
     await _send(send, call, answer.status, message, None, answer.result, answer.headers)
+
+
+async def send_download(send: Send, call: Call, download: Download) -> None:
+    """Send a file as it is made; a failure on the way breaks it off, so that nobody takes a part for the whole."""
+    kind = [
+        (b"content-type", download.media_type.encode()),
+        (b"content-disposition", f'attachment; filename="{download.name}"'.encode()),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": [*standing_headers(call), *kind]})
+    if call.scope["method"] != "HEAD":
+        async for piece in download.pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def send_error(send: Send, call: Call, error: RetailOSError) -> None:

@@ -126,6 +126,9 @@ def _operation(resources: Resources, operation: Operation, path: str, schemas: D
     if operation.body:
         content = {"schema": ref(operation.body), **_requests(resources, operation, schemas[operation.body])}
         described["requestBody"] = {"required": True, "content": {"application/json": content}}
+    if operation.takes:
+        files = {kind: examples.file(kind) for kind in operation.takes}
+        described["requestBody"] = {"required": True, "content": files}
     return described | {"responses": responses(operation, schemas)}
 
 

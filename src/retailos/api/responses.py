@@ -23,7 +23,7 @@ _HEADERS = MappingProxyType(
         "X-Ra-Request-Timestamp": ("When the request arrived.", "date-time"),
         "X-Ra-Server-Version": ("The version of the server.", ""),
         "ETag": ("The record's version, in double quotes.", ""),
-        "Location": ("The URL of the new record.", "uri-reference"),
+        "Location": ("The URL of what was made.", "uri-reference"),
         "Retry-After": ("The seconds to wait before sending again.", ""),
         "WWW-Authenticate": ("The scheme to authorise with.", ""),
         "Allow": ("The methods that the route takes.", ""),
@@ -76,6 +76,9 @@ def example(one: list[Any]) -> dict[str, Any]:
 
 
 def _success(operation: Operation, status: int, schemas: Mapping[str, Any]) -> dict[str, Any]:
+    if operation.gives:
+        files = {kind: examples.file(kind, refused=True) for kind in operation.gives}
+        return {"description": operation.user_message, "headers": _headers(_STANDING), "content": files}
     results = _results(operation, schemas)
     answers = [examples.success(status, operation.user_message, operation.action, each) for each in results]
     schema = ref(f"{operation.result}Envelope") if operation.result else enveloped({"type": "null"})
@@ -99,7 +102,7 @@ def _results(operation: Operation, schemas: Mapping[str, Any]) -> list[Any]:
 def _own_headers(operation: Operation, status: int) -> Iterator[str]:
     if operation.resource and not {"list", "errorPolicy"}.intersection(operation.parameters):
         yield "ETag"
-    if status == HTTPStatus.CREATED:
+    if status in (HTTPStatus.CREATED, HTTPStatus.ACCEPTED):
         yield "Location"
 
 

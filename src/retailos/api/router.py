@@ -10,8 +10,8 @@ from starlette.types import Receive, Scope, Send
 
 from retailos.api.access import authorise
 from retailos.api.body import check_acceptable
-from retailos.api.call import Call, Engine, Operation
-from retailos.api.envelope import send_answer
+from retailos.api.call import Answer, Call, Engine, Operation
+from retailos.api.envelope import send_answer, send_download
 from retailos.errors import BadRequest, RouteNotFound
 
 _VARIABLE = re.compile(r"\{(\w+)\}")
@@ -38,10 +38,14 @@ class Operations:
         call: Call = scope["retailos.call"]
         operation, names = self._by_method[scope["method"]]
         call.operation = operation
-        check_acceptable(call)
+        check_acceptable(call, operation.gives)
         await authorise(self._engine.keys, call, operation)
         call.path = {name: _decoded(text) for name, text in zip(names, scope["path_params"].values(), strict=True)}
-        await send_answer(send, call, await operation.endpoint(self._engine, call))
+        answer = await operation.endpoint(self._engine, call)
+        if isinstance(answer, Answer):
+            await send_answer(send, call, answer)
+        else:
+            await send_download(send, call, answer)
 
 
 class Table(Router):

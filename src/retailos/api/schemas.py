@@ -14,6 +14,9 @@ from retailos.api.envelope import Envelope, Fault, Meta
 from retailos.declare.field import Field, Reference
 from retailos.declare.resource import Resource, Resources
 from retailos.errors import RetailOSError
+from retailos.imports.imports import STATUSES as IMPORT_STATUSES
+from retailos.imports.imports import Import
+from retailos.imports.rows import FORMATS
 from retailos.jobs.jobs import Batch, JobQueueMeta
 from retailos.records.record import Outcome
 
@@ -97,10 +100,35 @@ def standing_schemas() -> dict[str, Schema]:
         "ChangeList": struct_schema(ChangesView, rows={"type": "array", "items": ref("Change")})
         | {"examples": [{"rows": [], "nextCursor": "c1042.7", "hasMore": False}]},
         "Batch": struct_schema(Batch, id=_UUID, createdAt=_WHEN) | {"examples": [examples.batch()]},
+        **_of_imports(),
         "Meta": struct_schema(Meta, requestId=_UUID, requestTimestamp=_WHEN),
         "Fault": struct_schema(Fault, code={"type": "string", "enum": codes}),
         "Error": enveloped({"type": "null"}, error=ref("Fault")),
     }
+
+
+def _of_imports() -> dict[str, Schema]:
+    whole = {"type": "integer", "minimum": 0}
+    described = struct_schema(
+        Import,
+        id=_UUID,
+        format={"type": "string", "examples": list(FORMATS)},
+        status={"type": "string", "examples": list(IMPORT_STATUSES), "description": "Where the import stands."},
+        createdAt=_WHEN,
+        startedAt=nullable(dict(_WHEN)),
+        endedAt=nullable(dict(_WHEN)),
+        bytes=whole | {"description": "What arrived, as it was sent."},
+        rows=whole | {"description": "The rows of the file."},
+        rowsRead=whole | {"description": "The rows that were read so far."},
+        failed=whole | {"description": "Of the rows that were read, those that were refused."},
+        outcomes={
+            "type": "object",
+            "additionalProperties": {"type": "integer"},
+            "description": "What the other rows that were read did to their records, counted.",
+        },
+        error={"type": ["object", "null"], "description": "Why the import as a whole failed."},
+    ) | {"examples": [examples.queued_import()]}
+    return {"Import": described, "ImportList": list_schema("Import", described)}
 
 
 def enveloped(result: Schema, *, error: Mapping[str, Any] = MappingProxyType({"type": "null"})) -> Schema:
