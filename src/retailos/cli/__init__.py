@@ -16,6 +16,7 @@ COMMANDS: Final = MappingProxyType(
         "keys": "retailos.cli.keys",
         "webhook": "retailos.cli.webhook",
         "requeue": "retailos.cli.requeue",
+        "push": "retailos.cli.push",
         "receive": "retailos.cli.receive",
         "migrate": "retailos.cli.migrate",
         "doctor": "retailos.cli.doctor",
