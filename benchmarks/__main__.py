@@ -9,7 +9,7 @@ import click
 import uvloop
 from rich.console import Console
 
-from benchmarks import deliveries, lag, programs, reads, results, starts, writes
+from benchmarks import deliveries, imports, lag, programs, reads, results, starts, writes
 from benchmarks.figure import Figure
 from benchmarks.stage import Stage, set_up
 from retailos.errors import ConfigurationError
@@ -22,6 +22,7 @@ FIGURES: Final[Mapping[str, Callable[[Stage], Awaitable[list[Figure]]]]] = Mappi
         "B5": reads.measure_page,
         "B6": deliveries.measure,
         "B8": lag.measure,
+        "B11": imports.measure,
         "B14": starts.measure,
     }
 )

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from retailos.database.pool import transaction
-from retailos.errors import BadRequest
+from retailos.errors import BadRequest, Unavailable
 from retailos.imports import imports, upload
 from retailos.imports.apply import Hold, apply_chunk
 from retailos.imports.imports import Import
@@ -129,6 +129,50 @@ async def test_a_file_that_is_not_here_is_never_applied(store: Store, status: st
     assert await store.value("select chunks from import") == 1
     assert not await run_next(runner_of(store), asyncio.Event())
     assert await store.value("select count(*) from customers") == 0
+
+
+BREAK_AT_CHECKPOINT = """
+create function break_off() returns trigger language plpgsql as $$
+begin raise exception 'gone' using errcode = 'admin_shutdown'; end $$;
+create trigger break_off before update on import for each row when (new.applied = 2) execute function break_off();
+"""
+
+
+async def test_rows_and_their_checkpoint_are_one(store: Store) -> None:
+    """Where it ends between a chunk and its checkpoint, nothing of the chunk stays, and all of it comes again."""
+    held = await sent(store, file("Ada", 1_500) + b"{}\n")
+    runner = runner_of(store)
+    await store.pool.execute(BREAK_AT_CHECKPOINT)
+    with pytest.raises(Unavailable):
+        await run_next(runner, asyncio.Event())
+    counts = [await store.value(f"select count(*) from {each}") for each in ("customers", "job", "import_failure")]
+    assert counts == [1_000, 1_000, 0]
+    await store.pool.execute("drop trigger break_off on import")
+    assert await run_next(runner, asyncio.Event())
+    done = await imports.find(store.pool, held.id)
+    assert (done.status, done.rows_read, done.failed, done.outcomes) == ("completed", 1_501, 1, {"created": 1_500})
+    assert await store.value("select count(*) from job") == 1_501
+
+
+async def test_only_so_many_imports_wait_at_once(store: Store) -> None:
+    """One import more than may wait is refused for now, and taken once another has ended."""
+    waiting = await sent(store, file("Ada"))
+    more = "insert into import (id, resource, format, max_error_rate, created_at, touched_at)"
+    more += " select gen_random_uuid(), 'customer', 'csv', 1, now(), now() from generate_series(2, $1)"
+    await store.pool.execute(more, upload.WAITING_MOST)
+    with pytest.raises(Unavailable):
+        await sent(store, file("Ada"))
+    await imports.cancel(store.pool, waiting.id)
+    assert (await sent(store, file("Ada"))).status == "queued"
+
+
+async def test_a_column_that_is_gone_fails_the_import(store: Store) -> None:
+    """Where a later version does not know a column of a file that waits, the import fails and says so."""
+    held = await sent(store, file("Ada"))
+    await store.pool.execute("update import set header = 'externalCustomerId,shoeSize'")
+    assert await run_next(runner_of(store), asyncio.Event())
+    failed = await imports.find(store.pool, held.id)
+    assert (failed.status, failed.error["details"]["errors"][0]["path"]) == ("failed", "shoeSize")
 
 
 async def test_an_import_that_we_break_over_fails(store: Store) -> None:

@@ -12,7 +12,7 @@ from asyncpg import Record
 from retailos.database.pool import Pool, acquire, transaction
 from retailos.database.statements import load
 from retailos.declare.resource import Resources
-from retailos.errors import BadRequest, Internal, Unavailable
+from retailos.errors import BadRequest, Internal, RetailOSError, Unavailable
 from retailos.imports.apply import Hold, apply_chunk
 from retailos.imports.rows import Layout, Row, layout_of, read_chunk
 from retailos.imports.upload import LAPSE_SECONDS
@@ -94,12 +94,19 @@ async def run_next(runner: Runner, stop: asyncio.Event) -> bool:
         await _apply(runner, claimed, stop)
     except Unavailable:
         raise
+    except RetailOSError as error:
+        # Such as a header row with a column that this version of the program has no more.
+        await _fail(runner, claimed["id"], error)
     except Exception as defect:
         emit(DefectFound(request_id="", error=describe(defect)))
-        async with acquire(runner.pool) as connection:
-            why = msgspec.json.encode(fault(Internal())).decode()
-            await connection.execute(_FAIL, claimed["id"], runner.id, why)
+        await _fail(runner, claimed["id"], Internal())
     return True
+
+
+async def _fail(runner: Runner, import_id: UUID, error: RetailOSError) -> None:
+    async with acquire(runner.pool) as connection:
+        await connection.execute(_FAIL, import_id, runner.id, msgspec.json.encode(fault(error)).decode())
+    emit(ImportEnded(import_id=str(import_id), status="failed"))
 
 
 async def _apply(runner: Runner, claimed: Record, stop: asyncio.Event) -> None:

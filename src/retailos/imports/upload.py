@@ -14,7 +14,7 @@ import msgspec
 from retailos.database.pool import Pool, acquire
 from retailos.database.statements import load
 from retailos.declare.resource import Resource, Resources
-from retailos.errors import BadRequest, MalformedFile, PayloadTooLarge, RetailOSError
+from retailos.errors import BadRequest, MalformedFile, PayloadTooLarge, RetailOSError, Unavailable
 from retailos.imports.framing import Framing, Record
 from retailos.imports.gunzip import Gunzip
 from retailos.imports.imports import Import, shown
@@ -27,6 +27,8 @@ _BEGIN, _APPEND, _TOUCH, _QUEUE, _FAIL = _SQL.begin, _SQL.append, _SQL.touch, _S
 #: The most of a chunk, which is one transaction when it is applied: a thousand rows take about a tenth of a second.
 CHUNK_RECORDS = 1_000
 CHUNK_BYTES = 1024 * 1024
+#: Imports that may wait at once: their files are kept until they are applied, and each upload takes some memory.
+WAITING_MOST = 100
 #: An upload gives a sign of life so often, and has broken off when there was none for so long.
 TOUCH_SECONDS = 10.0
 LAPSE_SECONDS = 60.0
@@ -57,10 +59,10 @@ async def upload(pool: Pool, resources: Resources, asked: Asked, limits: Limits,
     """Take a file in, and queue it; give the import as it is then.
 
     Raises MalformedFile, PayloadTooLarge and ValidationFailed for a file that is no good; then, and also where `body`
-    breaks off, the import stays as failed, with why.
+    breaks off, the import stays as failed, with why. Unavailable where too many are waiting.
     """
     async with acquire(pool) as connection:
-        await connection.execute(
+        begun = await connection.fetchval(
             _BEGIN,
             asked.id,
             asked.resource.name,
@@ -68,7 +70,10 @@ async def upload(pool: Pool, resources: Resources, asked: Asked, limits: Limits,
             asked.max_error_rate,
             asked.request_id,
             asked.api_key_id,
+            WAITING_MOST,
         )
+    if begun is None:
+        raise Unavailable(f"{WAITING_MOST} imports are waiting already; send the file later.", retry_after_seconds=60)
     upload = _Upload(pool, resources, asked, limits)
     try:
         return await upload.run(body)

@@ -1,7 +1,9 @@
 -- name: begin
--- An import whose file is about to come.
+-- An import whose file is about to come, unless so many ($7) have not ended yet.
 insert into import (id, resource, format, max_error_rate, request_id, api_key_id, created_at, touched_at)
-values ($1, $2, $3, $4, $5, $6, date_trunc('milliseconds', now()), now());
+select $1, $2, $3, $4, $5, $6, date_trunc('milliseconds', now()), now()
+where (select count(*) from import where ended_at is null) < $7
+returning id;
 
 -- name: append
 -- Keep a chunk ($2 its number, $3 its first line, $4 its records, $5 its data), unless the import has ended meanwhile.
