@@ -183,6 +183,19 @@ async def test_rows_of_one_record_are_applied_in_their_order(shop: Api) -> None:
     assert [each["version"] for each in records] == [count // 10] * 10
 
 
+async def test_a_row_that_changes_nothing_is_no_version(shop: Api) -> None:
+    """A row that finds its record as it says is unchanged, also where the next row of the file changes it."""
+    await shop.put("/customers/same", {"firstName": "Ada"})
+    rows = [{"externalCustomerId": "same", "firstName": name} for name in ("Ada", "Grace")]
+    done = await applied(shop, await send(shop, ndjson(rows), "ndjson"))
+    assert done["outcomes"] == {"unchanged": 1, "updated": 1}
+    jobs = (await shop.get(f"/jobs?batchId={done['id']}")).result["rows"]
+    assert sorted((job["index"], job["outcome"], job["version"]) for job in jobs) == [
+        (1, "unchanged", 1),
+        (2, "updated", 2),
+    ]
+
+
 async def test_an_alias_and_its_record_may_stand_in_one_file(shop: Api) -> None:
     """Rows that lead to one record by its old external id and by its new one are both applied, in their order."""
     made = (await shop.put("/customers/alias-old", {"firstName": "Ada"})).result[0]["resourceId"]

@@ -37,6 +37,16 @@ _OPERATORS = """
 Filters compare for equality, or with an operator: `updatedAt[gte]=2020-03-25T00:00:00.000Z`. Operators are `in`
 (values between commas), `ne`, `gt`, `gte`, `lt`, `lte`, `startsWith` and `isNull` (`true` or `false`). All filters
 must hold."""
+_FILES = """
+
+**NDJSON** has a record on each line, as a bulk upsert takes it. **CSV** has a header row that names fields, with a dot
+before a member: `address.postCode`, `registeredAt.externalStoreId`. It is separated by commas, semicolons or tabs, and
+in UTF-8. An empty cell is absent, and keeps what the field has; `\\N` is null, and clears it. A field that is no text,
+number or boolean has JSON in its cells.
+
+An external id may stand in a file more than once: rows are applied in their order, and imports in the order in which
+their uploads ended. A file that is damaged anywhere is refused whole. A row that is wrong is refused alone, and comes
+back from `/results`, with `_error` and `_line` added, to be corrected and sent again."""
 _TOLD = """\
 Sent to each webhook of this resource when a record is created, updated or deleted, with the entire object as it is by
 then. The URL, the method and the headers are the webhook's own. In the URL, fields in braces are replaced."""
@@ -148,6 +158,8 @@ def _description(operation: Operation) -> str:
     said = " ".join((inspect.getdoc(operation.endpoint) or operation.summary).split("\n\n")[0].split())
     if "list" in operation.parameters:
         said += _OPERATORS
+    if operation.takes:
+        said += _FILES
     if operation.body and operation.resource:
         said += (
             f" What a webhook sent can be sent back as it is, the record under its name `{operation.resource.name}`."

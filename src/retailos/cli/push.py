@@ -57,6 +57,9 @@ def push(
 ) -> None:
     """Import the records in FILE, CSV or NDJSON, packed with gzip or not; - is stdin.
 
+    A CSV file's first row names fields, such as email, address.postCode or registeredAt.externalStoreId; an empty cell
+    keeps what is there, \\N clears it.
+
     Rows that are refused are written to a file beside it, to be corrected and pushed again; then the exit code is 1.
 
     \b
