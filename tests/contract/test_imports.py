@@ -202,8 +202,10 @@ async def test_an_alias_and_its_record_may_stand_in_one_file(shop: Api) -> None:
     await shop.put(f"/customers/id/{made}", {"externalCustomerId": "alias-new", "firstName": "Ada"})
     rows = [{"externalCustomerId": f"alias-{name}", "firstName": name} for name in ("new", "old")]
     done = await applied(shop, await send(shop, ndjson(rows), "ndjson"))
+    again = await applied(shop, await send(shop, ndjson(list(reversed(rows))), "ndjson"))
     assert [done["failed"], done["outcomes"]] == [0, {"updated": 2}]
-    assert (await shop.get("/customers/external/alias-new")).result["firstName"] == "old"
+    assert again["outcomes"] == {"unchanged": 1, "updated": 1}
+    assert (await shop.get("/customers/external/alias-new")).result["firstName"] == "new"
 
 
 async def test_a_row_may_refer_to_the_row_before_it(shop: Api) -> None:

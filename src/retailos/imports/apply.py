@@ -103,6 +103,10 @@ async def _checkpoint(transaction: Connection, hold: Hold, number: int, held: Re
     return status
 
 
+class _OneRecordTwice(Exception):
+    """Rows of one statement lead to one record, by an old external id and by a new one; each is to have its turn."""
+
+
 class _Going(NamedTuple):
     """A row on its way, and what goes into the statement for it."""
 
@@ -173,7 +177,9 @@ async def _attempt(transaction: Connection, resource: Resource, going: Sequence[
                 if not again:
                     break
                 written |= await write_rows(transaction, sql.upsert(resource), again)
-    except asyncpg.PostgresError as error:
+            if len({each.record_id for each in written.values()}) < len(written):
+                raise _OneRecordTwice
+    except (asyncpg.PostgresError, _OneRecordTwice) as error:
         if is_outage(error):
             raise
         if len(going) == 1:
@@ -186,7 +192,7 @@ async def _attempt(transaction: Connection, resource: Resource, going: Sequence[
     return {each.row.line: written[each.upsert.job_id] for each in going}
 
 
-def _refusal(resource: Resource, going: _Going, error: asyncpg.PostgresError) -> RetailOSError:
+def _refusal(resource: Resource, going: _Going, error: Exception) -> RetailOSError:
     if isinstance(error, asyncpg.UniqueViolationError):
         refusal = taken(resource, going.upsert.draft, error)
         if refusal:
