@@ -64,7 +64,7 @@ async def test_a_file_is_pushed_corrected_and_pushed_again(
         fourth = await piped(
             b"externalCustomerId;firstName\np-5;Max\n", "push", "-", *to, "--format", "csv", cwd=tmp_path
         )
-        damaged = await ran("push", write(tmp_path / "wrong.csv", [["externalCustomerId", "firstNam"]] * 9), *to)
+        damaged = await ran("push", write(tmp_path / "wrong.csv", [["externalCustomerId", "firstNam"]] * 300_000), *to)
     assert (first.code, first.out) == (1, f"3 rows read: 2 created, 1 refused, written to {refused}.\n")
     assert [(row["externalCustomerId"], row["_line"]) for row in rows] == [("p-2", "3")]
     assert rows[0]["_error"] == "VALIDATION_ERROR: /dob expected a date dd/mm/yyyy"

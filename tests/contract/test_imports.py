@@ -11,8 +11,9 @@ import pytest
 
 from retailos import keys
 from retailos.imports import imports
+from retailos.imports.apply import ERROR_ROWS_LEAST
 from retailos.imports.runner import tidy
-from retailos.imports.upload import CHUNK_RECORDS
+from retailos.imports.upload import CHUNK_BYTES, CHUNK_RECORDS
 from tests.conftest import eventually
 from tests.contract.conftest import Api, check_envelope, codes
 from tests.contract.importing import applied, as_csv, ndjson, refused_rows, runner_of, send
@@ -240,6 +241,15 @@ async def test_a_hopeless_import_is_stopped(shop: Api, rate: str, status: str, r
     assert [done["status"], done["rowsRead"], done["failed"]] == [status, read, read - 400]
     assert (done["error"] or {}).get("code") == ("TOO_MANY_FAILED" if status == "failed" else None)
     assert sum(done["outcomes"].values()) == 400
+
+
+async def test_few_rows_say_nothing_of_the_rest(shop: Api) -> None:
+    """Below a hundred rows no share of refused ones stops an import; at a hundred it does."""
+    large = "x" * (CHUNK_BYTES // 50)
+    rows = [{"externalCustomerId": f"few-{i}", "firstName": large} for i in range(160)]
+    sent = await send(shop, ndjson(rows), "ndjson", query="resource=customer&maxErrorRate=0.9")
+    done = await applied(shop, sent)
+    assert [done["status"], done["rowsRead"], done["rows"]] == ["failed", ERROR_ROWS_LEAST, 160]
 
 
 async def test_an_import_that_is_cancelled_goes_no_further(shop: Api) -> None:

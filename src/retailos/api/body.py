@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from functools import lru_cache
 
 from starlette.types import Receive
@@ -15,7 +14,6 @@ BODY_SECONDS = 30.0
 #: Of a body that is too large, so much is still taken in and dropped, for whoever sends it whole reads the answer only
 #: then; on one that is larger, or does not say how large it is, the connection is closed.
 DROPPED_BYTES = 16 * 1024 * 1024
-DROPPED_SECONDS = 5.0
 
 
 class Disconnected(Exception):
@@ -35,41 +33,23 @@ async def json_body(call: Call, limit: int) -> bytes:
         raise BadRequest(f"expected the body within {BODY_SECONDS:.0f} seconds") from None
 
 
-class Stream:
-    """A body of any size, taken piece by piece as it arrives."""
+async def stream(call: Call) -> AsyncIterator[bytes]:
+    """Give a body of any size piece by piece as it arrives, each when the one before is dealt with.
 
-    def __init__(self, call: Call) -> None:
-        self._receive = call.receive
-        self._more = True
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Give the pieces, each when the one before is dealt with.
-
-        Raises Disconnected where the caller goes away, and BadRequest where it sends nothing for BODY_SECONDS.
-        """
-        while self._more:
-            try:
-                async with asyncio.timeout(BODY_SECONDS):
-                    piece = await self._next()
-            except TimeoutError:
-                raise BadRequest(f"expected more of the body within {BODY_SECONDS:.0f} seconds") from None
-            if piece:
-                yield piece
-
-    async def drop(self) -> None:
-        """Take in what is left, up to DROPPED_BYTES, for a caller that sends it whole before it reads the answer."""
-        size = 0
-        with suppress(TimeoutError):
-            async with asyncio.timeout(DROPPED_SECONDS):
-                while self._more and size < DROPPED_BYTES:
-                    size += len(await self._next())
-
-    async def _next(self) -> bytes:
-        message = await self._receive()
+    Raises Disconnected where the caller goes away, and BadRequest where it sends nothing for BODY_SECONDS.
+    """
+    more = True
+    while more:
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                message = await call.receive()
+        except TimeoutError:
+            raise BadRequest(f"expected more of the body within {BODY_SECONDS:.0f} seconds") from None
         if message["type"] == "http.disconnect":
             raise Disconnected
-        self._more = message.get("more_body", False)
-        return bytes(message.get("body", b""))
+        more = message.get("more_body", False)
+        if piece := message.get("body"):
+            yield piece
 
 
 def check_media_type(call: Call) -> None:

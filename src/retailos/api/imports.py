@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from decimal import Decimal
 from types import MappingProxyType
 
-from retailos.api.body import Stream
+from retailos.api.body import stream
 from retailos.api.call import Answer, Call, Download, Engine
 from retailos.api.endpoints import record_id_of, refuse_parameters
 from retailos.api.envelope import encode
 from retailos.declare.resource import Resource, did_you_mean
-from retailos.errors import Forbidden, Problem, RetailOSError, UnsupportedMediaType, ValidationFailed
+from retailos.errors import Forbidden, Problem, UnsupportedMediaType, ValidationFailed
 from retailos.imports import imports, upload
 from retailos.imports.imports import STATUSES, Import
 from retailos.imports.rows import FORMATS
@@ -44,13 +44,9 @@ async def create_import(engine: Engine, call: Call) -> Answer:
     """
     asked = _asked(engine, call)
     limits = Limits(record_bytes=engine.settings.body_limit_bytes, file_bytes=engine.settings.import_limit_bytes)
-    body = Stream(call)
-    try:
-        made = await upload.upload(engine.pool, engine.resources, asked, limits, aiter(body))
-    except RetailOSError as error:
-        error.headers["Connection"] = "close"
-        await body.drop()
-        raise
+    # The rest of a file that is refused is taken in and dropped by the server: whoever sends all of it before reading
+    # gets the answer, where a connection that were closed would take it away.
+    made = await upload.upload(engine.pool, engine.resources, asked, limits, stream(call))
     return Answer(encode(made), status=202, headers={"Location": f"{PUBLIC}/{made.id}"})
 
 

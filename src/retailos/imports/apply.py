@@ -68,7 +68,8 @@ async def _keep(
     transaction: Connection, hold: Hold, refused: Sequence[tuple[Row, RetailOSError]], request_id: UUID | None
 ) -> None:
     kept = [
-        Refused(job_id=new_id(), external_id=row.external_id, position=row.line, error=error) for row, error in refused
+        Refused(job_id=new_id(), external_id=row.external_id, position=row.position, error=error)
+        for row, error in refused
     ]
     await jobs.keep_failed(transaction, hold.resource, kept, request_id=request_id, batch_id=hold.import_id)
     await transaction.execute(
@@ -131,7 +132,7 @@ async def _write(
             if isinstance(finding, RetailOSError):
                 results[row.line] = finding
             else:
-                going.append(_Going(row, Upsert(draft=_draft(row), position=row.line, **origin), finding))
+                going.append(_Going(row, Upsert(draft=_draft(row), position=row.position, **origin), finding))
         if going:
             results |= await _attempt(transaction, resource, going)
     return results

@@ -18,6 +18,7 @@ from retailos.records import body
 from retailos.records.record import Draft
 
 FORMATS = ("ndjson", "csv")
+POSITION_MOST = 2**31 - 1
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -30,6 +31,11 @@ class Row:
     read: Draft | RetailOSError
     #: What it calls its record, also where it was refused, if that can be kept.
     external_id: str | None
+
+    @property
+    def position(self) -> int:
+        """The line, as a job can hold it."""
+        return min(self.line, POSITION_MOST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +54,19 @@ def layout_of(resources: Resources, resource: Resource, header: str | None) -> L
 def read_chunk(resources: Resources, layout: Layout, first_line: int, data: bytes) -> Iterator[Row]:
     """Read whole records, the first of which begins on `first_line`; blank lines are passed over."""
     for line, raw, cells in _records(layout, first_line, data):
-        try:
-            record = _value(layout, raw, cells)
-        except RetailOSError as error:
-            yield Row(line=line, data=raw, read=error, external_id=None)
-            continue
+        record: Any = None
         read: Draft | RetailOSError
         try:
-            value, at = body.unwrapped(layout.resource, record)
-            read = body.named(resources, layout.resource, value, at)
+            record = _decoded(layout, raw, cells)
+            record, at = body.unwrapped(layout.resource, record)
+            read = body.named(resources, layout.resource, record, at)
         except RetailOSError as error:
-            read, value = error, record
+            read = error
         except Exception as defect:
             # One row that we can't read must not keep all others waiting for ever.
             emit(DefectFound(request_id="", error=describe(defect)))
-            read, value = Internal(), record
-        yield Row(line=line, data=raw, read=read, external_id=body.name_of(layout.resource, value))
+            read = Internal()
+        yield Row(line=line, data=raw, read=read, external_id=body.name_of(layout.resource, record))
 
 
 def _records(layout: Layout, first_line: int, data: bytes) -> Iterator[tuple[int, bytes, list[str] | None]]:
@@ -82,7 +85,7 @@ def _records(layout: Layout, first_line: int, data: bytes) -> Iterator[tuple[int
         done += row.lines
 
 
-def _value(layout: Layout, raw: bytes, cells: list[str] | None) -> Any:
+def _decoded(layout: Layout, raw: bytes, cells: list[str] | None) -> Any:
     if layout.header is not None:
         return record_of(layout.header, cells or [])
     value = body.decode(raw)

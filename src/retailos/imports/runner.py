@@ -67,8 +67,8 @@ async def run_imports(pool: Pool, settings: Settings, stop: asyncio.Event) -> No
 
 
 async def _run(runner: Runner, stop: asyncio.Event) -> None:
-    tidying = asyncio.create_task(_keep_tidy(runner))
-    try:
+    async with asyncio.TaskGroup() as group:
+        tidying = group.create_task(_keep_tidy(runner))
         while not stop.is_set():
             worked = False
             with suppress(Unavailable):
@@ -76,9 +76,7 @@ async def _run(runner: Runner, stop: asyncio.Event) -> None:
             if not worked:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
-    finally:
         tidying.cancel()
-        await asyncio.wait([tidying])
 
 
 async def run_next(runner: Runner, stop: asyncio.Event) -> bool:

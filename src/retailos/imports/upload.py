@@ -92,11 +92,20 @@ class _Chunk:
 
     first_line: int = 1
     texts: list[str] = field(default_factory=list)
+    rows: int = 0
     size: int = 0
+
+    def add(self, record: Record) -> None:
+        if not self.texts:
+            self.first_line = record.line
+        self.texts.append(record.text)
+        self.size += len(record.text)
+        # A blank line is no row.
+        self.rows += bool(record.text.strip(whitespace))
 
     @property
     def full(self) -> bool:
-        return len(self.texts) >= CHUNK_RECORDS or self.size >= CHUNK_BYTES
+        return self.rows >= CHUNK_RECORDS or self.size >= CHUNK_BYTES
 
 
 class _Upload:
@@ -145,10 +154,7 @@ class _Upload:
     async def _take(self, records: Iterator[Record]) -> None:
         for record in records:
             self._check_header()
-            if not self._chunk.texts:
-                self._chunk.first_line = record.line
-            self._chunk.texts.append(record.text)
-            self._chunk.size += len(record.text)
+            self._chunk.add(record)
             if self._chunk.full:
                 await self._flush()
         self._check_header()
@@ -165,7 +171,7 @@ class _Upload:
             return
         self._chunks += 1
         data = "".join(chunk.texts).encode()
-        values = (self._asked.id, self._chunks, chunk.first_line, sum(map(_is_row, chunk.texts)), data)
+        values = (self._asked.id, self._chunks, chunk.first_line, chunk.rows, data)
         async with acquire(self._pool) as connection:
             if await connection.fetchval(_APPEND, *values) is None:
                 raise _lapsed()
@@ -177,10 +183,6 @@ class _Upload:
                 if await connection.fetchval(_TOUCH, self._asked.id, self._bytes) is None:
                     raise _lapsed()
             self._touched = time.monotonic()
-
-
-def _is_row(text: str) -> bool:
-    return bool(text.strip(whitespace))
 
 
 def _lapsed() -> BadRequest:
