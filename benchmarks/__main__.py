@@ -9,7 +9,7 @@ import click
 import uvloop
 from rich.console import Console
 
-from benchmarks import bulk, deliveries, feed, lag, programs, reads, results, starts, writes
+from benchmarks import bulk, deliveries, feed, imports, lag, programs, reads, results, starts, writes
 from benchmarks.figure import Figure
 from benchmarks.stage import Stage, set_up
 from retailos.errors import ConfigurationError
@@ -24,6 +24,7 @@ FIGURES: Final[Mapping[str, Callable[[Stage], Awaitable[list[Figure]]]]] = Mappi
         "B6": deliveries.measure,
         "B8": lag.measure,
         "B10": feed.measure,
+        "B11": imports.measure,
         "B14": starts.measure,
     }
 )

@@ -72,4 +72,4 @@ async def _check(database: str, *, owed: bool) -> None:
 
 
 async def _ceiling(stage: Stage) -> float:
-    return await writes.many(stage, rows=ROWS, clients=SENDERS)
+    return await writes.many(stage, ROWS, clients=SENDERS)

@@ -1,7 +1,8 @@
 """B1: single PUT upserts of a customer, beside the statement that they are, run by pgbench."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Final
 
 from benchmarks import customers, programs
@@ -33,16 +34,11 @@ ROWS: Final = 32
 
 async def measure(stage: Stage) -> list[Figure]:
     """Measure with everything owed and no worker, then while a worker delivers what is owed."""
-    async with stage.database("written") as template:
-        await stage.add_webhook(template)
-        async with connected(template) as connection:
-            await customers.write(connection, KNOWN)
-            # So that what is read ahead of the copies is the same for all of them.
-            await connection.execute("vacuum (analyze)")
-        rounds = [(await _api(stage, "api"), await _one(stage), await many(stage)) for _ in stage.rounds]
+    async with written(stage):
+        rounds = [(await _api(stage, "api"), await _one(stage), await many(stage, ROWS)) for _ in stage.rounds]
         delivering = [await _api(stage, "api", "worker") for _ in stage.rounds[:2]]
     values, ones = paired([(api, one) for api, one, _ in rounds])
-    many = [rows for _, _, rows in rounds]
+    thirties = [rows for _, _, rows in rounds]
     work = f"PUT upserts of a customer, {CONCURRENCY} connections, half new, half changed, one webhook"
     return [
         Figure(
@@ -50,7 +46,7 @@ async def measure(stage: Stage) -> list[Figure]:
             beside=f"pgbench, the statement with one row, {CONCURRENCY} clients",
         ),
         Figure(
-            number="B1 b", work="the same", values=values, unit="/s", ceilings=many, ratio_least=0.7,
+            number="B1 b", work="the same", values=values, unit="/s", ceilings=thirties, ratio_least=0.7,
             beside=f"pgbench, the statement with {ROWS} rows, one connection, in rows",
         ),
         Figure(
@@ -58,6 +54,18 @@ async def measure(stage: Stage) -> list[Figure]:
             ceilings=ones[: len(delivering)], beside="as B1 a, whose ceiling delivers nothing",
         ),
     ]  # fmt: skip
+
+
+@asynccontextmanager
+async def written(stage: Stage) -> AsyncIterator[None]:
+    """A database `written`, for copies: KNOWN customers, and a webhook that is owed them."""
+    async with stage.database("written") as template:
+        await stage.add_webhook(template)
+        async with connected(template) as connection:
+            await customers.write(connection, KNOWN)
+            # So that what is read ahead of the copies is the same for all of them.
+            await connection.execute("vacuum (analyze)")
+        yield
 
 
 async def _api(stage: Stage, *roles: Role) -> float:
@@ -90,28 +98,28 @@ async def _one(stage: Stage) -> float:
     return await _pgbench(stage, script, CONCURRENCY)
 
 
-async def many(stage: Stage, *, rows: int = ROWS, clients: int = 1) -> float:
-    """Write so many customers in each statement, and give the rows a second."""
-    ids = _each("uuidv7()", rows)
+async def many(stage: Stage, rows: int, *, clients: int = 1) -> float:
+    """Rows a second of the statement with so many of them, half new, half changed, on so many connections."""
+
+    def each(expression: str) -> str:
+        return f"array(select {expression} from generate_series(1, {rows}) as n)"
+
+    ids = each("uuidv7()")
     script = _MANY + _statement(
         {
-            "1": _each("'known-' || case n % 2 when 0 then (:old + n * 7) % :known else :new + n end", rows),
-            "2": _each(f"replace(:body, '{customers.NUMBER}', (:number + n)::text)", rows),
+            "1": each("'known-' || case n % 2 when 0 then (:old + n * 7) % :known else :new + n end"),
+            "2": each(f"replace(:body, '{customers.NUMBER}', (:number + n)::text)"),
             "3": ids,
             "4": ids,
-            "5": _each("null", rows),
+            "5": each("null"),
             "6": ids,
-            "7": _each("'0123456789'", rows),
+            "7": each("'0123456789'"),
             "8": "false",
-            "9": _each("null::uuid", rows),
-            "10": _each("0", rows),
+            "9": each("null::uuid"),
+            "10": each("0"),
         }
     )
     return rows * await _pgbench(stage, script, clients)
-
-
-def _each(expression: str, rows: int) -> str:
-    return f"array(select {expression} from generate_series(1, {rows}) as n)"
 
 
 def _statement(arguments: Mapping[str, str]) -> str:

@@ -3,7 +3,7 @@
     RetailOSError
     ├── BadRequest 400
     │   ├── ValidationFailed   every problem of a request at once
-    │   ├── MalformedJson
+    │   ├── MalformedJson · MalformedFile
     │   ├── UnknownParameter
     │   ├── ExternalIdMismatch · IdMismatch · ReferenceConflict
     │   └── OffsetTooLarge · InvalidCursor
@@ -15,7 +15,7 @@
     ├── Merged 410 · CursorExpired 410
     ├── VersionConflict 412
     ├── PayloadTooLarge 413 · UriTooLong 414 · UnsupportedMediaType 415 · HeadersTooLarge 431
-    ├── ReferenceNotFound 422 · IdempotencyKeyReused 422
+    ├── ReferenceNotFound 422 · IdempotencyKeyReused 422 · TooManyFailed 422
     ├── RateLimited 429 · Unavailable 503        with Retry-After
     └── Internal 500                              a defect of ours, never of the caller
 
@@ -78,6 +78,12 @@ class MalformedJson(BadRequest):
     """The body is not JSON; send one JSON object, encoded in UTF-8."""
 
     code = "MALFORMED_JSON"
+
+
+class MalformedFile(BadRequest):
+    """The file is not what it says it is; nothing of it was applied."""
+
+    code = "MALFORMED_FILE"
 
 
 class UnknownParameter(ValidationFailed):
@@ -254,6 +260,13 @@ class IdempotencyKeyReused(RetailOSError):
 
     status = 422
     code = "IDEMPOTENCY_KEY_REUSED"
+
+
+class TooManyFailed(RetailOSError):
+    """More of the import's rows were refused than maxErrorRate allows, so the rest was not tried."""
+
+    status = 422
+    code = "TOO_MANY_FAILED"
 
 
 class RateLimited(RetailOSError):

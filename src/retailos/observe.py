@@ -203,6 +203,14 @@ class ClaimsRescued(Observation):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImportEnded(Observation):
+    """An import was applied to its end, or was stopped."""
+
+    import_id: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseLost(Observation):
     """The database can't be reached; requests get 503 until it is back."""
 
@@ -234,6 +242,7 @@ OBSERVATIONS: Final[tuple[type[Observation], ...]] = (
     AttemptSettled,
     WorkerStarted,
     ClaimsRescued,
+    ImportEnded,
     DatabaseLost,
     DatabaseBack,
 )

@@ -97,6 +97,10 @@ class Settings:
     change_retention_days: Annotated[int, Meta(ge=1, le=3650)] = 90
     #: Streams of changes that each API process keeps open at once; each asks the database five times a second at most.
     stream_limit: Annotated[int, Meta(ge=1, le=10_000)] = 100
+    #: Bytes of the largest file that can be imported, unpacked; it is kept in the database until it is applied.
+    import_limit_bytes: Annotated[int, Meta(ge=1024, le=1 << 40)] = 10 << 30
+    #: Days for which an import is kept after its end, with the rows that were refused.
+    import_days: Annotated[int, Meta(ge=1, le=3650)] = 30
     #: The least level that is logged.
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     #: Log a line for each request and each attempt; off, because at thousands a second the lines are most of the work.

@@ -187,3 +187,27 @@ async def test_the_examples_of_keys_work(api: Api, admin: dict[str, Any]) -> Non
     assert (
         refused.error["code"] in admin["components"]["responses"]["Error409"]["content"]["application/json"]["examples"]
     )
+
+
+async def test_the_examples_of_imports_work(api: Api, public: dict[str, Any]) -> None:
+    """Each file that the document shows is taken, and the import is answered, found, listed and cancelled as shown."""
+    root = "/v2/public/imports"
+    create = public["paths"][root]["post"]
+    files = create["requestBody"]["content"]
+    named = {each["name"]: each["schema"]["enum"] for each in create["parameters"] if "enum" in each["schema"]}
+    assert named == {"resource": list(RESOURCES), "format": ["ndjson", "csv"]}
+    for media_type in [each for each in files if not each.endswith(("gzip", "octet-stream"))]:
+        file = files[media_type]["example"].encode()
+        headers = {"Content-Type": media_type}
+        answer = await api.request("POST", f"{root}?resource=customer", body=file, headers=headers)
+        success = create["responses"]["202"]
+        assert (answer.status, answer.result["rows"]) == (202, 2)
+        assert problems_of(public, success["content"]["application/json"]["schema"], answer.json) == []
+        assert {name.lower() for name in success["headers"]} <= answer.headers.keys()
+        known = {"id": answer.result["id"]}
+        assert (await run(api, public, "GET", root, {})).result["rows"][0] == answer.result
+        assert (await run(api, public, "GET", root + "/{id}", known)).result == answer.result
+        assert (await run(api, public, "DELETE", root + "/{id}", known)).result["status"] == "cancelled"
+        results = await api.get(f"/imports/{known['id']}/results")
+        given = public["paths"][root + "/{id}/results"]["get"]["responses"]["200"]["content"]
+        assert results.headers["content-type"].partition(";")[0] in given

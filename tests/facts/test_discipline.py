@@ -44,6 +44,9 @@ TRANSACTING: Final = (
     f"{SRC}/records/writer.py",
     f"{SRC}/jobs/queue.py",
     f"{SRC}/webhooks/worker.py",
+    f"{SRC}/imports/runner.py",
+    # In it a savepoint, which keeps a row that is refused from taking the others with it.
+    f"{SRC}/imports/apply.py",
     f"{SRC}/database/",
 )
 

@@ -1,6 +1,7 @@
 """The bytes of a request's body, taken within limits of size and time."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from functools import lru_cache
 
 from starlette.types import Receive
@@ -40,6 +41,25 @@ async def json_body(call: Call, limit: int) -> bytes:
         raise BadRequest(f"expected the body within {BODY_SECONDS:.0f} seconds") from None
 
 
+async def stream(call: Call) -> AsyncIterator[bytes]:
+    """Give a body of any size piece by piece as it arrives, each when the one before is dealt with.
+
+    Raises Disconnected where the caller goes away, and BadRequest where it sends nothing for BODY_SECONDS.
+    """
+    more = True
+    while more:
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                message = await call.receive()
+        except TimeoutError:
+            raise BadRequest(f"expected more of the body within {BODY_SECONDS:.0f} seconds") from None
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        more = message.get("more_body", False)
+        if piece := message.get("body"):
+            yield piece
+
+
 def check_media_type(call: Call) -> None:
     """Refuse what is not plain JSON in UTF-8."""
     kinds = call.headers(b"content-type")
@@ -49,15 +69,15 @@ def check_media_type(call: Call) -> None:
         raise UnsupportedMediaType("expected a body without Content-Encoding, got an encoded one")
 
 
-def check_acceptable(call: Call) -> None:
-    """Refuse a caller that takes no JSON, nor the events that the operation has."""
-    if not _takes_json(b",".join(call.headers(b"accept"))) and not wants_events(call):
+def check_acceptable(call: Call, gives: tuple[str, ...] = ()) -> None:
+    """Refuse a caller that takes no JSON, nor any of the media types that the operation gives instead."""
+    if not _takes(b",".join(call.headers(b"accept")), gives):
         raise NotAcceptable
 
 
 def wants_events(call: Call) -> bool:
     """Whether the operation has server-sent events, and the caller asks for them and not for JSON."""
-    if call.operation is None or not call.operation.streams:
+    if call.operation is None or EVENTS not in call.operation.gives:
         return False
     ranges = _ranges(b",".join(call.headers(b"accept")))
     return EVENTS in ranges and "application/json" not in ranges
@@ -72,10 +92,11 @@ def _is_json(given: bytes) -> bool:
 
 
 @lru_cache(maxsize=200)
-def _takes_json(accepted: bytes) -> bool:
+def _takes(accepted: bytes, gives: tuple[str, ...]) -> bool:
     ranges = _ranges(accepted)
     # Who names the form of errors means to say how errors should look, and takes what a success looks like.
-    return not ranges or any(each in ("*/*", "application/*", "application/json", PROBLEM_JSON) for each in ranges)
+    known = ("*/*", "application/*", "application/json", PROBLEM_JSON, *gives)
+    return not ranges or any(each in known for each in ranges)
 
 
 def _ranges(accepted: bytes) -> list[str]:

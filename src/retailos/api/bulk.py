@@ -9,7 +9,7 @@ from retailos.api.call import Answer, Call, Engine
 from retailos.api.endpoints import resource_of
 from retailos.api.envelope import encode
 from retailos.api.wishes import RESPOND_ASYNC, preferences
-from retailos.database.pool import transaction
+from retailos.database.pool import acquire, transaction
 from retailos.declare.kind import expected
 from retailos.declare.resource import Resource
 from retailos.errors import DuplicateInBatch, Problem, RetailOSError, ValidationFailed
@@ -93,14 +93,15 @@ async def _told(
     engine: Engine, call: Call, resource: Resource, records: list[Any], results: list[Result], batch_id: UUID
 ) -> list[jobs.JobQueueMeta]:
     refused = {
-        i: Refused(job_id=new_id(), external_id=_name_of(resource, records[i]), position=i, error=each)
+        i: Refused(job_id=new_id(), external_id=body.name_of(resource, records[i]), position=i, error=each)
         for i, each in enumerate(results)
         if isinstance(each, RetailOSError)
     }
     if refused:
-        await jobs.keep_failed(
-            engine.pool, resource, list(refused.values()), request_id=call.request_id, batch_id=batch_id
-        )
+        async with acquire(engine.pool) as connection:
+            await jobs.keep_failed(
+                connection, resource, list(refused.values()), request_id=call.request_id, batch_id=batch_id
+            )
     return [
         jobs.failed(resource, refused[i], batch_id, call.at)
         if isinstance(each, RetailOSError)
@@ -140,7 +141,7 @@ def _read(engine: Engine, resource: Resource, records: list[Any]) -> Iterator[Re
     for i, record in enumerate(records):
         at = f"/{resource.plural}/{i}"
         try:
-            draft = _draft(engine, resource, record, at)
+            draft = body.named(engine.resources, resource, record, at)
         except RetailOSError as error:
             yield error
             continue
@@ -149,19 +150,3 @@ def _read(engine: Engine, resource: Resource, records: list[Any]) -> Iterator[Re
         else:
             seen.add(draft.external_id or "")
             yield draft
-
-
-def _draft(engine: Engine, resource: Resource, record: Any, at: str) -> Draft:
-    name = resource.external_id.name
-    if type(record) is not dict:
-        raise ValidationFailed([expected(f"an object with the fields of a {resource.name}", record, at)])
-    draft = body.draft(engine.resources, resource, record, at, None)
-    if draft.external_id is None:
-        raise ValidationFailed([Problem(f"{at}/{name}", "REQUIRED", "expected an external id, got none")])
-    return draft
-
-
-def _name_of(resource: Resource, record: Any) -> str | None:
-    """The external id that a refused record gave, where it can be kept."""
-    name = record.get(resource.external_id.name) if type(record) is dict else None
-    return name if type(name) is str and len(name) <= 255 and "\x00" not in name else None

@@ -101,8 +101,10 @@ class Stream:
 
     media_type: str
     chunks: AsyncGenerator[bytes, None]
+    #: What a file is called by whoever keeps it; "": it is none.
+    name: str = ""
     #: Called once nothing more is sent.
-    ended: Callable[[], None]
+    ended: Callable[[], None] = lambda: None
 
 
 Endpoint = Callable[[Engine, Call], Awaitable[Answer | Stream]]
@@ -129,7 +131,8 @@ class Operation:
     action: str
     #: `Customers`, the envelope's userMessage on success.
     user_message: str
-    #: What a key must allow: `customer:read`, `admin:*`.
+    #: What a key must allow: `customer:read`, `admin:*`; or, where the endpoint alone can tell which resource it is
+    #: about, ANY_WRITE or ANY_VERB.
     scope: str
     summary: str
     #: The record kind that it is about; None for the administration.
@@ -143,5 +146,6 @@ class Operation:
     also: tuple[Further, ...] = ()
     #: The names of its parameters, as parameters.py documents them: `list`, `fields`, `expand`, `deliveries`.
     parameters: tuple[str, ...] = ()
-    #: Whether it answers with server-sent events too, where `Accept` asks for them.
-    streams: bool = False
+    #: The media types of what it takes in place of JSON, and of what it gives besides; without a result, in place of it.
+    takes: tuple[str, ...] = ()
+    gives: tuple[str, ...] = ()

@@ -23,6 +23,8 @@ async def send_stream(
 
     # Proxies keep back what they take for a page.
     headers = {"X-Accel-Buffering": "no"}
+    if stream.name:
+        headers["Content-Disposition"] = f'attachment; filename="{stream.name}"'
     try:
         async with aclosing(stream.chunks):
             response = StreamingResponse(stream.chunks, headers=headers, media_type=stream.media_type)

@@ -13,6 +13,7 @@ from retailos.declare.field import CREATED_AT, UPDATED_AT, Field, Reference, sna
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.values import Uuid
 from retailos.errors import RetailOSError
+from retailos.imports.imports import Import
 from retailos.jobs.jobs import JobQueueMeta
 
 T = TypeVar("T")
@@ -72,6 +73,32 @@ _LIKE = MappingProxyType(
         "longitude": -0.123271,
         "openingHours": [{"day": 1, "opens": "09:00", "closes": "18:00"}],
         "openingExceptions": [{"date": "2026-12-25", "closed": True}],
+    }
+)
+
+
+_FILES = MappingProxyType(
+    {
+        "csv": """\
+externalCustomerId,firstName,address.city,registeredAt.externalStoreId
+c-1,Ada,London,
+c-2,Grace,,
+""",
+        "ndjson": """\
+{"externalCustomerId": "c-1", "firstName": "Ada", "address": {"city": "London"}}
+{"externalCustomerId": "c-2", "firstName": "Grace"}
+""",
+    }
+)
+_REFUSED = MappingProxyType(
+    {
+        "csv": """\
+externalCustomerId,dob,_error,_line
+c-1,1904-01-01,VALIDATION_ERROR: /dob expected a date dd/mm/yyyy,2
+""",
+        "ndjson": """\
+{"externalCustomerId":"c-1","firstName":"Ada","_error":{"code":"EXAMPLE","message":"","details":{}},"_line":1}
+""",
     }
 )
 
@@ -148,6 +175,36 @@ def batch() -> dict[str, Any]:
 def job_id() -> str:
     """The id of that job."""
     return str(_JOB)
+
+
+def queued_import() -> dict[str, Any]:
+    """Make a file of two customers that is about to be applied."""
+    queued = Import(
+        id=_JOB,
+        resource="customer",
+        format="csv",
+        status="queued",
+        created_at=_AT,
+        started_at=None,
+        ended_at=None,
+        bytes=len(_FILES["csv"]),
+        rows=2,
+        rows_read=0,
+        failed=0,
+        outcomes={},
+        max_error_rate=1.0,
+        error=None,
+    )
+    example: dict[str, Any] = msgspec.to_builtins(queued)
+    return example
+
+
+def file(media_type: str, *, refused: bool = False) -> dict[str, Any]:
+    """Describe a file of this media type, with two customers in it, or one that was refused."""
+    if media_type.endswith(("gzip", "octet-stream")):
+        return {"schema": {"type": "string", "contentMediaType": media_type}, "example": "…"}
+    kind = "csv" if "csv" in media_type else "ndjson"
+    return {"schema": {"type": "string"}, "example": (_REFUSED if refused else _FILES)[kind]}
 
 
 def job(resource: Resource) -> dict[str, Any]:

@@ -43,6 +43,16 @@ _OPERATORS = """
 Filters compare for equality, or with an operator: `updatedAt[gte]=2020-03-25T00:00:00.000Z`. Operators are `in`
 (values between commas), `ne`, `gt`, `gte`, `lt`, `lte`, `startsWith` and `isNull` (`true` or `false`). All filters
 must hold."""
+_FILES = """
+
+**NDJSON** has a record on each line, as a bulk upsert takes it. **CSV** has a header row that names fields, with a dot
+before a member: `address.postCode`, `registeredAt.externalStoreId`. It is separated by commas, semicolons or tabs, and
+in UTF-8. An empty cell is absent, and keeps what the field has; `\\N` is null, and clears it. A field that is no text,
+number or boolean has JSON in its cells.
+
+An external id may stand in a file more than once: rows are applied in their order, and imports in the order in which
+their uploads ended. A file that is damaged anywhere is refused whole. A row that is wrong is refused alone, and comes
+back from `/results`, with `_error` and `_line` added, to be corrected and sent again."""
 _TOLD = """\
 Sent to each webhook of this resource after a record was created, updated or deleted, with the entire object as it is by
 then: changes that follow each other quickly may go out as one. The URL, the method (PUT, POST or PATCH) and further
@@ -155,6 +165,9 @@ def _operation(resources: Resources, operation: Operation, path: str, schemas: D
     if operation.body:
         content = {"schema": ref(operation.body), **_requests(resources, operation, schemas[operation.body])}
         described["requestBody"] = {"required": True, "content": {"application/json": content}}
+    if operation.takes:
+        files = {kind: examples.file(kind) for kind in operation.takes}
+        described["requestBody"] = {"required": True, "content": files}
     return described | {"responses": responses(operation, schemas)}
 
 
@@ -180,6 +193,8 @@ def _description(operation: Operation) -> str:
     said = " ".join((inspect.getdoc(operation.endpoint) or operation.summary).split("\n\n")[0].split())
     if "list" in operation.parameters:
         said += _OPERATORS
+    if operation.takes:
+        said += _FILES
     if _takes_records(operation) and operation.resource:
         said += (
             f" What a webhook sent can be sent back as it is, the record under its name `{operation.resource.name}`."

@@ -12,6 +12,9 @@ from retailos.declare.field import snake
 from retailos.declare.kind import Kind
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.values import Boolean, Uuid
+from retailos.imports.apply import ERROR_ROWS_LEAST
+from retailos.imports.imports import STATUSES as IMPORT_STATUSES
+from retailos.imports.rows import FORMATS
 from retailos.jobs.jobs import STATUSES as JOB_STATUSES
 from retailos.records import query
 from retailos.webhooks.deliveries import STATUSES
@@ -48,6 +51,8 @@ def of_query(resources: Resources, operation: Operation) -> Iterator[Parameter]:
             yield from _of_changes(resources)
         elif each == "jobs":
             yield from _of_jobs(resources)
+        elif each in ("import", "imports", "results"):
+            yield from _OF_IMPORTS[each](resources)
         elif resource and each == "list":
             yield from _of_list(resources, resource)
         elif each in _WISHES:
@@ -135,7 +140,7 @@ def _variable(resource: Resource, name: str, path: str) -> Parameter:
 
 
 def _of_admin(path: str) -> Parameter:
-    if "/jobs/" in path or "/batches/" in path:
+    if any(each in path for each in ("/jobs/", "/batches/", "/imports/")):
         return {"description": "The id in the answer.", "schema": Uuid().schema(), "example": examples.job_id()}
     if "/keys/" in path:
         return {"description": "The key's id: ten characters.", "schema": {"type": "string"}, "example": "4fK2mQ8sZ1"}
@@ -161,6 +166,31 @@ def _of_jobs(resources: Resources) -> Iterator[Parameter]:
     yield _of_query("externalId", {"type": "string"}, "Those of records with this external id.")
     yield _of_query("batchId", dict(Uuid().schema()), "Those of one request.")
     yield from _of_page()
+
+
+def _of_import(resources: Resources) -> Iterator[Parameter]:
+    yield _of_query("resource", {"type": "string", "enum": list(resources)}, "What the records are.") | {
+        "required": True,
+        "example": "customer",
+    }
+    said = "The format, where the media type does not tell it, as that of a packed file does not."
+    yield _of_query("format", {"type": "string", "enum": list(FORMATS)}, said)
+    share = {"type": "number", "minimum": 0, "maximum": 1, "default": 1}
+    said = f"Stop once more than this share of the rows was refused, {ERROR_ROWS_LEAST} rows or more having been read."
+    yield _of_query("maxErrorRate", share, said)
+
+
+def _of_imports(resources: Resources) -> Iterator[Parameter]:
+    yield _of_query("resource", {"type": "string", "enum": list(resources)}, "Those of this kind of record.")
+    yield _of_query("status", {"type": "string", "enum": list(IMPORT_STATUSES)}, "Those that are so far.")
+    yield from _of_page()
+
+
+def _of_results(resources: Resources) -> Iterator[Parameter]:
+    yield _of_query("status", {"type": "string", "enum": ["failed"], "default": "failed"}, "Rows with this result.")
+
+
+_OF_IMPORTS = MappingProxyType({"import": _of_import, "imports": _of_imports, "results": _of_results})
 
 
 def _of_changes(resources: Resources) -> Iterator[Parameter]:

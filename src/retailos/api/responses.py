@@ -36,7 +36,7 @@ _HEADERS = MappingProxyType(
         ),
         "ETag": ("The record's version, in double quotes.", ""),
         "Preference-Applied": ("`respond-async`: it is accepted, and written soon.", ""),
-        "Location": ("The URL of the new record.", "uri-reference"),
+        "Location": ("The URL of what was made.", "uri-reference"),
         "Retry-After": ("The seconds to wait before sending again.", ""),
         "WWW-Authenticate": ("The scheme to authorise with.", ""),
         "Allow": ("The methods that the route takes.", ""),
@@ -110,16 +110,16 @@ def example(one: list[Any]) -> dict[str, Any]:
 
 
 def _success(operation: Operation, status: int, result: str, said: str, schemas: Mapping[str, Any]) -> dict[str, Any]:
-    results = _results(operation, status, result, schemas)
-    answers = [examples.success(status, operation.user_message, operation.action, each) for each in results]
-    schema = ref(f"{result}Envelope") if result else enveloped({"type": "null"})
+    given = {kind: _EVENTS.get(kind) or examples.file(kind, refused=True) for kind in operation.gives}
+    if result or not given:
+        results = _results(operation, status, result, schemas)
+        answers = [examples.success(status, operation.user_message, operation.action, each) for each in results]
+        schema = ref(f"{result}Envelope") if result else enveloped({"type": "null"})
+        given = {"application/json": {"schema": schema, **example(answers)}} | given
     return {
         "description": said,
         "headers": _headers((*_STANDING, *_LIMITED, *_own_headers(operation, status))),
-        "content": {
-            "application/json": {"schema": schema, **example(answers)},
-            **(_EVENTS if operation.streams else {}),
-        },
+        "content": given,
     }
 
 
@@ -145,7 +145,7 @@ def _results(operation: Operation, status: int, result: str, schemas: Mapping[st
 
 def _own_headers(operation: Operation, status: int) -> Iterator[str]:
     if status == HTTPStatus.ACCEPTED:
-        yield "Preference-Applied"
+        yield "Location" if operation.takes else "Preference-Applied"
     elif operation.resource and not {"list", "errorPolicy"}.intersection(operation.parameters):
         yield "ETag"
     if status == HTTPStatus.CREATED:

@@ -39,7 +39,7 @@ class Operations:
         call: Call = scope["retailos.call"]
         operation, names = self._by_method[scope["method"]]
         call.operation = operation
-        check_acceptable(call)
+        check_acceptable(call, operation.gives)
         await authorise(self._engine, call, operation)
         call.path = {name: _decoded(text) for name, text in zip(names, scope["path_params"].values(), strict=True)}
         answer = await operation.endpoint(self._engine, call)

@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from retailos.api import bulk, changes, endpoints, jobs, writing
+from retailos.api import bulk, changes, endpoints, imports, jobs, writing
+from retailos.api.body import EVENTS
 from retailos.api.call import Further, Operation
 from retailos.api.merge import merge
 from retailos.declare.resource import Resource, Resources
+from retailos.keys import ANY_VERB, ANY_WRITE
 
 PUBLIC = "/v2/public"
 
@@ -20,7 +22,7 @@ _TRIED = Further(status=200, when="With `dryRun`: what would happen.", result="J
 def public_operations(resources: Resources) -> tuple[Operation, ...]:
     """List the operations of every resource."""
     of_records = (operation for resource in resources.values() for operation in _operations(resource))
-    return (*of_records, *_of_jobs(), _of_changes())
+    return (*of_records, *_of_jobs(), *_of_imports(), _of_changes())
 
 
 def _of_changes() -> Operation:
@@ -36,7 +38,7 @@ def _of_changes() -> Operation:
         result="ChangeList",
         statuses=(200, 410),
         parameters=("changes",),
-        streams=True,
+        gives=(EVENTS,),
     )
 
 
@@ -73,6 +75,62 @@ def _of_jobs() -> Iterator[Operation]:
         user_message="Batch",
         summary="Get the totals of a batch",
         result="Batch",
+    )
+
+
+def _of_imports() -> Iterator[Operation]:
+    """The operations of files of records; the key must allow the resource that a file is of."""
+    one = Operation(
+        method="GET",
+        path=f"{PUBLIC}/imports/{{id}}",
+        endpoint=imports.get_import,
+        action="IMPORT_GET_ONE",
+        user_message="Import",
+        scope=ANY_VERB,
+        summary="Get how far an import is",
+        result="Import",
+        statuses=(200, 404),
+    )
+    root = replace(one, path=f"{PUBLIC}/imports")
+    yield replace(
+        root,
+        endpoint=imports.get_imports,
+        action="IMPORT_GET_ALL",
+        user_message="Imports",
+        summary="Find imports",
+        result="ImportList",
+        statuses=(200,),
+        parameters=("imports",),
+    )
+    yield replace(
+        root,
+        method="POST",
+        endpoint=imports.create_import,
+        action="IMPORT_CREATE",
+        scope=ANY_WRITE,
+        summary="Import a file of records",
+        statuses=(202, 413, 415),
+        parameters=("import",),
+        takes=tuple(imports.MEDIA_TYPES),
+    )
+    yield one
+    yield replace(
+        one,
+        method="DELETE",
+        endpoint=imports.cancel_import,
+        action="IMPORT_CANCEL",
+        scope=ANY_WRITE,
+        summary="Cancel an import",
+    )
+    yield replace(
+        one,
+        path=f"{PUBLIC}/imports/{{id}}/results",
+        endpoint=imports.get_results,
+        action="IMPORT_GET_RESULTS",
+        summary="Get the rows of an import that were refused",
+        result="",
+        parameters=("results",),
+        gives=tuple(each.partition(";")[0] for each in imports.GIVEN.values()),
     )
 
 

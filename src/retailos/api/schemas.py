@@ -15,6 +15,9 @@ from retailos.api.merge import MergeView
 from retailos.declare.field import Field, Reference
 from retailos.declare.resource import Resource, Resources
 from retailos.errors import RetailOSError
+from retailos.imports.imports import STATUSES as IMPORT_STATUSES
+from retailos.imports.imports import Import
+from retailos.imports.rows import FORMATS
 from retailos.jobs.jobs import Batch, JobQueueMeta
 from retailos.records.merging import MERGED_MOST
 from retailos.records.record import Outcome
@@ -107,11 +110,36 @@ def standing_schemas() -> dict[str, Schema]:
         | {"examples": [{"rows": [], "nextCursor": "c1042.7.5f3a90c1", "hasMore": False}]},
         "Batch": struct_schema(Batch, id=_UUID, createdAt=_WHEN) | {"examples": [examples.batch()]},
         "MergeInput": _merge_input(),
+        **_of_imports(),
         "Meta": struct_schema(Meta, requestId=_UUID, requestTimestamp=_WHEN),
         "Fault": struct_schema(Fault, code=code),
         "ProblemDetails": struct_schema(ProblemDetails, code=code),
         "Error": enveloped({"type": "null"}, error=ref("Fault")),
     }
+
+
+def _of_imports() -> dict[str, Schema]:
+    whole = {"type": "integer", "minimum": 0}
+    described = struct_schema(
+        Import,
+        id=_UUID,
+        format={"type": "string", "examples": list(FORMATS)},
+        status={"type": "string", "examples": list(IMPORT_STATUSES), "description": "Where the import stands."},
+        createdAt=_WHEN,
+        startedAt=nullable(dict(_WHEN)),
+        endedAt=nullable(dict(_WHEN)),
+        bytes=whole | {"description": "What arrived, as it was sent."},
+        rows=whole | {"description": "The rows of the file."},
+        rowsRead=whole | {"description": "The rows that were read so far."},
+        failed=whole | {"description": "Of the rows that were read, those that were refused."},
+        outcomes={
+            "type": "object",
+            "additionalProperties": {"type": "integer"},
+            "description": "What the other rows that were read did to their records, counted.",
+        },
+        error={"type": ["object", "null"], "description": "Why the import as a whole failed."},
+    ) | {"examples": [examples.queued_import()]}
+    return {"Import": described, "ImportList": list_schema("Import", described)}
 
 
 def enveloped(result: Schema, *, error: Mapping[str, Any] = MappingProxyType({"type": "null"})) -> Schema:

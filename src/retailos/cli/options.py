@@ -50,6 +50,15 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         return runner.run(work)
 
 
+def check_named(settings: Settings) -> None:
+    """Raise click.UsageError where no database is named, before one is made by mistake."""
+    if not (settings.database_url or settings.data_dir or DATA_DIR.is_dir()):
+        raise click.UsageError(
+            "Name the database: --data-dir DIR for an embedded one, or "
+            "RETAILOS_DATABASE_URL=postgresql://user:password@host/name for a server of yours."
+        )
+
+
 @asynccontextmanager
 async def database_of(settings: Settings, command: str) -> AsyncIterator[Pool]:
     """A pool on the database of the settings, which is brought up to date first, for the length of a command.
@@ -57,11 +66,7 @@ async def database_of(settings: Settings, command: str) -> AsyncIterator[Pool]:
     An embedded server that runs is joined; otherwise it runs as long as the command. Raises click.UsageError where
     no database is named.
     """
-    if not (settings.database_url or settings.data_dir or DATA_DIR.is_dir()):
-        raise click.UsageError(
-            "Name the database: --data-dir DIR for an embedded one, or "
-            "RETAILOS_DATABASE_URL=postgresql://user:password@host/name for a server of yours."
-        )
+    check_named(settings)
     async with open_database(settings) as database:
         await bring_up_to_date(database.url)
         async with open_pool(database.url, command) as pool:

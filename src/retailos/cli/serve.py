@@ -16,7 +16,7 @@ from retailos.supervisor import Line
 @click.option("--host", help="The name or address to listen at.  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="The TCP port; 0 takes a free one.  [default: 8080]")
 @click.option("--api", is_flag=True, help="Only the API.")
-@click.option("--worker", is_flag=True, help="Only the worker, which delivers to webhooks.")
+@click.option("--worker", is_flag=True, help="Only the worker, which delivers to webhooks and applies imports.")
 @click.option("--supervised", type=int, hidden=True)
 def serve(
     data_dir: Path | None, host: str | None, port: int | None, api: bool, worker: bool, supervised: int | None

@@ -10,7 +10,7 @@ import msgspec
 from asyncpg import Record
 from msgspec import UNSET, UnsetType
 
-from retailos.database.pool import Pool, acquire
+from retailos.database.pool import Connection, Pool, acquire
 from retailos.database.statements import load
 from retailos.declare.resource import Resource
 from retailos.declare.values import printed
@@ -142,20 +142,19 @@ def failed(resource: Resource, refused: Refused, batch_id: UUID, at: str) -> Job
 
 
 async def keep_failed(
-    pool: Pool, resource: Resource, refused: Sequence[Refused], *, request_id: UUID | None, batch_id: UUID
+    connection: Connection, resource: Resource, refused: Sequence[Refused], *, request_id: UUID | None, batch_id: UUID
 ) -> None:
     """Keep the jobs of records that were refused."""
-    async with acquire(pool) as connection:
-        await connection.execute(
-            _INSERT_FAILED,
-            resource.queue("upsert"),
-            request_id,
-            batch_id,
-            [each.job_id for each in refused],
-            [each.external_id for each in refused],
-            [msgspec.json.encode(fault(each.error)).decode() for each in refused],
-            [each.position for each in refused],
-        )
+    await connection.execute(
+        _INSERT_FAILED,
+        resource.queue("upsert"),
+        request_id,
+        batch_id,
+        [each.job_id for each in refused],
+        [each.external_id for each in refused],
+        [msgspec.json.encode(fault(each.error)).decode() for each in refused],
+        [each.position for each in refused],
+    )
 
 
 async def find(pool: Pool, job_id: UUID) -> JobQueueMeta:
@@ -202,7 +201,7 @@ async def batch(pool: Pool, batch_id: UUID) -> Batch:
 
 
 def fault(error: RetailOSError) -> dict[str, Any]:
-    """Show an error as a job keeps it."""
+    """An error as jobs, and imports, keep and show it."""
     return {"code": error.code, "message": error.message, "details": error.details}
 
 

@@ -1,11 +1,13 @@
 """API keys: how they are written down, made, recognised, rotated and taken away."""
 
-from retailos.keys.key import ADMIN, DEFAULT_SCOPES, Key, ListedKey, NewKey
+from retailos.keys.key import ADMIN, ANY_VERB, ANY_WRITE, DEFAULT_SCOPES, Key, ListedKey, NewKey
 from retailos.keys.ring import KeyRing
 from retailos.keys.store import change, create, listed, revoke, rotate, shown
 
 __all__ = (
     "ADMIN",
+    "ANY_VERB",
+    "ANY_WRITE",
     "DEFAULT_SCOPES",
     "Key",
     "KeyRing",

@@ -21,6 +21,9 @@ from retailos.errors import Problem, ValidationFailed
 from retailos.webhooks.networks import IPAddress, IPNetwork, within
 
 ADMIN = "admin:*"
+#: What an operation asks for whose endpoint alone can tell which resource it is about: any one's, as that will be
+#: asked for there.
+ANY_WRITE, ANY_VERB = "<resource>:write", "<resource>:*"
 #: What a key may do unless it is told: everything with records, nothing with the administration.
 DEFAULT_SCOPES = ("*:read", "*:write")
 #: What can be asked for that is no record.
@@ -59,7 +62,9 @@ class Key:
 
     def allows(self, scope: str) -> bool:
         """Tell whether the key may do what `customer:write` names; `*:write` allows it for every resource."""
-        _, _, verb = scope.partition(":")
+        resource, _, verb = scope.partition(":")
+        if resource == "<resource>":
+            return any(each != ADMIN and verb in ("*", each.partition(":")[2]) for each in self.scopes)
         return scope in self.scopes or (scope != ADMIN and f"*:{verb}" in self.scopes)
 
     def admits(self, address: IPAddress | None) -> bool:

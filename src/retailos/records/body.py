@@ -164,6 +164,23 @@ def draft(
     )
 
 
+def named(resources: Resources, resource: Resource, record: Any, at: str) -> Draft:
+    """Check a record of many, which has no URL and must name itself."""
+    if type(record) is not dict:
+        raise ValidationFailed([expected(f"an object with the fields of a {resource.name}", record, at)])
+    read = draft(resources, resource, record, at, None)
+    if read.external_id is None:
+        name = resource.external_id.name
+        raise ValidationFailed([Problem(f"{at}/{name}", "REQUIRED", "expected an external id, got none")])
+    return read
+
+
+def name_of(resource: Resource, record: Any) -> str | None:
+    """The external id that a refused record gave, where it can be kept."""
+    name = record.get(resource.external_id.name) if type(record) is dict else None
+    return name if type(name) is str and 0 < len(name) <= 255 and storable(name) else None
+
+
 def _reset(resource: Resource) -> dict[str, Any]:
     return {name: value for name, value in resource.defaults.items() if not resource.fields[name].read_only}
 

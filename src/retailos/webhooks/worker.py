@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -39,8 +39,12 @@ DRAIN_SECONDS = 10.0
 STATEMENT_SECONDS = 30.0
 
 
-async def run_worker(settings: Settings, url: str, ready: Callable[[], None]) -> None:
-    """Deliver until SIGTERM or SIGINT; call `ready` once the lease is held."""
+#: Other work that a worker does beside: it runs until the event is set, and gives back then what it holds.
+Beside = Callable[[Pool, asyncio.Event], Coroutine[Any, Any, None]]
+
+
+async def run_worker(settings: Settings, url: str, ready: Callable[[], None], beside: Sequence[Beside] = ()) -> None:
+    """Deliver, and do what else is to be done, until SIGTERM or SIGINT; call `ready` once the lease is held."""
     stop = asyncio.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
@@ -58,13 +62,17 @@ async def run_worker(settings: Settings, url: str, ready: Callable[[], None]) ->
         worker = Worker(pool, RESOURCES, settings)
         await worker.start()
         ready()
-        ends: list[asyncio.Future[Any]] = [asyncio.create_task(stop.wait()), worker.broken]
+        others = [asyncio.create_task(each(pool, stop)) for each in beside]
+        ends: list[asyncio.Future[Any]] = [asyncio.create_task(stop.wait()), worker.broken, *others]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         emit(Stopping(role="worker"))
-        await worker.close()
-        if worker.broken.done():
-            # Not a worker that looks alive and delivers nothing: whoever keeps this process starts another.
-            worker.broken.result()
+        stop.set()
+        closing = [asyncio.create_task(worker.close()), *others]
+        await asyncio.wait(closing)
+        # Not a worker that looks alive and does not work: whoever keeps this process starts another.
+        for ended in (worker.broken, *closing):
+            if ended.done():
+                ended.result()
     finally:
         await pool.close()
 

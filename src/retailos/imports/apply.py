@@ -1,0 +1,204 @@
+"""One chunk of an import applied: its rows, what was refused of them and the checkpoint, in one transaction.
+
+Rows of one external id are applied in their order: a statement holds each external id once, and statements follow
+one another. That a chunk is applied once, whoever dies meanwhile, is the checkpoint's doing.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import asyncpg
+import msgspec
+from asyncpg import Record
+
+from retailos.database.pool import Connection, is_outage
+from retailos.database.statements import load
+from retailos.declare.resource import Resource, Resources
+from retailos.errors import Internal, RetailOSError, TooManyFailed, Unavailable
+from retailos.imports.rows import Row
+from retailos.jobs import jobs
+from retailos.jobs.jobs import Refused, fault
+from retailos.observe import DefectFound, describe, emit
+from retailos.records import sql
+from retailos.records.identity import new_id
+from retailos.records.record import Draft, Written
+from retailos.records.resolve import lock_tree, resolve
+from retailos.records.upsert import Upsert, taken, write_rows
+
+_SQL = load(__file__)
+_FENCE, _KEEP_FAILURES, _CHECKPOINT = _SQL.fence, _SQL.keep_failures, _SQL.checkpoint
+
+#: Below this many rows a share of failed ones says little.
+ERROR_ROWS_LEAST = 100
+#: A row that another writer made meanwhile is tried again; more often than this, something else is wrong.
+TRIES_MOST = 5
+
+Result = Written | RetailOSError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """An import that is being applied: whose rows they are, and who holds it, for how many seconds at a time."""
+
+    import_id: UUID
+    resource: Resource
+    runner: UUID
+    lease_seconds: float
+
+
+async def apply_chunk(
+    transaction: Connection, resources: Resources, hold: Hold, number: int, rows: Sequence[Row]
+) -> str | None:
+    """Apply a chunk and move the checkpoint; give the import's status then, or None if it is no longer held."""
+    held = await transaction.fetchrow(_FENCE, hold.import_id, hold.runner, number)
+    if held is None:
+        return None
+    origin = {"request_id": held["request_id"], "api_key_id": held["api_key_id"], "batch_id": hold.import_id}
+    results = await _write(transaction, resources, hold.resource, rows, origin)
+    refused = [(row, each) for row in rows if isinstance(each := results[row.line], RetailOSError)]
+    if refused:
+        await _keep(transaction, hold, refused, held["request_id"])
+    return await _checkpoint(transaction, hold, number, held, results.values())
+
+
+async def _keep(
+    transaction: Connection, hold: Hold, refused: Sequence[tuple[Row, RetailOSError]], request_id: UUID | None
+) -> None:
+    kept = [
+        Refused(job_id=new_id(), external_id=row.external_id, position=row.position, error=error)
+        for row, error in refused
+    ]
+    await jobs.keep_failed(transaction, hold.resource, kept, request_id=request_id, batch_id=hold.import_id)
+    await transaction.execute(
+        _KEEP_FAILURES,
+        hold.import_id,
+        [row.line for row, _ in refused],
+        [row.external_id for row, _ in refused],
+        [row.data for row, _ in refused],
+        [msgspec.json.encode(fault(error)).decode() for _, error in refused],
+    )
+
+
+async def _checkpoint(transaction: Connection, hold: Hold, number: int, held: Record, results: Any) -> str:
+    outcomes = Counter(msgspec.json.decode(held["outcomes"]))
+    outcomes.update(each.outcome.value for each in results if isinstance(each, Written))
+    read, written = held["rows_read"] + len(results), sum(outcomes.values())
+    failed = read - written
+    status, why = "active", None
+    if number == held["chunks"]:
+        status = "completed"
+    elif read >= ERROR_ROWS_LEAST and failed > held["max_error_rate"] * read:
+        status = "failed"
+        rate = held["max_error_rate"]
+        message = (
+            f"Of {read} rows {failed} were refused, more than maxErrorRate={rate:g} allows; the rest was not tried."
+        )
+        why = msgspec.json.encode(fault(TooManyFailed(message))).decode()
+    totals = msgspec.json.encode(outcomes).decode()
+    await transaction.execute(
+        _CHECKPOINT, hold.import_id, number, read, failed, totals, status, why, hold.lease_seconds
+    )
+    return status
+
+
+class _OneRecordTwice(Exception):
+    """Rows of one statement lead to one record, by an old external id and by a new one; each is to have its turn."""
+
+
+class _Going(NamedTuple):
+    """A row on its way, and what goes into the statement for it."""
+
+    row: Row
+    upsert: Upsert
+    patch: dict[str, Any]
+
+
+async def _write(
+    transaction: Connection, resources: Resources, resource: Resource, rows: Sequence[Row], origin: dict[str, Any]
+) -> dict[int, Result]:
+    """Write rows in their order; give what came of each, by its line."""
+    results: dict[int, Result] = {row.line: row.read for row in rows if isinstance(row.read, RetailOSError)}
+    good = [row for row in rows if isinstance(row.read, Draft)]
+    if any(_climbs(resource, row) for row in good):
+        # At once, and not in the middle, where others may hold what we would wait for.
+        await lock_tree(transaction, resource)
+    for group in _groups(resource, good):
+        findings = await resolve(transaction, resources, resource, [_draft(row) for row in group])
+        going = []
+        for row, finding in zip(group, findings, strict=True):
+            if isinstance(finding, RetailOSError):
+                results[row.line] = finding
+            else:
+                going.append(_Going(row, Upsert(draft=_draft(row), position=row.position, **origin), finding))
+        if going:
+            results |= await _attempt(transaction, resources, resource, going)
+    return results
+
+
+def _groups(resource: Resource, rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """Cut rows into what one statement can write: each external id once, and what names a parent alone, since the
+    parent may be the row before."""
+    group: list[Row] = []
+    names: set[str | None] = set()
+    for row in rows:
+        climbs = _climbs(resource, row)
+        if group and (climbs or row.external_id in names):
+            yield group
+            group, names = [], set()
+        group.append(row)
+        names.add(row.external_id)
+        if climbs:
+            yield group
+            group, names = [], set()
+    if group:
+        yield group
+
+
+def _draft(row: Row) -> Draft:
+    if isinstance(row.read, RetailOSError):
+        raise row.read
+    return row.read
+
+
+def _climbs(resource: Resource, row: Row) -> bool:
+    return any(resource.reference[want.reference].levels for want in _draft(row).wants)
+
+
+async def _attempt(
+    transaction: Connection, resources: Resources, resource: Resource, going: Sequence[_Going]
+) -> dict[int, Result]:
+    """Write rows in one statement; where the database objects, in two halves, down to the row that it objects to."""
+    rows = [(each.upsert, each.patch) for each in going]
+    try:
+        async with transaction.transaction():
+            written = await write_rows(transaction, sql.upsert(resources, resource), rows)
+            for _ in range(TRIES_MOST):
+                again = [row for row in rows if row[0].job_id not in written]
+                if not again:
+                    break
+                written |= await write_rows(transaction, sql.upsert(resources, resource), again)
+            if len({each.record_id for each in written.values()}) < len(written):
+                raise _OneRecordTwice
+    except (asyncpg.PostgresError, _OneRecordTwice) as error:
+        if is_outage(error):
+            raise
+        if len(going) == 1:
+            return {going[0].row.line: _refusal(resource, going[0], error)}
+        half = len(going) // 2
+        first = await _attempt(transaction, resources, resource, going[:half])
+        return first | await _attempt(transaction, resources, resource, going[half:])
+    if len(written) < len(rows):
+        raise Unavailable("Some of the records are being written by others.")
+    return {each.row.line: written[each.upsert.job_id] for each in going}
+
+
+def _refusal(resource: Resource, going: _Going, error: Exception) -> RetailOSError:
+    if isinstance(error, asyncpg.UniqueViolationError):
+        refusal = taken(resource, going.upsert.draft, error)
+        if refusal:
+            return refusal
+    emit(DefectFound(request_id=str(going.upsert.request_id), error=describe(error)))
+    return Internal()
