@@ -7,8 +7,10 @@ from typing import Any
 
 from retailos.api import changes, examples
 from retailos.api.call import Operation
+from retailos.declare.finders import During, Finder, Item, Through
 from retailos.declare.kind import Kind
 from retailos.declare.resource import Resource, Resources
+from retailos.declare.texts import Text
 from retailos.declare.values import Boolean, Uuid
 from retailos.jobs.jobs import STATUSES as JOB_STATUSES
 from retailos.records import query
@@ -167,8 +169,21 @@ def _of_list(resources: Resources, resource: Resource) -> Iterator[Parameter]:
     filters = query.filterable(resources, resource)
     for path, kind in filters.items():
         operators = " ".join(f"`{each}`" for each in _operators(resource, path, kind))
-        yield _of_query(path, kind.schema(), f"Equal to this. Operators: {operators}.")
+        said = _found_by(resource.finder(path)) + (f" Operators: {operators}." if operators else "")
+        yield _of_query(path, kind.schema(), said)
     yield _with_operators(resource, filters)
+
+
+def _found_by(finder: Finder | None) -> str:
+    match finder:
+        case Item():
+            return f"With this among its `{finder.field}`."
+        case Through():
+            return f"With a record of this `{finder.field}` as one of its `{finder.reference}`."
+        case During():
+            return f"With this moment between its `{finder.begin}` and its `{finder.end}`, the latter excluded."
+        case None:
+            return "Equal to this."
 
 
 def _with_operators(resource: Resource, filters: Mapping[str, Kind]) -> Parameter:
@@ -181,9 +196,12 @@ def _with_operators(resource: Resource, filters: Mapping[str, Kind]) -> Paramete
 
 def _operators(resource: Resource, path: str, kind: Kind) -> Sequence[str]:
     """The operators that say something about the values at a path."""
+    finder = resource.finder(path)
+    if finder:
+        return () if isinstance(finder, During) else ("in", "ne")
     if path.partition(".")[0] in resource.reference or isinstance(kind, Boolean | Uuid):
         return ("in", "ne", "isNull")
-    return [each for each in query.OPERATORS if each != "startsWith" or kind.sql_type == "text"]
+    return [each for each in query.OPERATORS if each != "startsWith" or isinstance(kind, Text)]
 
 
 def _names(resource: Resource, parameter: str) -> Parameter:

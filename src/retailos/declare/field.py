@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from retailos.declare.derived import Default, Lineage
 from retailos.declare.kind import Kind
 from retailos.declare.shapes import FreeJson, ListOf
 from retailos.declare.texts import Text
@@ -35,6 +36,8 @@ class Field:
     #: The column that holds it, for what every record has; None: it is a member of the body.
     at: str | None = None
     nullable: bool = True
+    #: What it follows from while nobody sends it, or always.
+    derived: Default | Lineage | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

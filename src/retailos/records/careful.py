@@ -24,10 +24,11 @@ from retailos.errors import (
     VersionConflict,
 )
 from retailos.records import sql
+from retailos.records.body import as_kept
 from retailos.records.identity import new_id
 from retailos.records.record import Draft, Outcome, Written
 from retailos.records.resolve import lock_tree, resolve
-from retailos.records.upsert import Upsert, taken, write_rows
+from retailos.records.upsert import Upsert, objection, write_rows
 
 #: Free JSON that a PATCH merges member by member (RFC 7396); all else is replaced whole.
 _MERGED = ("details", "reporting")
@@ -109,8 +110,8 @@ async def _write(
     )
     try:
         results = await write_rows(transaction, sql.upsert(resource), [(upsert, patch)])
-    except asyncpg.UniqueViolationError as error:
-        raise taken(resource, draft, error) or error from None
+    except asyncpg.IntegrityConstraintViolationError as error:
+        raise objection(resource, draft.at, error) or error from None
     written = results.get(upsert.job_id)
     # Where there was no record to lock, another writer may have made one meanwhile.
     if written is None:
@@ -189,7 +190,7 @@ def _merged(resource: Resource, draft: Draft, found: Locked) -> dict[str, Any]:
     if resource.requires_one_of and not any(left.get(name) for name in resource.requires_one_of):
         names = ", ".join(resource.requires_one_of)
         raise ValidationFailed([Problem(draft.at, "REQUIRED", f"expected a value left for at least one of {names}")])
-    return patch
+    return as_kept(resource, patch, found.external_id, found.body)
 
 
 def _merge(target: Any, patch: Any) -> Any:

@@ -6,9 +6,11 @@ Identifiers come from declarations alone; whatever a caller sent is a parameter.
 import json
 from collections.abc import Iterable
 
+from retailos.declare.derived import Lineage, Path
 from retailos.declare.field import Field, Reference, snake
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.values import Timestamp
+from retailos.records.table import read_as
 
 #: The moment of a write, cut to the millisecond that is printed, by the database's clock.
 _NOW = "date_trunc('milliseconds', now())"
@@ -25,7 +27,7 @@ def rendered(resources: Resources, resource: Resource, row: str, show: Iterable[
 
 def _member(resources: Resources, resource: Resource, row: str, member: Field | Reference) -> str:
     if isinstance(member, Field):
-        return _value(row, member)
+        return _lineage(resource, row, member.derived) if isinstance(member.derived, Lineage) else _value(row, member)
     if member.ids:
         return _projections(resources, row, member)
     shown = rendered(resources, resources[member.to], _joined(member), resources.projection(member))
@@ -34,6 +36,8 @@ def _member(resources: Resources, resource: Resource, row: str, member: Field | 
 
 def _value(row: str, field: Field) -> str:
     """Write the SQL that prints one field as JSON text, never null."""
+    if field.derived:
+        return f"coalesce(to_json({row}.{snake(field.name)})::text, 'null')"
     if field.at is None:
         default = _literal(json.dumps(field.default, ensure_ascii=False))
         return f"coalesce(({row}.body->'{field.name}')::text, {default})"
@@ -45,6 +49,23 @@ def _value(row: str, field: Field) -> str:
     else:
         printed = f"to_json({column})::text"
     return f"coalesce({printed}, 'null')" if field.nullable else printed
+
+
+def _lineage(resource: Resource, row: str, derived: Lineage) -> str:
+    """Write the SQL that prints where a row stands in its tree: one look-up by id for each record above it.
+
+    It is not kept, since moving one record would move all that are below it.
+    """
+    reference = resource.reference[derived.along]
+    parent = snake(reference.id_field.name)
+    ids = """'[' || string_agg('"' || above.id || '"', ',' order by above.level desc) || ']'"""
+    return f"""(
+    with recursive above as (
+        select {row}.id, {row}.{parent}, 1 as level
+        union all
+        select up.id, up.{parent}, above.level + 1
+        from above join {resource.table} as up on up.id = above.{parent} where above.level < {reference.levels}
+    ) select {ids if isinstance(derived, Path) else "max(above.level)::text"} from above)"""
 
 
 def _projections(resources: Resources, row: str, reference: Reference) -> str:
@@ -182,7 +203,6 @@ def _input(resource: Resource) -> str:
 
 def _record(resource: Resource) -> str:
     """The records that change: new ones, and old ones that are not stale and would not stay as they are."""
-    defaults = _literal(json.dumps(dict(resource.defaults), ensure_ascii=False)) + "::jsonb"
     return f"""record as (
     insert into {resource.table} as r
         (id, external_id, version, operation, created_at, updated_at, source_updated_at, body)
@@ -200,11 +220,25 @@ def _record(resource: Resource) -> str:
             or excluded.source_updated_at >= r.source_updated_at)
         and (r.deleted_at is not null
             or coalesce(excluded.source_updated_at > r.source_updated_at, excluded.source_updated_at is not null)
-            -- What is absent reads as its default, so sending the default changes nothing.
-            or (r.body is distinct from r.body || excluded.body
-                and {defaults} || r.body is distinct from {defaults} || r.body || excluded.body))
+            or {_differs(resource, "r", "excluded.body")})
     returning id, external_id, version, operation, updated_at
 )"""
+
+
+def _differs(resource: Resource, row: str, sent: str) -> str:
+    """The condition that a record would read otherwise with what was sent.
+
+    What is absent reads as its default, or as what it follows from, so sending that changes nothing.
+    """
+    defaults = _literal(json.dumps(dict(resource.defaults), ensure_ascii=False)) + "::jsonb"
+    before, after = f"({defaults} || {row}.body)", f"({defaults} || {row}.body || {sent})"
+    names = ",".join(each.name for each in resource.defaulting)
+    plain = f" - '{{{names}}}'::text[]" if names else ""
+    ways = [f"{before}{plain} is distinct from {after}{plain}"]
+    for each in resource.defaulting:
+        read = read_as(resource, each, after, f"{row}.external_id")
+        ways.append(f"{row}.{snake(each.name)} is distinct from {read}")
+    return f"({row}.body is distinct from {row}.body || {sent} and ({' or '.join(ways)}))"
 
 
 def _told(resource: Resource) -> str:

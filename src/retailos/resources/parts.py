@@ -3,7 +3,7 @@
 from types import MappingProxyType
 
 from retailos.declare.shapes import ListOf, Shape, TextOr
-from retailos.declare.texts import COUNTRY, Text
+from retailos.declare.texts import COUNTRY, Code, Text
 from retailos.declare.values import Number
 
 FIRST_NAMES = ("Ada", "Grace", "Linus", "Mary", "Alan", "Edith", "Omar", "Yuki", "Chloé", "Søren", "Zoë", "Rosa")
@@ -32,3 +32,13 @@ _URL = Text(2048, like=("https://images.example.com/store.jpg",))
 IMAGES = ListOf(
     TextOr(_URL, Shape(MappingProxyType({"url": _URL, "alt": Text(500), "position": Number(0, 10_000)}), ("url",))), 50
 )
+
+#: Shown on pages that are served over HTTPS, which load nothing else.
+HTTPS = Code(
+    most=2048,
+    pattern=r"https://[^\s]{1,2040}",
+    what="a URL that begins with https://",
+    like=("https://images.example.com/shirt.jpg",),
+)
+
+TAGS = ListOf(Text(100, least=1, like=("new", "classic")), 100)
