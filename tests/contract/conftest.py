@@ -35,6 +35,8 @@ EACH_RESOURCE = pytest.mark.parametrize("resource", RESOURCES.values(), ids=lamb
 ORDER = (
     *("territory", "client", "region", "store", "department", "user", "customer"),
     *("category", "product", "variant", "price", "stockLevel"),
+    *("appointment", "customerNote", "interaction", "task"),
+    *("promotion", "loyaltyAccount", "consentEvent", "customerAssignment"),
 )
 #: What is done for every resource by the same code is seen with those that use each word of their declarations.
 VARIED = ("customer", "user", "client", "region", "price", "stockLevel")

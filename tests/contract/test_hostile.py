@@ -1,6 +1,7 @@
 """Hostile input: each is refused in the envelope, nothing breaks, nothing is written, and nobody's data is repeated."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from urllib.parse import quote
@@ -32,7 +33,7 @@ def path_of(operation: Operation) -> str:
     if operation.path.startswith("/v2/admin/webhooks"):
         return operation.path.replace("{id}", "1")
     path = operation.path.replace("/deliveries/{id}", f"/deliveries/1-{NOBODY}")
-    return path.replace("{id}", NOBODY).replace("{externalId}", "nobody")
+    return re.sub(r"\{\w+\}", "nobody", path.replace("{id}", NOBODY))
 
 
 def operations(api: Api, *, body: bool | None = None) -> list[Operation]:
@@ -186,7 +187,8 @@ async def test_no_route_takes_a_hostile_id(fort: Api) -> None:
     asked = []
     for operation in operations(fort):
         if "{" in operation.path:
-            start, _, _ = operation.path.partition("{")
+            start, _, rest = operation.path.partition("{")
+            end = re.sub(r"\{\w+\}", "nobody", rest.partition("}")[2])
             for each in queries.PATH_IDS:
                 status = 404 if start.startswith("/v2/admin") and "%" not in each else 400
                 attack = Attack(name=each[:40], status=status)
@@ -194,7 +196,7 @@ async def test_no_route_takes_a_hostile_id(fort: Api) -> None:
                     attack = Attack(name=each, status=404)
                 if each.startswith("%F0") and start.startswith("/v2/admin"):
                     attack = Attack(name="emoji", status=404)
-                asked.append((f"{operation.method} {start}", send(fort, operation, attack, start + each), attack))
+                asked.append((f"{operation.method} {start}", send(fort, operation, attack, start + each + end), attack))
     async with nothing_written(fort):
         await refused(asked)
 

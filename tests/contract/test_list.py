@@ -35,6 +35,10 @@ async def stocked(shop: Api) -> dict[str, list[Record]]:
             put = await shop.put(f"/{resource.collection}/{sent[resource.external_id.name]}", sent)
             assert put.status == 200, put.body
             known[name].append(sent[resource.external_id.name])
+    for flips in (each.flips for each in RESOURCES.values() if each.flips):
+        # What the flags of those before made is there too.
+        rows = (await shop.get(f"/{flips.to.collection}?limit=500")).result["rows"]
+        known[flips.to.name] = [each[flips.to.external_id.name] for each in rows]
     return {
         name: [(await shop.get(f"/{RESOURCES[name].collection}/{key}")).result for key in keys]
         for name, keys in known.items()

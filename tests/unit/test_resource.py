@@ -2,17 +2,37 @@
 
 import pytest
 
-from retailos.declare.field import CREATED_AT, DETAILS, RELATIONS, UPDATED_AT, Field, Reference, flag, snake, text
+from retailos.declare.derived import Difference, Level
+from retailos.declare.field import (
+    CREATED_AT,
+    DETAILS,
+    RELATIONS,
+    UPDATED_AT,
+    Field,
+    NaturalKey,
+    Reference,
+    flag,
+    snake,
+    text,
+)
+from retailos.declare.finders import During, Item, Through
+from retailos.declare.money import Money
 from retailos.declare.resource import DeclarationError, Resource, Resources, did_you_mean, spaced
+from retailos.declare.rules import AtMostOne, Together
 from retailos.declare.shapes import Shape
 from retailos.declare.texts import Text
+from retailos.declare.values import Number
 from retailos.resources import RESOURCES
 
 DOMAINS = {
-    "scv": ("customer",),
+    "scv": (
+        *("customer", "customerNote", "interaction", "appointment", "task"),
+        *("loyaltyAccount", "consentEvent", "customerAssignment"),
+    ),
     "org": ("user", "store", "territory", "region", "department", "client"),
     "pim": ("product", "variant", "category", "price"),
     "inv": ("stockLevel",),
+    "oms": ("promotion",),
 }
 STOCK_LEVEL = Resource(
     name="stockLevel",
@@ -86,6 +106,18 @@ def test_what_can_be_looked_up_has_a_column() -> None:
         ({"projection": ("id", "x")}, "got x"),
         ({"webhook_relations": ("store",)}, "got store"),
         ({"place": ("latitude", "longitude")}, "got latitude"),
+        ({"together": (Together(("name", "x")),)}, "got x"),
+        ({"rules": (AtMostOne(("name", "x")),)}, "got x"),
+        ({"finders": (Item("tag", "tags"),)}, "got tags"),
+        ({"finders": (During("at", "begin", "end"),)}, "got begin"),
+        ({"finders": (Through("sku", "variant", "sku"),)}, "got variant"),
+        ({"natural_key": NaturalKey(("store", "variant"), "stock")}, "got store"),
+        ({"members": (Field(name="total", kind=Money()),)}, "expected a known name, got "),
+        ({"members": (Field(name="level", kind=Number(1, 2), derived=Level("parent")),)}, "got parent"),
+        (
+            {"members": (Field(name="n", kind=Number(1, 2), derived=Difference(("n",))),)},
+            "expected n among the indexes, since it is derived",
+        ),
     ],
     ids=str,
 )
@@ -111,6 +143,8 @@ def test_resources_are_found_by_name_and_by_collection() -> None:
     assert list(RESOURCES) == [
         *("customer", "user", "store", "territory", "region", "department", "client"),
         *("product", "variant", "category", "price", "stockLevel"),
+        *("appointment", "customerNote", "interaction", "task"),
+        *("promotion", "loyaltyAccount", "consentEvent", "customerAssignment"),
     ]
     assert set(RESOURCES) == {name for names in DOMAINS.values() for name in names}
     assert RESOURCES.by_collection["territories"] is RESOURCES["territory"]

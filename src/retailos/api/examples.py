@@ -72,8 +72,8 @@ _LIKE = MappingProxyType(
         "longitude": -0.123271,
         "openingHours": [{"day": 1, "opens": "09:00", "closes": "18:00"}],
         "openingExceptions": [{"date": "2026-12-25", "closed": True}],
-        "validFrom": "2026-11-27T00:00:00.000Z",
-        "validUntil": "2026-12-01T00:00:00.000Z",
+        "validFrom": "2026-01-01T00:00:00.000Z",
+        "validUntil": "2036-01-01T00:00:00.000Z",
         "startAt": "2026-11-27T10:00:00.000Z",
         "endAt": "2026-11-27T10:30:00.000Z",
     }

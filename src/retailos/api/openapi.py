@@ -116,7 +116,7 @@ def _operation_id(operation: Operation, taken: set[str]) -> str:
 
 
 def _operation(resources: Resources, operation: Operation, path: str, schemas: Document) -> Document:
-    asked = [*parameters.of_path(operation, path), *parameters.of_query(resources, operation)]
+    asked = [*parameters.of_path(resources, operation, path), *parameters.of_query(resources, operation)]
     described: Document = {
         "tags": [_tag(operation)["name"]],
         "summary": operation.summary,

@@ -78,7 +78,7 @@ def resource_schemas(resources: Resources, resource: Resource) -> Iterator[tuple
 
 def standing_schemas() -> dict[str, Schema]:
     """Describe what every document has: jobs, the envelope's parts, and the envelope of an error."""
-    written = [each.value for each in Outcome if each is not Outcome.EXISTS]
+    written = [each.value for each in Outcome if each not in (Outcome.EXISTS, Outcome.FINAL)]
     ended = {"type": ["string", "null"], "examples": written, "description": "What the upsert did to the record."}
     job = struct_schema(
         JobQueueMeta,

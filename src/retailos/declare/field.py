@@ -66,6 +66,17 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
+class NaturalKey:
+    """Two references that name a record as well as its external id does, which is made of theirs unless it is sent.
+
+    `segment` stands between the two in the path by which it is written: `/stores/external/…/stock/…`.
+    """
+
+    references: tuple[str, str]
+    segment: str
+
+
+@dataclass(frozen=True, slots=True)
 class Relations:
     """The place, among the fields, where the objects of the references stand."""
 

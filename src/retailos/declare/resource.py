@@ -8,8 +8,9 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from retailos.declare.derived import Default, Lineage
-from retailos.declare.field import BOOKKEEPING, ID, Field, Member, Reference, Relations, external_id, snake
+from retailos.declare.field import BOOKKEEPING, ID, Field, Member, NaturalKey, Reference, Relations, external_id, snake
 from retailos.declare.finders import During, Finder, Item, Through
+from retailos.declare.flips import Flips
 from retailos.declare.kind import Kind
 from retailos.declare.money import holds_money
 from retailos.declare.rules import Rule, Together
@@ -59,8 +60,12 @@ class Resource:
     finders: tuple[Finder, ...] = ()
     #: The field that names the currency of the record's amounts.
     currency: str = ""
-    #: Two references that name a record as well as its external id does, which is made of theirs unless it is sent.
-    natural_key: tuple[str, str] | None = None
+    #: Flags of which every flip is written down as a record of another resource.
+    flips: Flips | None = None
+    #: A record stays as it was written, except that it may be deleted, and come back as it was.
+    write_once: bool = False
+    #: What names a record as well as its external id does.
+    natural_key: NaturalKey | None = None
     #: The fields that `q` looks in.
     search: tuple[str, ...] = ()
     #: The fields of latitude and longitude, where the resource is a place that `near` can find.
@@ -80,7 +85,7 @@ class Resource:
             self.kind_at(path)
         for name in self.projection:
             _known(self, name, self.fields)
-        for name in (*self.webhook_relations, *(self.natural_key or ())):
+        for name in (*self.webhook_relations, *(self.natural_key.references if self.natural_key else ())):
             _known(self, name, self.reference)
         self._check_words()
 
@@ -100,6 +105,10 @@ class Resource:
                 _known(self, each.derived.along, self.reference)
             elif each.derived and each.name not in self.columns:
                 raise DeclarationError(f"{self.name}: expected {each.name} among the indexes, since it is derived")
+        for name in self.flips.flags if self.flips else ():
+            _known(self, name, self.fields)
+        for name in self.flips.fields if self.flips else ():
+            _known(self, name, self.flips.to.fields if self.flips else {})
         if self.amounts:
             _known(self, self.currency, self.fields)
 

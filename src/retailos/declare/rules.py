@@ -26,7 +26,7 @@ class Together:
         """What is wrong with a record (`at` is its JSON pointer) where another has these values."""
         names = ", ".join(self.fields)
         among = f" among those whose {self.where[0]} is {self.where[1]}" if self.where else ""
-        combined = "a combination of" if len(self.fields) > 1 else "another"
+        combined = "a combination of" if len(self.fields) > 1 else "a"
         return Problem(at, "NOT_UNIQUE", f"expected {combined} {names} that no other record has{among}")
 
 

@@ -195,8 +195,8 @@ def as_kept(
 
 def natural_id(resource: Resource, wants: Iterable[Want]) -> str | None:
     """Give the external id that a record has of those that it refers to, `<store>:<variant>`; None: it has none."""
-    names = {want.reference: want.external_id for want in wants}
-    parts = [names.get(name) for name in resource.natural_key or ()]
+    names = {want.reference: want.external_id for want in wants} if resource.natural_key else {}
+    parts = [names.get(name) for name in resource.natural_key.references] if resource.natural_key else []
     joined = ":".join(part for part in parts if part)
     return joined if parts and all(parts) and len(joined) <= EXTERNAL_ID.most else None
 

@@ -12,7 +12,7 @@ from retailos.errors import Problem, RetailOSError, Unavailable, ValidationFaile
 from retailos.records import sql
 from retailos.records.record import Draft, Written
 from retailos.records.resolve import lock_tree, resolve
-from retailos.records.upsert import Upsert, objection, write_rows
+from retailos.records.upsert import Upsert, objection, refusal_of, write_rows
 
 
 async def upsert_all(
@@ -45,6 +45,9 @@ async def upsert_all(
         raise type(refused)([replace(each, path="") for each in refused.problems]) from None
     if len(written) < len(rows):
         raise Unavailable("Some of the records are being written by others; send again.")
+    refusals = [refusal for each in written.values() if (refusal := refusal_of(each))]
+    if refusals:
+        raise refusals[0]
     return [written[upsert.job_id] for upsert, _ in rows]
 
 

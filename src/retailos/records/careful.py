@@ -28,7 +28,7 @@ from retailos.records.body import as_kept
 from retailos.records.identity import new_id
 from retailos.records.record import Draft, Outcome, Written
 from retailos.records.resolve import lock_tree, resolve
-from retailos.records.upsert import Upsert, objection, write_rows
+from retailos.records.upsert import Upsert, objection, refusal_of, write_rows
 
 #: Free JSON that a PATCH merges member by member (RFC 7396); all else is replaced whole.
 _MERGED = ("details", "reporting")
@@ -118,6 +118,8 @@ async def _write(
         raise Unavailable("The record is being written by others; send again.")
     if written.outcome is Outcome.EXISTS:
         raise VersionConflict(details={"currentVersion": written.version})
+    if refusal := refusal_of(written):
+        raise refusal
     return written
 
 

@@ -10,6 +10,7 @@ from retailos.declare.derived import Lineage, Path
 from retailos.declare.field import Field, Reference, snake
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.values import Timestamp
+from retailos.records import flips
 from retailos.records.table import read_as
 
 #: The moment of a write, cut to the millisecond that is printed, by the database's clock.
@@ -107,8 +108,9 @@ def upsert(resource: Resource) -> str:
     clauses = (
         _input(resource),
         _record(resource),
+        *([flips.written(resource, resource.flips, _NOW)] if resource.flips else []),
         _told(resource),
-        _owed(resource),
+        _owed(_changes(resource)),
         _result(resource),
         _done(resource),
     )
@@ -169,7 +171,7 @@ told as (
 counted as (
     insert into tally (resource, delta) select '{resource.name}', -1 from record where operation = 'delete'
 ),
-{_owed(resource)},
+{_owed(_records(resource))},
 done as (
     insert into job (id, queue_name, status, outcome, external_id, record_id, version, created_at, request_id)
     select $2, '{resource.queue(operation)}', 'completed', operation || 'd', external_id, id, version, {_NOW}, $3
@@ -203,6 +205,9 @@ def _input(resource: Resource) -> str:
 
 def _record(resource: Resource) -> str:
     """The records that change: new ones, and old ones that are not stale and would not stay as they are."""
+    differs = _differs(resource, "r", "excluded.body")
+    turned = f", {flips.COLUMN} = {flips.flipped(resource.flips)}" if resource.flips else ""
+    returned = f", {flips.returned(resource.flips)}" if resource.flips else ""
     return f"""record as (
     insert into {resource.table} as r
         (id, external_id, version, operation, created_at, updated_at, source_updated_at, body)
@@ -214,14 +219,14 @@ def _record(resource: Resource) -> str:
         operation = case when r.deleted_at is null then 'update' else 'undelete' end,
         updated_at = greatest(excluded.updated_at, r.updated_at + interval '1 ms'),
         source_updated_at = coalesce(excluded.source_updated_at, r.source_updated_at),
-        deleted_at = null
+        deleted_at = null{turned}
     where not $8
         and (excluded.source_updated_at is null or r.source_updated_at is null
             or excluded.source_updated_at >= r.source_updated_at)
         and (r.deleted_at is not null
             or coalesce(excluded.source_updated_at > r.source_updated_at, excluded.source_updated_at is not null)
-            or {_differs(resource, "r", "excluded.body")})
-    returning id, external_id, version, operation, updated_at
+            or {differs}){f" and not {differs}" if resource.write_once else ""}
+    returning id, external_id, version, operation, updated_at{returned}
 )"""
 
 
@@ -245,26 +250,36 @@ def _told(resource: Resource) -> str:
     """A change for each record that changed, and the difference in how many there are."""
     return f"""told as (
     insert into change (resource, record_id, version, operation, at, request_id, api_key_id)
-    select '{resource.name}', record.id, version, operation, updated_at, request_id, api_key_id
-    from record join input on input.target = record.external_id
+    select changed.resource, changed.id, version, operation, updated_at, request_id, api_key_id
+    from {_changes(resource)} as changed join input on input.target = changed.target
 ),
 counted as (
     insert into tally (resource, delta)
-    select '{resource.name}', count(*) from record where operation in ('create', 'undelete') having count(*) > 0
+    select resource, count(*) from {_changes(resource)} as changed
+    where operation in ('create', 'undelete') group by resource
 )"""
 
 
-def _owed(resource: Resource) -> str:
-    """What every webhook of the resource is owed of each record that changed: its new version, now.
+def _changes(resource: Resource) -> str:
+    """What changed: the records, and what was written down of them."""
+    return "changed" if resource.flips else _records(resource)
+
+
+def _records(resource: Resource) -> str:
+    return f"(select record.*, '{resource.name}' as resource, external_id as target from record)"
+
+
+def _owed(changes: str) -> str:
+    """What every webhook of its resource is owed of each record that changed: its new version, now.
 
     A delivery that is in flight stays so; when it is settled, it is found to be owed again.
     """
     return f"""register as (
     insert into delivery as d (webhook_id, record_id, wanted)
-    select webhook.id, record.id, record.version
-    from record cross join webhook
-    where webhook.resource = '{resource.name}' and webhook.deleted_at is null
-    order by webhook.id, record.id
+    select webhook.id, changed.id, changed.version
+    from {changes} as changed join webhook on webhook.resource = changed.resource
+    where webhook.deleted_at is null
+    order by webhook.id, changed.id
     on conflict (webhook_id, record_id) do update set
         wanted = excluded.wanted,
         attempts = 0,
@@ -280,6 +295,8 @@ owed as (
 
 def _result(resource: Resource) -> str:
     """What came of each input; a record that did not change is looked up as it is."""
+    differs = _differs(resource, "kept", "input.patch::jsonb")
+    final = f"\n            when {differs} then 'final'" if resource.write_once else ""
     return f"""result as (
     select i, job_id, input.external_id, request_id, batch_id, position,
         coalesce(record.id, kept.id) as record_id,
@@ -290,7 +307,7 @@ def _result(resource: Resource) -> str:
             when record.operation = 'undelete' then 'undeleted'
             when record.operation = 'update' then 'updated'
             when $8 then 'exists'
-            when input.source_updated_at < kept.source_updated_at then 'stale'
+            when input.source_updated_at < kept.source_updated_at then 'stale'{final}
             else 'unchanged'
         end as outcome
     from input
@@ -307,7 +324,7 @@ def _done(resource: Resource) -> str:
     )
     select job_id, '{resource.queue("upsert")}', 'completed', outcome, external_id, record_id, version, {_NOW},
         request_id, batch_id, position
-    from result where record_id is not null and outcome <> 'exists'
+    from result where record_id is not null and outcome not in ('exists', 'final')
 )"""
 
 
@@ -332,6 +349,17 @@ def known_as(resource: Resource, parameter: str) -> str:
         f" union all select record_id from alias where resource = '{resource.name}' and external_id = {parameter}"
         " limit 1"
     )
+
+
+def by_natural_key(resources: Resources, resource: Resource) -> str:
+    """Write the statement that gives the external id of the living record with a natural key ($1, $2: external ids)."""
+    names = resource.natural_key.references if resource.natural_key else ()
+    found = (
+        f"r.{snake(resource.reference[name].id_field.name)} ="
+        f" ({known_as(resources[resource.reference[name].to], f'${i}::text')})"
+        for i, name in enumerate(names, start=1)
+    )
+    return f"select external_id from {resource.table} as r where {' and '.join(found)} and r.deleted_at is null"
 
 
 def ancestors(resource: Resource, reference: Reference) -> str:

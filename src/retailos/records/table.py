@@ -7,6 +7,7 @@ from retailos.declare.derived import Difference, SameAsExternalId
 from retailos.declare.field import Field, snake
 from retailos.declare.resource import Resource
 from retailos.declare.rules import Rule, Together
+from retailos.records import flips
 
 #: PostgreSQL cuts longer names.
 _NAME_MOST = 63
@@ -33,6 +34,11 @@ def create_table(resource: Resource) -> str:
     ]
     table = f"create table {resource.table} (\n    " + ",\n    ".join(lines) + "\n) with (fillfactor = 85);"
     return "\n".join([table, *_indexes(resource)]) + "\n"
+
+
+def add_columns(resource: Resource) -> str:
+    """Write the DDL of what a table has beyond that: what the statement of a write leaves for itself."""
+    return f"alter table {resource.table} add column {flips.COLUMN} jsonb;\n" if resource.flips else ""
 
 
 def generated(resource: Resource, path: str) -> str:

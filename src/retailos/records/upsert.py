@@ -10,7 +10,7 @@ import msgspec
 
 from retailos.database.pool import Connection
 from retailos.declare.resource import Resource
-from retailos.errors import NotUnique, Problem, ValidationFailed
+from retailos.errors import NotUnique, Problem, RetailOSError, ValidationFailed, WrittenOnce
 from retailos.records.identity import new_id
 from retailos.records.record import Draft, Outcome, Written
 from retailos.records.table import check, together_index, unique_index
@@ -76,6 +76,13 @@ def _written(job_id: UUID, result: asyncpg.Record) -> Written:
         outcome=Outcome(result["outcome"]),
         at=result["at"],
     )
+
+
+def refusal_of(written: Written) -> RetailOSError | None:
+    """Give the error of an upsert that its record was not open to; None of one that was done."""
+    if written.outcome is Outcome.FINAL:
+        return WrittenOnce(details={"resourceId": str(written.record_id)})
+    return None
 
 
 def objection(resource: Resource, at: str, error: asyncpg.PostgresError) -> ValidationFailed | None:

@@ -9,6 +9,12 @@ from retailos.declare.values import Number
 FIRST_NAMES = ("Ada", "Grace", "Linus", "Mary", "Alan", "Edith", "Omar", "Yuki", "Chloé", "Søren", "Zoë", "Rosa")
 LAST_NAMES = ("Lovelace", "Hopper", "Okafor", "García", "Müller", "Nakamura", "O'Neill", "Kowalska", "Smith", "Doe")
 
+#: The flags of a customer that are consents, in the guide's order.
+MARKETING = (
+    *("generalMarketing", "thirdPartyMarketing", "storeMarketing"),
+    *("smsMarketing", "emailMarketing", "postMarketing"),
+)
+
 _LINE = Text(200, like=("240 Blackfriars Road", "1 High Street", "22 Rue de Rivoli"))
 
 #: The guide's keys in the guide's order, then ours. The country is a name; its code is an addition.

@@ -1,7 +1,7 @@
 """A stock level: how many of a variant there are in a store, in absolute numbers."""
 
 from retailos.declare.derived import Difference
-from retailos.declare.field import CREATED_AT, DETAILS, REPORTING, UPDATED_AT, Field, Reference
+from retailos.declare.field import CREATED_AT, DETAILS, REPORTING, UPDATED_AT, Field, NaturalKey, Reference
 from retailos.declare.finders import Through
 from retailos.declare.resource import Resource
 from retailos.declare.rules import Together
@@ -46,5 +46,5 @@ STOCK_LEVEL = Resource(
     indexes=("available",),
     together=(Together(("variantId", "storeId")),),
     finders=(Through("sku", "variant", "sku"),),
-    natural_key=("store", "variant"),
+    natural_key=NaturalKey(("store", "variant"), "stock"),
 )
