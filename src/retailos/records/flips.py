@@ -13,11 +13,8 @@ def flipped(flips: Flips) -> str:
     It compares the row that is locked with what was sent, so no flip is missed, and none told twice, whoever writes at
     once. That no flag turns, as nearly always, is found without looking them through one by one.
     """
-    turned = (
-        f"coalesce(excluded.body->'{flag}', r.body->'{flag}', 'false')"
-        f" is distinct from coalesce(r.body->'{flag}', 'false')"
-        for flag in flips.flags
-    )
+    # A flag that was not sent compares as null.
+    turned = (f"excluded.body->'{flag}' <> coalesce(r.body->'{flag}', 'false')" for flag in flips.flags)
     return f"""case when {" or ".join(turned)} then (
             select jsonb_object_agg(flag, excluded.body->flag) from unnest({_names(flips)}) as flag
             where excluded.body ? flag and excluded.body->flag is distinct from coalesce(r.body->flag, 'false')

@@ -102,7 +102,8 @@ def _indexes(resource: Resource) -> Iterator[str]:
         yield f"{index} nulls not distinct where deleted_at is null{among};"
     for name in resource.items:
         yield f"create index {table}_{snake(name)} on {table} using gin ((body->'{name}'));"
+    leading = {entry[0] for entry in resource.indexes if not isinstance(entry, str)}
     for reference in resource.references:
         column = snake(reference.id_field.name)
-        if reference.indexed and not reference.ids:
+        if reference.indexed and not reference.ids and reference.id_field.name not in leading:
             yield f"create index {table}_{column} on {table} ({column}) where {column} is not null;"

@@ -23,8 +23,6 @@ create index appointments_created_at on appointments (created_at, id);
 create index appointments_store_id_start_at on appointments (store_id, start_at);
 create index appointments_user_id_start_at on appointments (user_id, start_at);
 create index appointments_customer_id on appointments (customer_id) where customer_id is not null;
-create index appointments_store_id on appointments (store_id) where store_id is not null;
-create index appointments_user_id on appointments (user_id) where user_id is not null;
 
 create table customer_notes (
     id uuid primary key,
@@ -45,7 +43,6 @@ create table customer_notes (
 create index customer_notes_updated_at on customer_notes (updated_at, id);
 create index customer_notes_created_at on customer_notes (created_at, id);
 create index customer_notes_customer_id_occurred_at on customer_notes (customer_id, occurred_at);
-create index customer_notes_customer_id on customer_notes (customer_id) where customer_id is not null;
 create index customer_notes_user_id on customer_notes (user_id) where user_id is not null;
 create index customer_notes_store_id on customer_notes (store_id) where store_id is not null;
 
@@ -69,7 +66,6 @@ create table interactions (
 create index interactions_updated_at on interactions (updated_at, id);
 create index interactions_created_at on interactions (created_at, id);
 create index interactions_customer_id_occurred_at on interactions (customer_id, occurred_at);
-create index interactions_customer_id on interactions (customer_id) where customer_id is not null;
 create index interactions_user_id on interactions (user_id) where user_id is not null;
 create index interactions_store_id on interactions (store_id) where store_id is not null;
 create index interactions_appointment_id on interactions (appointment_id) where appointment_id is not null;
@@ -96,7 +92,6 @@ create index tasks_updated_at on tasks (updated_at, id);
 create index tasks_created_at on tasks (created_at, id);
 create index tasks_store_id_due_at on tasks (store_id, due_at);
 create index tasks_assigned_to_id on tasks (assigned_to_id) where assigned_to_id is not null;
-create index tasks_store_id on tasks (store_id) where store_id is not null;
 create index tasks_department_id on tasks (department_id) where department_id is not null;
 create index tasks_customer_id on tasks (customer_id) where customer_id is not null;
 create index tasks_appointment_id on tasks (appointment_id) where appointment_id is not null;
@@ -160,7 +155,6 @@ create table consent_events (
 create index consent_events_updated_at on consent_events (updated_at, id);
 create index consent_events_created_at on consent_events (created_at, id);
 create index consent_events_customer_id_occurred_at on consent_events (customer_id, occurred_at);
-create index consent_events_customer_id on consent_events (customer_id) where customer_id is not null;
 create index consent_events_store_id on consent_events (store_id) where store_id is not null;
 create index consent_events_user_id on consent_events (user_id) where user_id is not null;
 
