@@ -243,6 +243,25 @@ async def test_what_is_sent_is_no_longer_worked_out(shop: Api, variant: str, num
         assert (await shop.get(key)).result["available"] == available, sent
 
 
+async def test_a_sku_is_the_external_id_until_it_is_sent(shop: Api, variant: str, number: int) -> None:
+    """A variant has its external id as its SKU, follows it to another one, and never takes the SKU of another."""
+    before = (await shop.get(f"/variants/{variant}")).result
+    assert before["sku"] == variant
+    assert (await shop.put(f"/variants/{variant}", before)).result[0]["outcome"] == "unchanged"
+    product = {"product": {"externalProductId": f"p-{number}"}}
+    taken = await shop.put(f"/variants/w-{number}", product | {"sku": variant})
+    assert (taken.status, codes(taken)) == (409, [("", "NOT_UNIQUE")])
+    assert (await shop.put(f"/variants/w-{number}", product | {"sku": f"n-{number}"})).status == 200
+    path = f"/variants/id/{before['id']}"
+    taken = await shop.put(path, product | {"externalVariantId": f"n-{number}"})
+    assert (taken.status, codes(taken)) == (409, [("", "NOT_UNIQUE")])
+    assert (await shop.put(path, product | {"externalVariantId": f"m-{number}"})).status == 200
+    assert (await shop.get(path)).result["sku"] == f"m-{number}"
+    await shop.put(f"/clients/c-{number}", {"name": "Northwind"})
+    client = {"client": {"externalClientId": f"c-{number}"}}
+    assert (await shop.put(f"/variants/x-{number}", product | client | {"sku": f"n-{number}"})).status == 200
+
+
 async def test_a_category_knows_where_it_stands(shop: Api, number: int) -> None:
     """Path and level are those of the tree as it is now, also after a record above has moved."""
     ids = []

@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -48,6 +49,7 @@ async def test_an_event_is_a_record_like_any_other(api: Api) -> None:
     assert {each["channel"] for each in told} == set(MARKETING)
     [first, *_] = told
     assert first["externalConsentEventId"] == first["id"]
+    assert UUID(first["id"]).version == 7
     assert (first["granted"], first["source"], first["version"]) == (True, "customer", 1)
     assert TIMESTAMP.fullmatch(first["occurredAt"])
     assert first["customer"]["externalCustomerId"] == "c-1"

@@ -94,4 +94,4 @@ def test_amounts_within_have_the_currency_of_their_record() -> None:
 def test_a_part_of_a_record_has_the_currency_of_the_whole(patch: dict[str, Any], kept: dict[str, Any]) -> None:
     """A PATCH of an amount is written in the stored currency, and one of the currency writes the amounts anew."""
     stored = {"currency": patch.get("currency", "KWD"), "amount": "12.5", "compareAtAmount": "15"}
-    assert body.as_kept(RESOURCES["price"], patch, "p-1", stored) == kept
+    assert body.as_kept(RESOURCES["price"], patch, stored) == kept

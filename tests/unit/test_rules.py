@@ -2,7 +2,7 @@
 
 import pytest
 
-from retailos.declare.derived import Difference, SameAsExternalId
+from retailos.declare.derived import Difference
 from retailos.declare.rules import AtMostOne, Later, Together
 from retailos.records.table import body_text, check, create_table, together_index
 from retailos.resources import RESOURCES
@@ -52,6 +52,5 @@ def test_the_database_keeps_the_rules() -> None:
 def test_what_follows_from_others_is_known_where_they_are() -> None:
     """A difference is known where all that it is made of was sent, and never guessed from a part."""
     available = Difference(("onHand", "reserved", "safetyStock"))
-    assert available.value({"onHand": 12, "reserved": 2, "safetyStock": 1}, None) == 9
-    assert available.value({"onHand": 12, "reserved": 2}, None) is None
-    assert SameAsExternalId().value({}, "v-1") == "v-1"
+    assert available.value({"onHand": 12, "reserved": 2, "safetyStock": 1}) == 9
+    assert available.value({"onHand": 12, "reserved": 2}) is None

@@ -179,6 +179,9 @@ def _accepted(resources: Resources, resource: Resource) -> Schema:
     schema |= {"examples": [examples.accepted(resource)]}
     if resource.requires_one_of:
         schema["anyOf"] = [{"required": [name]} for name in resource.requires_one_of]
+    rules = [each.problem("").message.removeprefix("expected ") for each in (*resource.together, *resource.rules)]
+    if rules:
+        schema["description"] = f"Expected: {'; '.join(rules)}."
     either = [(each.name, each.id_field.name) for each in resource.references if each.required]
     if either:
         schema["allOf"] = [{"anyOf": [{"required": [name]} for name in names]} for names in either]

@@ -11,7 +11,7 @@ class Difference:
 
     of: tuple[str, ...]
 
-    def value(self, sent: Mapping[str, Any], external_id: str | None) -> Any:
+    def value(self, sent: Mapping[str, Any]) -> int | None:
         """Give what the field would read as, if all that it follows from was sent; else None."""
         numbers = [sent.get(name) for name in self.of]
         if not all(type(each) is int for each in numbers):
@@ -23,10 +23,6 @@ class Difference:
 @dataclass(frozen=True, slots=True)
 class SameAsExternalId:
     """The caller's own id of the record."""
-
-    def value(self, sent: Mapping[str, Any], external_id: str | None) -> Any:
-        """Give what the field would read as, if that is known; else None."""
-        return external_id
 
 
 @dataclass(frozen=True, slots=True)

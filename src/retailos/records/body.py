@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, NoReturn
 from uuid import UUID
 
-from retailos.declare.derived import Default
+from retailos.declare.derived import Difference
 from retailos.declare.field import EXTERNAL_ID
 from retailos.declare.kind import expected, storable
 from retailos.declare.money import in_currency
@@ -162,7 +162,7 @@ def draft(
         raise ExternalIdMismatch
     external_id = external_id or sent_id or natural_id(resource, wants)
     if resource.amounts or resource.defaulting:
-        patch = as_kept(resource, patch, external_id)
+        patch = as_kept(resource, patch)
     return Draft(
         external_id=external_id,
         patch=patch,
@@ -174,11 +174,11 @@ def draft(
 
 
 def as_kept(
-    resource: Resource, patch: dict[str, Any], external_id: str | None, stored: Mapping[str, Any] = MappingProxyType({})
+    resource: Resource, patch: dict[str, Any], stored: Mapping[str, Any] = MappingProxyType({})
 ) -> dict[str, Any]:
-    """Give a patch as it is kept, on a record that has `stored`: amounts as their currency has them, nothing derived.
+    """Give a patch as it is kept, on a record that has `stored`: amounts as their currency has them.
 
-    Who sends what a field would read as anyway sends nothing: it goes on following from the others.
+    Who sends the difference that a field would read as anyway sends nothing: it goes on following from the others.
     """
     whole = {**stored, **patch}
     currency = whole.get(resource.currency)
@@ -187,7 +187,7 @@ def as_kept(
         if field.name in patch or (resource.currency in patch and whole.get(field.name) is not None):
             kept[field.name] = in_currency(field.kind, whole[field.name], currency)
     for field in resource.defaulting:
-        value = field.derived.value(patch, external_id) if isinstance(field.derived, Default) else None
+        value = field.derived.value(patch) if isinstance(field.derived, Difference) else None
         if value is not None and patch.get(field.name) == value:
             kept[field.name] = None
     return kept

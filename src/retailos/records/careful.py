@@ -165,9 +165,11 @@ async def _rekey(
     if taken and taken["id"] != found.id:
         raise ExternalIdExists(details={"resourceId": str(taken["id"])})
     job_id = new_id()
-    row = await transaction.fetchrow(
-        sql.rekey(resource), found.id, job_id, origin.request_id, origin.api_key_id, external_id
-    )
+    values = (found.id, job_id, origin.request_id, origin.api_key_id, external_id)
+    try:
+        row = await transaction.fetchrow(sql.rekey(resource), *values)
+    except asyncpg.IntegrityConstraintViolationError as error:
+        raise objection(resource, "", error) or error from None
     return _written(job_id, found.id, Outcome.UPDATED, row)
 
 
@@ -192,7 +194,7 @@ def _merged(resource: Resource, draft: Draft, found: Locked) -> dict[str, Any]:
     if resource.requires_one_of and not any(left.get(name) for name in resource.requires_one_of):
         names = ", ".join(resource.requires_one_of)
         raise ValidationFailed([Problem(draft.at, "REQUIRED", f"expected a value left for at least one of {names}")])
-    return as_kept(resource, patch, found.external_id, found.body)
+    return as_kept(resource, patch, found.body)
 
 
 def _merge(target: Any, patch: Any) -> Any:
