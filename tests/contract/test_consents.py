@@ -119,6 +119,9 @@ async def test_an_event_stays_as_it_was_written(shop: Api, evidence: tuple[str, 
             {"resourceId": before["id"]},
         )
     assert (await shop.get(path)).result == before
+    await shop.request("DELETE", f"/v2/public/consent-events/external/{key}")
+    assert (await shop.put(path, other)).error["code"] == "WRITTEN_ONCE"
+    assert (await shop.put(path, body)).result[0]["outcome"] == "undeleted"
 
 
 async def test_many_events_are_written_once_each(shop: Api, evidence: tuple[str, dict[str, Any]]) -> None:

@@ -50,9 +50,9 @@ async def upsert_by_id(engine: Engine, call: Call) -> Answer:
 
 
 async def upsert_by_natural_key(engine: Engine, call: Call) -> Answer:
-    """PUT a record by the external ids of the two records that it is about; its own external id follows from theirs.
+    """PUT a record by the external ids of two others that it is about, and that its body need not name again.
 
-    A record that the two have already is updated, whatever its external id is.
+    Its own external id follows from theirs; a record that the two have already is updated, whatever its own is.
     """
     resource, wishes = resource_of(call), read_wishes(call, _PUT)
     entity, at = body.unwrapped(resource, body.decode(await json_body(call, engine.settings.body_limit_bytes)))

@@ -90,27 +90,32 @@ class Resource:
         self._check_words()
 
     def _check_words(self) -> None:
-        """Refuse rules, finders and derived values about fields that the resource does not have."""
-        for rule in (*self.together, *self.rules):
-            for name in rule.fields:
-                _known(self, name, self.fields)
+        """Refuse rules, finders, flips and derived values about what the resource does not have."""
+        for name in self._words():
+            _known(self, name, self.fields)
         for finder in self.finders:
             if isinstance(finder, Through):
                 _known(self, finder.reference, self.reference)
-            else:
-                for name in (finder.field,) if isinstance(finder, Item) else (finder.begin, finder.end):
-                    _known(self, name, self.fields)
         for each in self.fields.values():
             if isinstance(each.derived, Lineage):
                 _known(self, each.derived.along, self.reference)
             elif each.derived and each.name not in self.columns:
                 raise DeclarationError(f"{self.name}: expected {each.name} among the indexes, since it is derived")
-        for name in self.flips.flags if self.flips else ():
-            _known(self, name, self.fields)
-        for name in self.flips.fields if self.flips else ():
-            _known(self, name, self.flips.to.fields if self.flips else {})
-        if self.amounts:
-            _known(self, self.currency, self.fields)
+        if self.flips:
+            for name in self.flips.fields:
+                _known(self.flips.to, name, self.flips.to.fields)
+
+    def _words(self) -> Iterator[str]:
+        """The fields that rules, finders, flips and amounts are about."""
+        for rule in (*self.together, *self.rules):
+            yield from rule.fields
+        for finder in self.finders:
+            if isinstance(finder, Item):
+                yield finder.field
+            elif isinstance(finder, During):
+                yield from (finder.begin, finder.end)
+        yield from self.flips.flags if self.flips else ()
+        yield from [self.currency] if self.amounts else []
 
     def _fields(self) -> Iterator[Field]:
         yield ID

@@ -72,14 +72,14 @@ def _add_combination(
 ) -> None:
     """Let each number have a combination of its own of the references that no two records may share."""
     for rule in resource.together:
-        rest, value = number, rule.where
+        rest = number
         for reference in resource.references:
             candidates = known.get(reference.to, ())
             if reference.required and candidates and reference.id_field.name in rule.fields:
                 rest, place = divmod(rest, len(candidates))
                 body[reference.name] = {resources[reference.to].external_id.name: candidates[place]}
-        if value and (rest or len(rule.fields) > 1) and body.get(value[0]) == value[1]:
-            body[value[0]] = None
+        if rule.where and rest and body.get(rule.where[0]) == rule.where[1]:
+            body[rule.where[0]] = None
 
 
 def _keep(rule: Rule, body: dict[str, Any], random: Random) -> None:
