@@ -11,7 +11,7 @@
     ├── ResourceNotFound 404 · RouteNotFound 404
     ├── MethodNotAllowed 405 · NotAcceptable 406
     ├── ExternalIdExists 409 · NotUnique 409 · DuplicateInBatch 409 · IdempotencyInProgress 409 · KeyRevoked 409
-    ├── NotMergeable 409
+    ├── NotMergeable 409 · WrittenOnce 409
     ├── Merged 410 · CursorExpired 410
     ├── VersionConflict 412
     ├── PayloadTooLarge 413 · UriTooLong 414 · UnsupportedMediaType 415 · HeadersTooLarge 431
@@ -218,6 +218,13 @@ class CursorExpired(RetailOSError):
 
     status = 410
     code = "CURSOR_EXPIRED"
+
+
+class WrittenOnce(RetailOSError):
+    """Such a record stays as it was first written, and this one differs; send it under an external id of its own."""
+
+    status = 409
+    code = "WRITTEN_ONCE"
 
 
 class VersionConflict(RetailOSError):

@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from random import Random
 from typing import Any
 
@@ -19,13 +20,26 @@ from retailos.database.embedded import Cluster
 from retailos.database.pool import Connection
 from retailos.declare.field import Field
 from retailos.declare.resource import Resource, Resources
+from retailos.declare.rules import Later
 from retailos.declare.sample import sample
+from retailos.declare.values import moment, printed
 from retailos.resources import RESOURCES
 from retailos.settings import Settings, load
 from tests.conftest import with_database
 
 #: The guide's long envelope, in its order.
 ENVELOPE = ("statusCode", "statusMessage", "userMessage", "error", "meta", "action", "result")
+EACH_RESOURCE = pytest.mark.parametrize("resource", RESOURCES.values(), ids=lambda resource: resource.name)
+#: Those that are referred to before those that refer.
+ORDER = (
+    *("territory", "client", "region", "store", "department", "user", "customer"),
+    *("category", "product", "variant", "price", "stockLevel"),
+    *("appointment", "customerNote", "interaction", "task"),
+    *("promotion", "loyaltyAccount", "consentEvent", "customerAssignment"),
+)
+#: What is done for every resource by the same code is seen with those that use each word of their declarations.
+VARIED = ("customer", "user", "client", "region", "price", "stockLevel")
+VARIED_RESOURCES = pytest.mark.parametrize("resource", [RESOURCES[name] for name in VARIED], ids=VARIED)
 #: As the guide prints moments.
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
@@ -174,17 +188,40 @@ def codes(response: Response) -> list[tuple[str, str]]:
 
 
 def least(resource: Resource, number: int) -> dict[str, Any]:
-    """The least body that makes a record: what is required of the resource, and no more."""
+    """The least body that makes a record: what is required of the resource, and no more; `ground` makes the rest."""
     body = {
         name: resource.fields[name].kind.sample(Random(number))
         for name in (*resource.required, *resource.requires_one_of[:1])
     }
-    return body | {name: f"{body[name]}-{number}" for name in resource.unique if name in body}
+    for rule in resource.rules:
+        if isinstance(rule, Later) and rule.field in body:
+            body[rule.field] = printed(moment(body[rule.than]) + timedelta(hours=1))
+    return (
+        body | {name: f"{body[name]}-{number}" for name in resource.unique if name in body} | required(resource, number)
+    )
 
 
 def full(resource: Resource, number: int, known: Mapping[str, Sequence[str]] | None = None) -> dict[str, Any]:
-    """A whole sample body, with references to `known` external ids."""
-    return sample(RESOURCES, resource, Random(number), number, known or {})
+    """A whole sample body, with references to `known` external ids, or else to what `ground` makes."""
+    return required(resource, number) | sample(RESOURCES, resource, Random(number), number, known or {})
+
+
+def required(resource: Resource, number: int) -> dict[str, Any]:
+    """The references that a record with this number must have, to records of its own."""
+    return {
+        each.name: {RESOURCES[each.to].external_id.name: f"ground-{number}"}
+        for each in resource.references
+        if each.required
+    }
+
+
+async def ground(api: Api, resource: Resource, *numbers: int) -> None:
+    """Make the records that those with these numbers must refer to, and what they stand on in turn."""
+    for target in dict.fromkeys(RESOURCES[each.to] for each in resource.references if each.required):
+        await ground(api, target, *numbers)
+        for number in numbers:
+            put = await api.put(f"/{target.collection}/ground-{number}", least(target, number))
+            assert put.status == 200, put.body
 
 
 def own_names(resource: Resource) -> list[str]:
@@ -239,6 +276,16 @@ async def shop(
             yield running
     finally:
         await administrator.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+async def number(shop: Api, numbers: Iterator[int], request: pytest.FixtureRequest) -> int:
+    """A number for external ids and unique values that no other test uses; what its record must refer to is there."""
+    number = next(numbers)
+    resource = getattr(request.node, "callspec", None) and request.node.callspec.params.get("resource")
+    if resource:
+        await ground(shop, resource, number)
+    return number
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import Final
 
 from retailos.declare.field import Reference
 from retailos.declare.kind import Kind
+from retailos.declare.money import Money
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.shapes import FreeJson, ListOf, Shape, TextOr
 from retailos.declare.texts import Choice, Code, Email, Text
@@ -142,6 +143,8 @@ def wrong_values(kind: Kind) -> list[str]:
         case Number():
             beyond = [str(kind.least - 1), str(kind.most + 1), f"{2**63}", f"{2**70}", "-1e400", "1e400", "1e200000"]
             return [*_other_than("number", "fraction"), *beyond, '"1"', *_fractions(kind)]
+        case Money():
+            return [*_other_than("number", "fraction"), *_NO_AMOUNTS, *(['"-0.01"', "-1"] if kind.least == 0 else [])]
         case Uuid():
             return [*_other_than(), '"0190c2a4-7b1e-7c3a-9d52-3f1b2c4d5e6"', '"{0190c2a4-7b1e-7c3a-9d52-3f1b2c4d5e6f}"']
         case Timestamp():
@@ -168,6 +171,23 @@ def _fractions(kind: Number) -> list[str]:
 _NO_DOBS: Final = listed(
     "31/02/1990|29/02/1900|00/00/0000|1990-06-09|1/1/1990|01/01/99999|01/01/1899|01/13/1990|01/01/2999|01.01.1990"
     "| 01/01/1990|01/01/1990 |01/01/1990\\n|\\u0660\\u0661/01/1990|Kanarienvogel|\\u0000"
+)
+_NO_AMOUNTS: Final = (
+    *(
+        '""',
+        '"1,50"',
+        '"1.23456"',
+        '"1234567890123"',
+        '"1e3"',
+        '"NaN"',
+        '" 1"',
+        '"1 "',
+        '"1\\n"',
+        '"+1"',
+        '".5"',
+        '"5."',
+    ),
+    *('"\\u0661"', '"--1"', '"12.50 GBP"', "1.23456", "1234567890123", "1e400", "1e-400", "1e200000", str(2**63)),
 )
 _NO_EMAILS: Final = listed("Kanarienvogel|@|a@|@b|a b@c|a@b c|a@b@c|a\\u0000@b|a\\n@b|a@b\\n|a@b\\u2028")
 _NO_TIMESTAMPS: Final = listed(

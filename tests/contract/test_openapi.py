@@ -195,7 +195,7 @@ async def test_the_routes_are_those_that_are_documented(
 
 
 @pytest.mark.parametrize("resource", RESOURCES.values(), ids=list(RESOURCES))
-async def test_every_documented_parameter_is_known(api: Api, public: dict[str, Any], resource: Resource) -> None:
+async def test_every_documented_parameter_is_known(shop: Api, public: dict[str, Any], resource: Resource) -> None:
     """A list takes each parameter and each filter with an operator that the document names."""
     asked = public["paths"][f"/v2/public/{resource.collection}"]["get"]["parameters"]
     filters = public["components"]["schemas"][f"{resource.schema_name}Filters"]
@@ -203,10 +203,10 @@ async def test_every_documented_parameter_is_known(api: Api, public: dict[str, A
     names = [each["name"] for each in asked[:-1]] + with_operators
     for begin in range(0, len(names), 40):
         query = "&".join(f"{quote(name)}=x" for name in names[begin : begin + 40])
-        answer = await api.get(f"/{resource.collection}?{query}")
+        answer = await shop.get(f"/{resource.collection}?{query}")
         told = [] if answer.status == 200 else [each["message"] for each in answer.error["details"]["errors"]]
         assert answer.status == 200 or answer.error["code"] == "VALIDATION_ERROR", told
-    assert (await api.get(f"/{resource.collection}?filters=x")).error["code"] == "UNKNOWN_PARAMETER"
+    assert (await shop.get(f"/{resource.collection}?filters=x")).error["code"] == "UNKNOWN_PARAMETER"
 
 
 REFUSED = {

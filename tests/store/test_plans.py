@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from retailos.catalogue import prices
 from retailos.database.pool import Connection
 from retailos.database.statements import load
 from retailos.keys import store
@@ -16,7 +17,7 @@ from retailos.webhooks import deliveries, register
 
 CUSTOMER, STORE = RESOURCES["customer"], RESOURCES["store"]
 REGISTER, DELIVERIES, KEYS = load(register.__file__), load(deliveries.__file__), load(store.__file__)
-RECORDS, OWED = 50_000, 5_000
+RECORDS, OWED, VARIANTS = 50_000, 5_000, 10_000
 SOMEBODY = UUID(int=77)
 
 #: Fifty thousand customers, three webhooks with all of them in their registers, a tenth of that due, and attempts.
@@ -48,6 +49,38 @@ insert into change (resource, record_id, version, operation, at)
 select 'customer', id, 1, 'create', now() from customers;
 analyze;
 """
+
+
+#: Variants, each with a price and some stock.
+FILL_CATALOGUE = f"""
+insert into variants (id, external_id, version, operation, created_at, updated_at, body)
+select md5('v' || i)::uuid, 'v-' || i, 1, 'create', now(), now(), jsonb_build_object(
+    'productId', md5((i / 4)::text)::uuid, 'sku', 'sku-' || i, 'barcodes', jsonb_build_array('b-' || i, 'c-' || i))
+from generate_series(1, {VARIANTS}) as i;
+insert into stores (id, external_id, version, operation, created_at, updated_at, body)
+select md5('s' || i)::uuid, 's-' || i, 1, 'create', now(), now(), jsonb_build_object('name', 'S')
+from generate_series(1, 200) as i;
+insert into prices (id, external_id, version, operation, created_at, updated_at, body)
+select gen_random_uuid(), 'p-' || i, 1, 'create', now(), now(), jsonb_build_object(
+    'variantId', md5('v' || i)::uuid, 'currency', 'GBP', 'amount', i || '.00')
+from generate_series(1, {VARIANTS}) as i;
+insert into stock_levels (id, external_id, version, operation, created_at, updated_at, body)
+select gen_random_uuid(), 'l-' || i, 1, 'create', now(), now(), jsonb_build_object(
+    'variantId', md5('v' || i)::uuid, 'storeId', md5('s' || i % 200)::uuid, 'onHand', i % 50)
+from generate_series(1, {VARIANTS}) as i;
+insert into categories (id, external_id, version, operation, created_at, updated_at, body)
+select md5('k' || i)::uuid, 'k-' || i, 1, 'create', now(), now(), jsonb_build_object(
+    'name', 'K', 'parentId', case when i > 5 then md5('k' || i / 5)::uuid end)
+from generate_series(1, 2000) as i;
+analyze;
+"""
+
+
+@pytest.fixture(scope="module")
+async def catalogue(filled: Connection) -> Connection:
+    """The same with a catalogue."""
+    await filled.execute(FILL_CATALOGUE)
+    return filled
 
 
 @pytest.fixture(scope="module")
@@ -223,3 +256,39 @@ async def test_a_key_is_found_by_its_id(filled: Connection) -> None:
         assert "api_key_pkey" in used(await planned(filled, KEYS.find, "0123456789"))
     finally:
         await filled.execute("reset enable_seqscan")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "index"),
+    [
+        ("variant", "barcode=b-7", "variants_barcodes"),
+        ("variant", "barcode[in]=b-7,c-9", "variants_barcodes"),
+        ("variant", "sku[in]=sku-7,sku-9", "variants_sku"),
+        ("price", "sku=sku-7", "prices_variant_id"),
+        ("price", "variant.externalVariantId=v-7&validAt=2026-11-27T10:00:00Z", "prices_variant_id"),
+        ("stockLevel", "sku[in]=sku-7,sku-9", "stock_levels_variant_id"),
+        ("stockLevel", "store.externalStoreId=s-7&available[gt]=48", "stock_levels_store_id"),
+    ],
+)
+async def test_a_catalogue_is_searched_by_its_indexes(catalogue: Connection, name: str, text: str, index: str) -> None:
+    """Items of arrays and fields of other records are found by an index, as a record's own fields are."""
+    statement, values = listed(text, RESOURCES[name])
+    plan = await planned(catalogue, statement, *values, generic=False)
+    assert index in used(plan)
+
+
+async def test_what_a_variant_has_is_found_by_its_indexes(catalogue: Connection) -> None:
+    """The price that holds, and a stock level by its natural key, cost a few looks into indexes."""
+    price = load(prices.__file__).find
+    plan = await planned(catalogue, price, SOMEBODY, SOMEBODY, "2026", None, "default", 1, generic=False)
+    assert {each for each in used(plan) if each.startswith("prices_variant_id")}
+    statement = sql.by_natural_key(RESOURCES, RESOURCES["stockLevel"])
+    plan = await planned(catalogue, statement, "s-7", "v-7", generic=False)
+    assert {each for each in used(plan) if each.startswith("stock_levels_variant_id")}
+
+
+async def test_a_path_is_walked_by_the_key(catalogue: Connection) -> None:
+    """Where a record stands in its tree is found by one look into an index for each record above it."""
+    category = RESOURCES["category"]
+    plan = await planned(catalogue, page.by_id(RESOURCES, category, category.shown), SOMEBODY)
+    assert used(plan) == {"categories_pkey"}

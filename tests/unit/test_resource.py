@@ -2,13 +2,38 @@
 
 import pytest
 
-from retailos.declare.field import CREATED_AT, DETAILS, RELATIONS, UPDATED_AT, Field, Reference, flag, snake, text
+from retailos.declare.derived import Difference, Level
+from retailos.declare.field import (
+    CREATED_AT,
+    DETAILS,
+    RELATIONS,
+    UPDATED_AT,
+    Field,
+    NaturalKey,
+    Reference,
+    flag,
+    snake,
+    text,
+)
+from retailos.declare.finders import During, Item, Through
+from retailos.declare.money import Money
 from retailos.declare.resource import DeclarationError, Resource, Resources, did_you_mean, spaced
+from retailos.declare.rules import AtMostOne, Together
 from retailos.declare.shapes import Shape
 from retailos.declare.texts import Text
-from retailos.declare.values import Uuid
+from retailos.declare.values import Number, Uuid
 from retailos.resources import RESOURCES
 
+DOMAINS = {
+    "scv": (
+        *("customer", "customerNote", "interaction", "appointment", "task"),
+        *("loyaltyAccount", "consentEvent", "customerAssignment"),
+    ),
+    "org": ("user", "store", "territory", "region", "department", "client"),
+    "pim": ("product", "variant", "category", "price"),
+    "inv": ("stockLevel",),
+    "oms": ("promotion",),
+}
 STOCK_LEVEL = Resource(
     name="stockLevel",
     plural="stockLevels",
@@ -90,6 +115,18 @@ def test_what_can_be_looked_up_has_a_column() -> None:
             {"mergeable": True, "members": (MERGED, PARENT)},
             "thing: expected no tree of what is mergeable, got one by p",
         ),
+        ({"together": (Together(("name", "x")),)}, "got x"),
+        ({"rules": (AtMostOne(("name", "x")),)}, "got x"),
+        ({"finders": (Item("tag", "tags"),)}, "got tags"),
+        ({"finders": (During("at", "begin", "end"),)}, "got begin"),
+        ({"finders": (Through("sku", "variant", "sku"),)}, "got variant"),
+        ({"natural_key": NaturalKey(("store", "variant"), "stock")}, "got store"),
+        ({"members": (Field(name="total", kind=Money()),)}, "expected a known name, got "),
+        ({"members": (Field(name="level", kind=Number(1, 2), derived=Level("parent")),)}, "got parent"),
+        (
+            {"members": (Field(name="n", kind=Number(1, 2), derived=Difference(("n",))),)},
+            "expected n among the indexes, since it is derived",
+        ),
     ],
     ids=str,
 )
@@ -126,7 +163,13 @@ def test_consents_are_declared() -> None:
 
 def test_resources_are_found_by_name_and_by_collection() -> None:
     """The table of resources keeps their order, and knows the segment of each one's URL."""
-    assert list(RESOURCES) == ["customer", "user", "store", "territory", "region", "department", "client"]
+    assert list(RESOURCES) == [
+        *("customer", "user", "store", "territory", "region", "department", "client"),
+        *("product", "variant", "category", "price", "stockLevel"),
+        *("appointment", "customerNote", "interaction", "task"),
+        *("promotion", "loyaltyAccount", "consentEvent", "customerAssignment"),
+    ]
+    assert set(RESOURCES) == {name for names in DOMAINS.values() for name in names}
     assert RESOURCES.by_collection["territories"] is RESOURCES["territory"]
     assert len(RESOURCES.by_collection) == len(RESOURCES)
 
@@ -167,7 +210,7 @@ def test_every_resource_has_what_every_record_has(resource: Resource) -> None:
     common = {"id", "details", "reporting", "createdAt", "updatedAt", "version", "deletedAt", "sourceUpdatedAt"}
     assert common | {resource.external_id.name} <= set(resource.fields)
     assert resource.fields["details"].default == resource.fields["reporting"].default == {}
-    assert resource.domain == ("scv" if resource.name == "customer" else "org")
+    assert resource.name in DOMAINS[resource.domain]
 
 
 def test_what_is_personal_is_marked() -> None:

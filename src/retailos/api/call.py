@@ -146,6 +146,6 @@ class Operation:
     also: tuple[Further, ...] = ()
     #: The names of its parameters, as parameters.py documents them: `list`, `fields`, `expand`, `deliveries`.
     parameters: tuple[str, ...] = ()
-    #: The media types of what it takes in place of JSON, and of what it gives besides; without a result, in place of it.
+    #: The media types of what it takes in place of JSON, and of what it gives besides it (without a result: instead).
     takes: tuple[str, ...] = ()
     gives: tuple[str, ...] = ()

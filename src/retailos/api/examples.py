@@ -10,7 +10,9 @@ import msgspec
 
 from retailos.api.envelope import Envelope, Fault, Meta, encode, phrase, problem_details
 from retailos.declare.field import CREATED_AT, UPDATED_AT, Field, Reference, snake
+from retailos.declare.field import external_id as own_id
 from retailos.declare.resource import Resource, Resources
+from retailos.declare.rules import AtMostOne
 from retailos.declare.values import Uuid
 from retailos.errors import RetailOSError
 from retailos.imports.imports import Import
@@ -66,13 +68,17 @@ _OWN = MappingProxyType(
         },
     }
 )
-#: A shop that is in one place, and open.
+#: A shop that is in one place, and open; times that end after they begin.
 _LIKE = MappingProxyType(
     {
         "latitude": 51.511732,
         "longitude": -0.123271,
         "openingHours": [{"day": 1, "opens": "09:00", "closes": "18:00"}],
         "openingExceptions": [{"date": "2026-12-25", "closed": True}],
+        "validFrom": "2026-01-01T00:00:00.000Z",
+        "validUntil": "2036-01-01T00:00:00.000Z",
+        "startAt": "2026-11-27T10:00:00.000Z",
+        "endAt": "2026-11-27T10:30:00.000Z",
     }
 )
 
@@ -122,7 +128,7 @@ def object_example(fields: Mapping[str, Field], *, input: bool) -> dict[str, Any
 
 
 def accepted(resource: Resource) -> dict[str, Any]:
-    """Make a body as a caller sends it, a record that stands alone."""
+    """Make a body as a caller sends it, a record that refers to no others than it must."""
     if resource.name in _OWN:
         return dict(_OWN[resource.name])
     typical = Typical(resource.name)
@@ -131,24 +137,37 @@ def accepted(resource: Resource) -> dict[str, Any]:
     for name, field in resource.fields.items():
         if field.at is None and not field.read_only and name not in references:
             example[name] = _LIKE.get(name) or _value(field, typical)
-    return example
+    return example | {each.name: _named(each.to) for each in resource.references if each.required}
+
+
+def _named(target: str) -> dict[str, str]:
+    """A reference to the record that is shown of a resource."""
+    return {own_id(target).name: f"example-{snake(target).replace('_', '-')}-id"}
+
+
+def _alternatives(resource: Resource) -> set[str]:
+    """The references that a record can't have beside the first of those that are one for another."""
+    rules = [each for each in resource.rules if isinstance(each, AtMostOne)]
+    return {name for rule in rules for name in rule.fields[1:]}
 
 
 def referring(resources: Resources, resource: Resource) -> dict[str, Any]:
     """Make a body that refers to other records by their external ids, as far as they are not of its own kind."""
     example = accepted(resource)
     for each in resource.references:
-        target = resources[each.to]
-        if target is not resource:
-            one = {target.external_id.name: external_id(target)}
-            example[each.name] = [one] if each.ids else one
+        if resources[each.to] is not resource and each.id_field.name not in _alternatives(resource):
+            example[each.name] = [_named(each.to)] if each.ids else _named(each.to)
     return example
 
 
 def shown(resources: Resources, resource: Resource) -> dict[str, Any]:
     """Make a record as it is answered."""
     sent = accepted(resource)
-    ids = {each.id_field.name: _ids(resources, resource, each) for each in resource.references}
+    others = _alternatives(resource)
+    ids = {
+        each.id_field.name: None if each.id_field.name in others else _ids(resources, resource, each)
+        for each in resource.references
+    }
     return {name: ids[name] if name in ids else _shown(resource, each, sent) for name, each in resource.fields.items()}
 
 

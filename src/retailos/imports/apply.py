@@ -26,7 +26,7 @@ from retailos.records import sql
 from retailos.records.identity import new_id
 from retailos.records.record import Draft, Written
 from retailos.records.resolve import lock_tree, resolve
-from retailos.records.upsert import Upsert, taken, write_rows
+from retailos.records.upsert import Upsert, objection, refusal_of, write_rows
 
 _SQL = load(__file__)
 _FENCE, _KEEP_FAILURES, _CHECKPOINT = _SQL.fence, _SQL.keep_failures, _SQL.checkpoint
@@ -192,12 +192,13 @@ async def _attempt(
         return first | await _attempt(transaction, resources, resource, going[half:])
     if len(written) < len(rows):
         raise Unavailable("Some of the records are being written by others.")
-    return {each.row.line: written[each.upsert.job_id] for each in going}
+    results = {each.row.line: written[each.upsert.job_id] for each in going}
+    return {line: refusal_of(each) or each for line, each in results.items()}
 
 
 def _refusal(resource: Resource, going: _Going, error: Exception) -> RetailOSError:
-    if isinstance(error, asyncpg.UniqueViolationError):
-        refusal = taken(resource, going.upsert.draft, error)
+    if isinstance(error, asyncpg.PostgresError):
+        refusal = objection(resource, going.upsert.draft.at, error)
         if refusal:
             return refusal
     emit(DefectFound(request_id=str(going.upsert.request_id), error=describe(error)))

@@ -26,7 +26,7 @@ from retailos.records import sql
 from retailos.records.identity import new_id
 from retailos.records.record import Draft, Written
 from retailos.records.resolve import lock_tree, resolve
-from retailos.records.upsert import Upsert, taken, write_rows
+from retailos.records.upsert import Upsert, objection, refusal_of, write_rows
 
 _SQL = load(__file__)
 _ACCEPT, _WAITING, _FIRST, _SETTLE, _REFUSE = _SQL.accept, _SQL.waiting, _SQL.first, _SQL.settle, _SQL.refuse
@@ -243,7 +243,8 @@ async def _stored(
         return {}
     try:
         async with transaction.transaction():
-            return dict(await write_rows(transaction, sql.upsert(resources, resource), rows))
+            written = await write_rows(transaction, sql.upsert(resources, resource), rows)
+            return {job_id: refusal_of(each) or each for job_id, each in written.items()}
     except asyncpg.PostgresError as error:
         if is_outage(error):
             raise
@@ -256,7 +257,7 @@ async def _stored(
 
 
 def _objection(resource: Resource, upsert: Upsert, error: asyncpg.PostgresError) -> RetailOSError:
-    refusal = taken(resource, upsert.draft, error) if isinstance(error, asyncpg.UniqueViolationError) else None
+    refusal = objection(resource, upsert.draft.at, error)
     if refusal is None:
         emit(DefectFound(request_id=str(upsert.request_id), error=describe(error)))
     return refusal or Internal()

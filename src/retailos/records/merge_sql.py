@@ -94,7 +94,7 @@ def owe() -> str:
     return f"""with record as materialized (
     select * from unnest($1::text[], $2::uuid[], $3::integer[]) as given(resource, id, version)
 ),
-{owed("record.resource")}
+{owed("record")}
 select count(*) from register"""
 
 

@@ -11,8 +11,10 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from retailos.declare.field import Field, Reference
+from retailos.declare.finders import During
 from retailos.declare.kind import Kind, storable
 from retailos.declare.resource import Resource, Resources, did_you_mean
+from retailos.declare.texts import Text
 from retailos.declare.values import Boolean
 from retailos.errors import OffsetTooLarge, Problem, UnknownParameter, ValidationFailed
 from retailos.records import cursor
@@ -228,7 +230,7 @@ def filterable(resources: Resources, resource: Resource) -> dict[str, Kind]:
         if reference.indexed and not reference.ids:
             target = resources[reference.to].external_id
             known[f"{reference.name}.{target.name}"] = target.kind
-    return known
+    return known | {each.name: resources.found_kind(resource, each) for each in resource.finders}
 
 
 def _read_filter(
@@ -249,7 +251,12 @@ def _read_filter(
         unknown.append(Problem(name[:100], UnknownParameter.code, message))
         return
     try:
-        related = path.partition(".")[0] in resource.reference
+        finder = resource.finder(path)
+        related = finder is not None or path.partition(".")[0] in resource.reference
+        if isinstance(finder, During) and operator != "eq":
+            raise ValueError("expected a moment, and no operator")
+        if finder and operator == "isNull":
+            raise ValueError("expected a value to look for, with one of [in], [ne] or none")
         filters.append(Filter(path, operator, _operand(known[path], operator, text, related)))
     except ValueError as error:
         problems.append(Problem(name[:100], "INVALID_VALUE", str(error)))
@@ -263,7 +270,7 @@ def _operand(kind: Kind, operator: str, text: str, related: bool) -> Any:
         if len(values) > VALUES_MOST:
             raise ValueError(f"expected at most {VALUES_MOST} values, got {len(values)}")
         return [kind.parse(value) for value in values]
-    if operator == "startsWith" and kind.sql_type != "text":
+    if operator == "startsWith" and not isinstance(kind, Text):
         raise ValueError("expected startsWith on a field of text only")
     if operator in ("gt", "gte", "lt", "lte") and kind.sql_type == "boolean":
         raise ValueError("expected no order on a boolean")

@@ -6,10 +6,13 @@ Identifiers come from declarations alone; whatever a caller sent is a parameter.
 import json
 from collections.abc import Iterable
 
+from retailos.declare.derived import Lineage, Path
 from retailos.declare.field import Field, Reference, snake
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.values import Timestamp
+from retailos.records import flips
 from retailos.records.survivors import followed, led_on, survivors
+from retailos.records.table import read_as
 
 #: The moment of a write, cut to the millisecond that is printed, by the database's clock.
 NOW = "date_trunc('milliseconds', now())"
@@ -26,7 +29,7 @@ def rendered(resources: Resources, resource: Resource, row: str, show: Iterable[
 
 def _member(resources: Resources, resource: Resource, row: str, member: Field | Reference) -> str:
     if isinstance(member, Field):
-        return _value(row, member)
+        return _lineage(resource, row, member.derived) if isinstance(member.derived, Lineage) else _value(row, member)
     if member.ids:
         return _projections(resources, row, member)
     shown = rendered(resources, resources[member.to], _joined(member), resources.projection(member))
@@ -35,6 +38,8 @@ def _member(resources: Resources, resource: Resource, row: str, member: Field | 
 
 def _value(row: str, field: Field) -> str:
     """Write the SQL that prints one field as JSON text, never null."""
+    if field.derived:
+        return f"coalesce(to_json({row}.{snake(field.name)})::text, 'null')"
     if field.at is None:
         default = _literal(json.dumps(field.default, ensure_ascii=False))
         return f"coalesce(({row}.body->'{field.name}')::text, {default})"
@@ -46,6 +51,23 @@ def _value(row: str, field: Field) -> str:
     else:
         printed = f"to_json({column})::text"
     return f"coalesce({printed}, 'null')" if field.nullable else printed
+
+
+def _lineage(resource: Resource, row: str, derived: Lineage) -> str:
+    """Write the SQL that prints where a row stands in its tree: one look-up by id for each record above it.
+
+    It is not kept, since moving one record would move all that are below it.
+    """
+    reference = resource.reference[derived.along]
+    parent = snake(reference.id_field.name)
+    ids = """'[' || string_agg('"' || above.id || '"', ',' order by above.level desc) || ']'"""
+    return f"""(
+    with recursive above as (
+        select {row}.id, {row}.{parent}, 1 as level
+        union all
+        select up.id, up.{parent}, above.level + 1
+        from above join {resource.table} as up on up.id = above.{parent} where above.level < {reference.levels}
+    ) select {ids if isinstance(derived, Path) else "max(above.level)::text"} from above)"""
 
 
 def _projections(resources: Resources, row: str, reference: Reference) -> str:
@@ -87,8 +109,9 @@ def upsert(resources: Resources, resource: Resource) -> str:
     clauses = (
         _input(resources, resource),
         _record(resource),
+        *([flips.written(resource, resource.flips, NOW)] if resource.flips else []),
         _told(resource),
-        owed(f"'{resource.name}'"),
+        owed(_changed_rows(resource)),
         _result(resource),
         _done(resource),
     )
@@ -149,7 +172,7 @@ told as (
 counted as (
     insert into tally (resource, delta) select '{resource.name}', -1 from record where operation = 'delete'
 ),
-{owed(f"'{resource.name}'")},
+{owed(_rows(resource))},
 done as (
     insert into job (id, queue_name, status, outcome, external_id, record_id, version, created_at, request_id)
     select $2, '{resource.queue(operation)}', 'completed', operation || 'd', external_id, id, version, {NOW}, $3
@@ -197,6 +220,8 @@ def _input(resources: Resources, resource: Resource) -> str:
 
 def _record(resource: Resource) -> str:
     """The records that change: new ones, and old ones that are not stale and would not stay as they are."""
+    turned = f", {flips.COLUMN} = {flips.flipped(resource.flips)}" if resource.flips else ""
+    returned = f", {flips.returned(resource.flips)}" if resource.flips else ""
     return f"""record as (
     insert into {resource.table} as r
         (id, external_id, version, operation, created_at, updated_at, source_updated_at, body)
@@ -208,51 +233,76 @@ def _record(resource: Resource) -> str:
         operation = case when r.deleted_at is null then 'update' else 'undelete' end,
         updated_at = greatest(excluded.updated_at, r.updated_at + interval '1 ms'),
         source_updated_at = coalesce(excluded.source_updated_at, r.source_updated_at),
-        deleted_at = null
-    where not $8 and r.merged_into_id is null and {_changes(resource, "r", "excluded", "excluded.body")}
-    returning id, external_id, version, operation, updated_at
+        deleted_at = null{turned}
+    where not $8 and r.merged_into_id is null and {_alters(resource, "r", "excluded", "excluded.body")}
+    returning id, external_id, version, operation, updated_at{returned}
 )"""
 
 
-def _changes(resource: Resource, row: str, given: str, body: str) -> str:
-    """Whether what came is not stale and makes a row other than it is."""
-    defaults = _literal(json.dumps(dict(resource.defaults), ensure_ascii=False)) + "::jsonb"
+def _alters(resource: Resource, row: str, given: str, body: str) -> str:
+    """The condition that what came is not stale and makes a record other than it is, and may do so."""
+    differs = _differs(resource, row, body)
+    once = f" and not {differs}" if resource.write_once else ""
     return f"""(
             {given}.source_updated_at is null or {row}.source_updated_at is null
             or {given}.source_updated_at >= {row}.source_updated_at
         ) and (
             {row}.deleted_at is not null
             or coalesce({given}.source_updated_at > {row}.source_updated_at, {given}.source_updated_at is not null)
-            -- What is absent reads as its default, so sending the default changes nothing.
-            or ({row}.body is distinct from {row}.body || {body}
-                and {defaults} || {row}.body is distinct from {defaults} || {row}.body || {body})
-        )"""
+            or {differs}
+        ){once}"""
+
+
+def _differs(resource: Resource, row: str, sent: str) -> str:
+    """The condition that a record would read otherwise with what was sent.
+
+    What is absent reads as its default, or as what it follows from, so sending that changes nothing.
+    """
+    defaults = _literal(json.dumps(dict(resource.defaults), ensure_ascii=False)) + "::jsonb"
+    before, after = f"({defaults} || {row}.body)", f"({defaults} || {row}.body || {sent})"
+    names = ",".join(each.name for each in resource.defaulting)
+    plain = f" - '{{{names}}}'::text[]" if names else ""
+    ways = [f"{before}{plain} is distinct from {after}{plain}"]
+    for each in resource.defaulting:
+        read = read_as(resource, each, after, f"{row}.external_id")
+        ways.append(f"{row}.{snake(each.name)} is distinct from {read}")
+    return f"({row}.body is distinct from {row}.body || {sent} and ({' or '.join(ways)}))"
 
 
 def _told(resource: Resource) -> str:
     """A change for each record that changed, and the difference in how many there are."""
     return f"""told as (
     insert into change (resource, record_id, version, operation, at, request_id, api_key_id)
-    select '{resource.name}', record.id, version, operation, updated_at, request_id, api_key_id
-    from record join input on input.target = record.external_id
+    select changed.resource, changed.id, version, operation, updated_at, request_id, api_key_id
+    from {_changed_rows(resource)} as changed join input on input.target = changed.target
 ),
 counted as (
     insert into tally (resource, delta)
-    select '{resource.name}', count(*) from record where operation in ('create', 'undelete') having count(*) > 0
+    select resource, count(*) from {_changed_rows(resource)} as changed
+    where operation in ('create', 'undelete') group by resource
 )"""
 
 
-def owed(name: str) -> str:
-    """What every webhook of the resource with this name, as SQL, is owed of each record that changed: the version, now.
+def _changed_rows(resource: Resource) -> str:
+    """What changed: the records, and what was written down of them."""
+    return "changed" if resource.flips else _rows(resource)
+
+
+def _rows(resource: Resource) -> str:
+    return f"(select record.*, '{resource.name}' as resource, external_id as target from record)"
+
+
+def owed(changes: str) -> str:
+    """What every webhook of its resource is owed of each record that changed: its new version, now.
 
     A delivery that is in flight stays so; when it is settled, it is found to be owed again.
     """
     return f"""register as (
     insert into delivery as d (webhook_id, record_id, wanted)
-    select webhook.id, record.id, record.version
-    from record cross join webhook
-    where webhook.resource = {name} and webhook.deleted_at is null
-    order by webhook.id, record.id
+    select webhook.id, changed.id, changed.version
+    from {changes} as changed join webhook on webhook.resource = changed.resource
+    where webhook.deleted_at is null
+    order by webhook.id, changed.id
     on conflict (webhook_id, record_id) do update set
         wanted = excluded.wanted,
         attempts = 0,
@@ -271,11 +321,13 @@ def _result(resource: Resource) -> str:
 
     One that should have changed as it is seen here, and did not, is another by now: it is to be asked for again.
     """
+    differs = _differs(resource, "kept", "input.patch::jsonb")
+    final = f"\n            when {differs} then 'final'" if resource.write_once else ""
     return f"""result as (
     select i, job_id, input.external_id, request_id, batch_id, position,
         case
             when record.id is not null then record.id
-            when $8 or not ({_changes(resource, "kept", "input", "input.patch::jsonb")}) then kept.id
+            when $8 or not ({_alters(resource, "kept", "input", "input.patch::jsonb")}) then kept.id
         end as record_id,
         coalesce(record.external_id, kept.external_id) as target,
         coalesce(record.version, kept.version) as version,
@@ -287,7 +339,7 @@ def _result(resource: Resource) -> str:
             when record.operation = 'undelete' then 'undeleted'
             when record.operation = 'update' then 'updated'
             when $8 then 'exists'
-            when input.source_updated_at < kept.source_updated_at then 'stale'
+            when input.source_updated_at < kept.source_updated_at then 'stale'{final}
             else 'unchanged'
         end as outcome
     from input
@@ -304,7 +356,7 @@ def _done(resource: Resource) -> str:
     )
     select job_id, '{resource.queue("upsert")}', 'completed', outcome, external_id, record_id, version, {NOW},
         request_id, batch_id, position
-    from result where record_id is not null and outcome <> 'exists'
+    from result where record_id is not null and outcome not in ('exists', 'final')
 )"""
 
 
@@ -337,6 +389,17 @@ def named(resource: Resource, parameter: str) -> str:
         f"select id from {resource.table} where external_id = {parameter} union all select coalesce(from_id, record_id)"
         f" from alias where resource = '{resource.name}' and external_id = {parameter} limit 1"
     )
+
+
+def by_natural_key(resources: Resources, resource: Resource) -> str:
+    """Write the statement that gives the external id of the living record with a natural key ($1, $2: external ids)."""
+    names = resource.natural_key.references if resource.natural_key else ()
+    found = (
+        f"r.{snake(resource.reference[name].id_field.name)} ="
+        f" ({known_as(resources[resource.reference[name].to], f'${i}::text')})"
+        for i, name in enumerate(names, start=1)
+    )
+    return f"select external_id from {resource.table} as r where {' and '.join(found)} and r.deleted_at is null"
 
 
 def ancestors(resource: Resource, reference: Reference) -> str:

@@ -1,9 +1,16 @@
 """The table of a resource, as its declaration demands it; a migration holds the same text, and a test compares."""
 
+import json
 from collections.abc import Iterator
 
-from retailos.declare.field import snake
+from retailos.declare.derived import Difference, SameAsExternalId
+from retailos.declare.field import Field, snake
 from retailos.declare.resource import Resource
+from retailos.declare.rules import Rule, Together
+from retailos.records import flips
+
+#: PostgreSQL cuts longer names.
+_NAME_MOST = 63
 
 
 def create_table(resource: Resource) -> str:
@@ -23,22 +30,54 @@ def create_table(resource: Resource) -> str:
         "source_updated_at timestamptz(3)",
         "body jsonb not null check (jsonb_typeof(body) = 'object')",
         *(generated(resource, path) for path in resource.columns),
+        *(f"constraint {check(resource, rule)} check ({rule.check(body_text)})" for rule in resource.rules),
     ]
     table = f"create table {resource.table} (\n    " + ",\n    ".join(lines) + "\n) with (fillfactor = 85);"
     return "\n".join([table, *_indexes(resource)]) + "\n"
 
 
+def add_columns(resource: Resource) -> str:
+    """Write the DDL of what a table has beyond that: what the statement of a write leaves for itself."""
+    return f"alter table {resource.table} add column {flips.COLUMN} jsonb;\n" if resource.flips else ""
+
+
 def generated(resource: Resource, path: str) -> str:
     """Write the column that is generated from a path in the body."""
-    kind = resource.kind_at(path)
+    kind, field = resource.kind_at(path), resource.field_at(path)
     collate = ' collate "C"' if kind.sql_type == "text" else ""
-    expression = kind.column(body_text(path))
+    expression = read_as(resource, field) if path == field.name else kind.column(body_text(path))
     return f"{snake(path)} {kind.sql_type}{collate} generated always as ({expression}) stored"
+
+
+def read_as(resource: Resource, field: Field, body: str = "body", external_id: str = "external_id") -> str:
+    """Write the SQL of what a field reads as: while nobody sends it, what it follows from, or its default."""
+    found = field.kind.column(body_text(field.name, body))
+    match field.derived:
+        case SameAsExternalId():
+            return f"coalesce({found}, {external_id})"
+        case Difference(of):
+            return f"coalesce({found}, {' - '.join(read_as(resource, resource.fields[name], body) for name in of)})"
+    if field.default is None or isinstance(field.default, bool):
+        return found
+    default = json.dumps(field.default).strip('"')
+    return f"coalesce({found}, '{default}')"
 
 
 def unique_index(resource: Resource, path: str) -> str:
     """Name the index that keeps a field unique, by which the database says what was taken."""
     return f"{resource.table}_{snake(path)}_unique"
+
+
+def together_index(resource: Resource, rule: Together) -> str:
+    """Name the index that keeps a combination of fields unique."""
+    among = f"_{rule.where[1]}" if rule.where else ""
+    columns = "_".join(map(snake, rule.fields))
+    return f"{resource.table}_{columns}{among}"[: _NAME_MOST - 7] + "_unique"
+
+
+def check(resource: Resource, rule: Rule) -> str:
+    """Name the constraint that keeps a rule."""
+    return f"{resource.table}_{snake(rule.name)}"[:_NAME_MOST]
 
 
 def body_text(path: str, body: str = "body") -> str:
@@ -58,7 +97,15 @@ def _indexes(resource: Resource) -> Iterator[str]:
         yield f"create unique index {unique_index(resource, path)} on {table} ({snake(path)}) where deleted_at is null;"
     if resource.mergeable:
         yield f"create index {table}_merged_into_id on {table} (merged_into_id) where merged_into_id is not null;"
+    for rule in resource.together:
+        among = f" and {snake(rule.where[0])} = '{rule.where[1]}'" if rule.where else ""
+        combined = ", ".join(map(snake, rule.fields))
+        index = f"create unique index {together_index(resource, rule)} on {table} ({combined})"
+        yield f"{index} nulls not distinct where deleted_at is null{among};"
+    for name in resource.items:
+        yield f"create index {table}_{snake(name)} on {table} using gin ((body->'{name}'));"
+    leading = {entry[0] for entry in resource.indexes if not isinstance(entry, str)}
     for reference in resource.references:
         column = snake(reference.id_field.name)
-        if reference.indexed and not reference.ids:
+        if reference.indexed and not reference.ids and reference.id_field.name not in leading:
             yield f"create index {table}_{column} on {table} ({column}) where {column} is not null;"
