@@ -18,7 +18,7 @@ from retailos.database.pool import Connection
 from retailos.database.statements import load
 from retailos.declare.resource import Resource
 from retailos.errors import ValidationFailed
-from retailos.records import merge_sql, page, query, sql
+from retailos.records import merge_sql, page, query, sql, survivors
 from retailos.records.query import OPERATORS, Query, filterable, sortable
 from retailos.resources import RESOURCES
 
@@ -76,6 +76,7 @@ def merging(resource: Resource, records: list[UUID]) -> Iterator[tuple[str, list
     yield merge_sql.mark(resource), [records, uuid4(), *by]
     yield merge_sql.lead_aliases(resource), [records, uuid4()]
     yield merge_sql.complete(resource), [records[0], "{}", *by]
+    yield survivors.hold(resource), [records]
     yield merge_sql.owe(), [[resource.name], records, [1]]
     yield merge_sql.keep_job(resource), [uuid4(), uuid4(), records[0]]
     for each in RESOURCES.values():

@@ -27,7 +27,7 @@ from retailos.records import sql
 from retailos.records.body import as_kept
 from retailos.records.identity import new_id
 from retailos.records.record import Draft, Outcome, Written
-from retailos.records.resolve import lock_tree, resolve
+from retailos.records.resolve import hold, lock_tree, resolve
 from retailos.records.store import merged
 from retailos.records.upsert import Upsert, objection, refusal_of, write_rows
 
@@ -86,6 +86,7 @@ async def upsert(
     """Write a draft where the demand holds; with `merge`, details and reporting are merged and not replaced."""
     if any(resource.reference[want.reference].levels for want in draft.wants):
         await lock_tree(transaction, resource)
+    await hold(transaction, resources, resource, draft)
     found = await _demanded(transaction, resource, demand)
     if found and draft.claimed_id not in (None, found.id) and not found.redirected:
         raise IdMismatch

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -9,8 +10,9 @@ from retailos.database.pool import Connection
 from retailos.declare.field import Reference
 from retailos.declare.resource import Resource, Resources
 from retailos.errors import IdMismatch, Problem, ReferenceConflict, ReferenceNotFound, RetailOSError, ValidationFailed
-from retailos.records import sql
+from retailos.records import sql, survivors
 from retailos.records.record import Draft, Want
+from retailos.records.survivors import followed
 
 Finding = dict[str, Any] | RetailOSError
 
@@ -39,6 +41,20 @@ async def lock_tree(transaction: Connection, resource: Resource) -> None:
     A circle has two ends: two parents that are set at once would each be checked before the other is there.
     """
     await transaction.execute(sql.lock_tree(resource))
+
+
+async def hold(transaction: Connection, resources: Resources, resource: Resource, draft: Draft) -> None:
+    """Hold what a draft refers to and what could be merged away: before its own record, as every writer does.
+
+    In the other order, a merge that holds what is referred to and this write would wait for each other.
+    """
+    names = {each.name for each in followed(resources, resource)}
+    wants = tuple(want for want in draft.wants if want.reference in names)
+    if wants:
+        found = await _find(transaction, resources, resource, [replace(draft, wants=wants)])
+        for target in {target for target, _ in found}:
+            ids = [each for (of, _), each in found.items() if of == target]
+            await transaction.execute(survivors.hold(resources[target]), ids)
 
 
 Found = dict[tuple[str, str | UUID], UUID]

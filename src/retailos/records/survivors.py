@@ -27,6 +27,11 @@ def survivors(target: Resource, reference: Reference) -> str:
 )"""
 
 
+def hold(target: Resource) -> str:
+    """Write the statement that holds records ($1, their ids) against being merged away, until the transaction ends."""
+    return f"select from {target.table} where id = any($1::uuid[]) order by external_id for key share"
+
+
 def led_on(sent: str, references: Iterable[Reference]) -> str:
     """Write a body, the SQL of JSON text, with its references to merged records led on to the survivors."""
     return f"({sent}::jsonb{''.join(f' || {_one(sent, each)}' for each in references)})::text"
