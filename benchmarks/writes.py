@@ -84,6 +84,7 @@ async def _one(stage: Stage) -> float:
             "8": "false",
             "9": "array[null::uuid]",
             "10": "array[0]",
+            "11": "false",
         }
     )
     return await _pgbench(stage, script, CONCURRENCY)
@@ -103,6 +104,7 @@ async def _many(stage: Stage) -> float:
             "8": "false",
             "9": _each("null::uuid"),
             "10": _each("0"),
+            "11": "false",
         }
     )
     return ROWS * await _pgbench(stage, script, 1)

@@ -31,6 +31,7 @@ REMEMBERED = 10_000
 #: What a key may do unless it is told: everything with records, nothing with the administration.
 DEFAULT_SCOPES = ("*:read", "*:write")
 ADMIN = "admin:*"
+REQUEUE = "jobs:requeue"
 
 
 class Parts(NamedTuple):
@@ -119,9 +120,13 @@ def _problems(name: str, scopes: tuple[str, ...]) -> list[Problem]:
         problems.append(Problem("/name", "INVALID_NAME", "expected a name of 1 to 100 printable characters"))
     for scope in scopes:
         resource, colon, verb = scope.partition(":")
-        if scope != ADMIN and not (colon and resource and verb in ("read", "write")):
+        if scope not in (ADMIN, REQUEUE) and not (colon and resource and verb in ("read", "write")):
             problems.append(
-                Problem("/scopes", "INVALID_SCOPE", "expected scopes such as customer:read, *:write or admin:*")
+                Problem(
+                    "/scopes",
+                    "INVALID_SCOPE",
+                    "expected scopes such as customer:read, *:write, jobs:requeue or admin:*",
+                )
             )
     if not scopes:
         problems.append(Problem("/scopes", "REQUIRED", "expected at least one scope"))

@@ -69,6 +69,8 @@ class Settings:
     body_limit_bytes: Bytes = 1 << 20
     #: Bytes of the largest body with many records; a thousand customers are about 2,000,000.
     bulk_body_limit_bytes: Bytes = 10 << 20
+    #: Hours that an upsert waits for records that it refers to; then its job has failed, and can be requeued.
+    unresolved_hours: Annotated[float, Meta(ge=0.1, le=720)] = 48.0
     #: The least level that is logged.
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     #: Log a line for each request and each attempt; off, because at thousands a second the lines are most of the work.

@@ -201,7 +201,11 @@ async def serving(settings: Settings, database: str) -> AsyncIterator[Api]:
             engine.pool, name="records", environment="test", scopes=keys.DEFAULT_SCOPES, pepper=None
         )
         admin = await keys.create(
-            engine.pool, name="all", environment="test", scopes=(*keys.DEFAULT_SCOPES, keys.ADMIN), pepper=None
+            engine.pool,
+            name="all",
+            environment="test",
+            scopes=(*keys.DEFAULT_SCOPES, keys.REQUEUE, keys.ADMIN),
+            pepper=None,
         )
         listener = socket.create_server(("127.0.0.1", 0))
         server = uvicorn.Server(server_config(settings, build_app(engine)))

@@ -63,7 +63,7 @@ async def test_two_keys_in_one_request_are_refused(shop: Api) -> None:
 async def test_every_route_asks_for_its_scope(shop: Api) -> None:
     """A key opens a route if it has the route's scope or one that covers it, and is told which one it lacks."""
     operations = all_operations(shop.engine)
-    assert {each.scope.partition(":")[2] for each in operations} == {"read", "write", "*"}
+    assert {each.scope.partition(":")[2] for each in operations} == {"read", "write", "requeue", "*"}
     wrong = []
     for scope in sorted({each.scope for each in operations}):
         key = (await key_for(shop, scope)).key

@@ -40,6 +40,8 @@ TRANSACTING: Final = (
     f"{SRC}/operations.py",
     f"{SRC}/operations/",
     f"{SRC}/records/writer.py",
+    # Only savepoints.
+    f"{SRC}/records/waking.py",
     f"{SRC}/webhooks/worker.py",
     f"{SRC}/database/",
 )

@@ -137,7 +137,7 @@ async def test_an_upsert_reads_only_what_it_writes(filled: Connection) -> None:
     for size in (1, 100):
         keys_, bodies = [f"c-{i:05d}" for i in range(size)], ['{"firstName": "Eve"}'] * size
         ids, nothing = [uuid4() for _ in range(size)], [None] * size
-        arguments = (keys_, bodies, ids, ids, nothing, nothing, nothing, False, nothing, [0] * size)
+        arguments = (keys_, bodies, ids, ids, nothing, nothing, nothing, False, nothing, [0] * size, False)
         plan = await planned(filled, sql.upsert(CUSTOMER), *arguments)
         assert "customers_external_id_key" in used(plan)
 

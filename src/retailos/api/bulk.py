@@ -8,6 +8,7 @@ from retailos.api.body import json_body
 from retailos.api.call import Answer, Call, Engine
 from retailos.api.endpoints import resource_of
 from retailos.api.envelope import encode
+from retailos.api.wishes import on_unresolved
 from retailos.database.pool import transaction
 from retailos.declare.kind import expected
 from retailos.declare.resource import Resource
@@ -15,6 +16,7 @@ from retailos.errors import DuplicateInBatch, Problem, RetailOSError, Validation
 from retailos.jobs import jobs
 from retailos.jobs.jobs import Refused
 from retailos.records import body, bulk, query
+from retailos.records.body import Reading
 from retailos.records.identity import new_id
 from retailos.records.record import Draft, Written
 
@@ -26,10 +28,10 @@ Read = Draft | RetailOSError
 
 async def upsert_many(engine: Engine, call: Call) -> Answer:
     """PUT up to 1,000 records under the plural name: good ones are applied, bad ones fail alone, or all or none."""
-    resource, all_or_none = resource_of(call), _all_or_none(call)
+    resource, (all_or_none, reading) = resource_of(call), _asked(call)
     raw = await json_body(call, engine.settings.bulk_body_limit_bytes)
     records = _records(resource, body.decode(raw))
-    read = list(_read(engine, resource, records))
+    read = list(_read(engine, resource, records, reading))
     batch_id = new_id()
     if all_or_none:
         results = await _write_all(engine, call, resource, read, batch_id)
@@ -81,19 +83,23 @@ async def _told(
     return [
         jobs.failed(resource, refused[i], batch_id, call.at)
         if isinstance(each, RetailOSError)
-        else jobs.completed(resource, each, batch_id=batch_id, index=i)
+        else jobs.told(resource, each, batch_id=batch_id, index=i)
         for i, each in enumerate(results)
     ]
 
 
-def _all_or_none(call: Call) -> bool:
+def _asked(call: Call) -> tuple[bool, Reading]:
+    """Whether all or none are to be written, and how each is to be read."""
     given = query.parameters(call.query)
-    query.refuse_unknown(given, ("errorPolicy",))
+    query.refuse_unknown(given, ("errorPolicy", "onUnresolved"))
+    problems: list[Problem] = []
     policy = given.get("errorPolicy", "applyGood")
     if policy not in ("applyGood", "rejectEverything"):
-        message = "expected applyGood or rejectEverything"
-        raise ValidationFailed([Problem("errorPolicy", "UNKNOWN_CHOICE", message)])
-    return policy == "rejectEverything"
+        problems.append(Problem("errorPolicy", "UNKNOWN_CHOICE", "expected applyGood or rejectEverything"))
+    reading = Reading(on_unresolved=on_unresolved(given, problems))
+    if problems:
+        raise ValidationFailed(problems)
+    return policy == "rejectEverything", reading
 
 
 def _records(resource: Resource, value: Any) -> list[Any]:
@@ -109,13 +115,13 @@ def _records(resource: Resource, value: Any) -> list[Any]:
     return records
 
 
-def _read(engine: Engine, resource: Resource, records: list[Any]) -> Iterator[Read]:
+def _read(engine: Engine, resource: Resource, records: list[Any], reading: Reading) -> Iterator[Read]:
     """Read each record; the second of one external id is a mistake of the sender's, and is not guessed about."""
     seen: set[str] = set()
     for i, record in enumerate(records):
         at = f"/{resource.plural}/{i}"
         try:
-            draft = _draft(engine, resource, record, at)
+            draft = _draft(engine, resource, record, at, reading)
         except RetailOSError as error:
             yield error
             continue
@@ -126,11 +132,11 @@ def _read(engine: Engine, resource: Resource, records: list[Any]) -> Iterator[Re
             yield draft
 
 
-def _draft(engine: Engine, resource: Resource, record: Any, at: str) -> Draft:
+def _draft(engine: Engine, resource: Resource, record: Any, at: str, reading: Reading) -> Draft:
     name = resource.external_id.name
     if type(record) is not dict:
         raise ValidationFailed([expected(f"an object with the fields of a {resource.name}", record, at)])
-    draft = body.draft(engine.resources, resource, record, at, None)
+    draft = body.draft(engine.resources, resource, record, at, None, reading)
     if draft.external_id is None:
         raise ValidationFailed([Problem(f"{at}/{name}", "REQUIRED", "expected an external id, got none")])
     return draft

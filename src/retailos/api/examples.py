@@ -148,9 +148,17 @@ def job_id() -> str:
     return str(_JOB)
 
 
-def job(resource: Resource) -> dict[str, Any]:
-    """Make the face of a write that is done."""
-    return _job(resource.queue("upsert"), resource.name, external_id(resource), internal_id(resource))
+def job(resource: Resource, *, waiting: bool = False) -> dict[str, Any]:
+    """Make the face of a write that is done, or that waits for the first record that it refers to."""
+    done = _job(resource.queue("upsert"), resource.name, external_id(resource), internal_id(resource))
+    if not waiting:
+        return done
+    awaited = [
+        {"path": f"/{each.name}", "resource": each.to, "externalId": f"example-{snake(each.to)}-id"}
+        for each in resource.references[:1]
+    ]
+    undone = dict.fromkeys(("resourceId", "version", "outcome", "completedAt"))
+    return done | undone | {"status": "unresolved", "unresolvedReferences": awaited}
 
 
 def job_of_nobody() -> dict[str, Any]:

@@ -12,6 +12,7 @@ from retailos.declare.resource import Resource, Resources
 from retailos.declare.values import Boolean, Uuid
 from retailos.jobs.jobs import STATUSES as JOB_STATUSES
 from retailos.records import query
+from retailos.records.record import OnUnresolved
 from retailos.webhooks.deliveries import STATUSES
 
 Parameter = dict[str, Any]
@@ -79,6 +80,12 @@ _UNKNOWN = _of_query(
     {"type": "string", "enum": ["refuse", "ignore"], "default": "refuse"},
     "What becomes of fields that are unknown.",
 )
+_ON_UNRESOLVED = _of_query(
+    "onUnresolved",
+    {"type": "string", "enum": [each.value for each in OnUnresolved], "default": OnUnresolved.PARK.value},
+    "What becomes of a record that refers, by external id, to one that is not there: it waits for it (202), it is"
+    " refused (422), or the reference is cleared, with a warning. Under a condition, in part, and by id nothing waits.",
+)
 _ERROR_POLICY = _of_query(
     "errorPolicy",
     {"type": "string", "enum": ["applyGood", "rejectEverything"], "default": "applyGood"},
@@ -88,8 +95,8 @@ _WISHES = MappingProxyType(
     {
         "includeDeleted": (_DELETED,),
         "mode": (_MODE,),
-        "writing": (_UNKNOWN, _DRY_RUN, _PREFER, _IF_MATCH, _IF_NONE_MATCH),
-        "errorPolicy": (_ERROR_POLICY,),
+        "writing": (_UNKNOWN, _ON_UNRESOLVED, _DRY_RUN, _PREFER, _IF_MATCH, _IF_NONE_MATCH),
+        "errorPolicy": (_ERROR_POLICY, _ON_UNRESOLVED),
         "deleting": (_DRY_RUN, _PREFER, _IF_MATCH),
     }
 )

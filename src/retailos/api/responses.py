@@ -46,9 +46,10 @@ TOLD_HEADERS = MappingProxyType(
 def responses(operation: Operation, schemas: Mapping[str, Any]) -> dict[str, Any]:
     """Document every status that an operation can answer; `schemas` are the document's, with their examples."""
     status, *own = operation.statuses
-    errors = {*_ALWAYS, *own, *(_WITH_BODY if operation.body else ())}
+    errors = {*_ALWAYS, *own, *(_WITH_BODY if operation.body else ())} - {HTTPStatus.ACCEPTED}
     failures = {str(each): {"$ref": f"#/components/responses/Error{each}"} for each in sorted(errors)}
-    return {str(status): _success(operation, status, schemas)} | failures
+    waiting = {str(HTTPStatus.ACCEPTED.value): _waiting(operation)} if HTTPStatus.ACCEPTED in own else {}
+    return {str(status): _success(operation, status, schemas)} | waiting | failures
 
 
 def standing_components() -> dict[str, Any]:
@@ -83,6 +84,17 @@ def _success(operation: Operation, status: int, schemas: Mapping[str, Any]) -> d
         "description": operation.user_message,
         "headers": _headers((*_STANDING, *_own_headers(operation, status))),
         "content": {"application/json": {"schema": schema, **example(answers)}},
+    }
+
+
+def _waiting(operation: Operation) -> dict[str, Any]:
+    """The answer to an upsert that waits for records which have not come yet."""
+    job = [examples.job(operation.resource, waiting=True)] if operation.resource else []
+    answer = examples.success(HTTPStatus.ACCEPTED, operation.user_message, operation.action, job)
+    return {
+        "description": "It waits for records that it refers to; the job tells which, and later what came of it.",
+        "headers": _headers(_STANDING),
+        "content": {"application/json": {"schema": ref("JobQueueMetaListEnvelope"), "example": answer}},
     }
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from retailos.api import bulk, changes, endpoints, jobs, writing
 from retailos.api.call import Operation
 from retailos.declare.resource import Resource, Resources
+from retailos.keys import REQUEUE
 
 PUBLIC = "/v2/public"
 
@@ -54,6 +55,19 @@ def _of_jobs() -> Iterator[Operation]:
         result="JobList",
         statuses=(200,),
         parameters=("jobs",),
+    )
+    yield replace(
+        one,
+        method="POST",
+        path=f"{PUBLIC}/jobs/requeues",
+        endpoint=jobs.requeue,
+        action="JOB_REQUEUE",
+        user_message="Requeue",
+        scope=REQUEUE,
+        summary="Requeue jobs that failed for want of other records",
+        body="JobRequeueInput",
+        result="JobsRequeued",
+        statuses=(200,),
     )
     yield one
     yield replace(
@@ -108,6 +122,7 @@ def _operations(resource: Resource) -> Iterator[Operation]:
 def _writing(resource: Resource, shared: Operation, one: str) -> Iterator[Operation]:
     """The operations that write, each by either of a record's ids."""
     root, body = shared.path, f"{resource.schema_name}Input"
+    waiting = (202,) if resource.references else ()
     written = replace(
         shared,
         scope=f"{resource.name}:write",
@@ -120,7 +135,7 @@ def _writing(resource: Resource, shared: Operation, one: str) -> Iterator[Operat
         method="PUT",
         body=body,
         action=resource.action("UPSERT"),
-        statuses=(200, 409, 412, 422),
+        statuses=(200, *waiting, 409, 412, 422),
         parameters=("mode", "writing"),
     )
     change = replace(
@@ -138,7 +153,7 @@ def _writing(resource: Resource, shared: Operation, one: str) -> Iterator[Operat
         action=resource.action("CREATE"),
         summary=f"Create a {one}",
         result=resource.schema_name,
-        statuses=(201, 409, 422),
+        statuses=(201, *waiting, 409, 422),
         parameters=("writing",),
     )
     yield replace(

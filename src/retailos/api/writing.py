@@ -13,36 +13,33 @@ from retailos.api.endpoints import external_id_of, record_id_of, resource_of
 from retailos.api.envelope import encode
 from retailos.api.wishes import Wishes, read_wishes
 from retailos.database.pool import Connection, acquire
-from retailos.errors import ExternalIdExists, VersionConflict
+from retailos.errors import ExternalIdExists
 from retailos.jobs import jobs
-from retailos.records import body, careful, query, store
+from retailos.records import body, careful, query, store, waking
 from retailos.records.body import Reading
 from retailos.records.careful import Demand, Origin
 from retailos.records.record import Draft, Outcome, Written
+from retailos.records.upsert import Upsert
 
-_PUT = ("mode", "unknownFields", "dryRun")
-_OTHER = ("unknownFields", "dryRun")
+_PUT = ("mode", "unknownFields", "onUnresolved", "dryRun")
+_OTHER = ("unknownFields", "onUnresolved", "dryRun")
 
 
 async def upsert(engine: Engine, call: Call) -> Answer:
     """PUT a record by its external id: it is made, updated, or found to be like that already."""
     external_id, wishes = external_id_of(call), read_wishes(call, _PUT)
-    reading = Reading(replace=wishes.replace, ignore_unknown=wishes.ignore_unknown)
-    draft = await _draft(engine, call, external_id, reading)
-    if wishes.careful:
+    draft = await _draft(engine, call, external_id, wishes.reading())
+    if wishes.conditional:
         written = await _write_carefully(engine, call, wishes, draft, Demand(external_id=external_id))
     else:
-        written = await engine.writer.write(
-            resource_of(call), draft, request_id=call.request_id, api_key_id=call.api_key_id
-        )
+        written = await _write(engine, call, wishes, draft)
     return await _answer(engine, call, wishes, written)
 
 
 async def upsert_by_id(engine: Engine, call: Call) -> Answer:
     """PUT a record by our id; another external id in the body is its new one, and the old one stays as an alias."""
     record_id, wishes = record_id_of(call), read_wishes(call, _PUT)
-    reading = Reading(replace=wishes.replace, ignore_unknown=wishes.ignore_unknown)
-    draft = await _draft(engine, call, None, reading)
+    draft = await _draft(engine, call, None, wishes.reading())
     written = await _write_carefully(engine, call, wishes, draft, Demand(record_id=record_id))
     return await _answer(engine, call, wishes, written)
 
@@ -50,14 +47,12 @@ async def upsert_by_id(engine: Engine, call: Call) -> Answer:
 async def create(engine: Engine, call: Call) -> Answer:
     """POST a new record and show it; one with that external id must not exist."""
     resource, wishes = resource_of(call), read_wishes(call, _OTHER)
-    draft = await _draft(engine, call, None, Reading(ignore_unknown=wishes.ignore_unknown))
-    if wishes.dry_run:
-        return await _answer(engine, call, wishes, await _try_to_create(engine, call, wishes, draft))
-    written = await engine.writer.write(
-        resource, draft, create_only=True, request_id=call.request_id, api_key_id=call.api_key_id
-    )
+    draft = await _draft(engine, call, None, wishes.reading())
+    written = await _write(engine, call, wishes, draft, create_only=True)
     if written.outcome is Outcome.EXISTS:
         raise ExternalIdExists(details={"resourceId": str(written.record_id)})
+    if wishes.dry_run or written.version == 0:
+        return await _answer(engine, call, wishes, written)
     shown = await store.get_by_id(
         engine.pool, engine.resources, resource, written.record_id, query.show(resource, {}, []), deleted=True
     )
@@ -89,8 +84,7 @@ async def delete_by_id(engine: Engine, call: Call) -> Answer:
 
 async def _patch(engine: Engine, call: Call, demand: Demand) -> Answer:
     wishes = read_wishes(call, _OTHER)
-    reading = Reading(partial=True, ignore_unknown=wishes.ignore_unknown)
-    draft = await _draft(engine, call, demand.external_id, reading)
+    draft = await _draft(engine, call, demand.external_id, wishes.reading(partial=True))
     written = await _write_carefully(engine, call, wishes, draft, demand, merge=True)
     return await _answer(engine, call, wishes, written)
 
@@ -107,6 +101,18 @@ async def _draft(engine: Engine, call: Call, external_id: str | None, reading: R
     return body.read(engine.resources, resource_of(call), raw, external_id=external_id, reading=reading)
 
 
+async def _write(engine: Engine, call: Call, wishes: Wishes, draft: Draft, *, create_only: bool = False) -> Written:
+    """Write with the others, or, as a trial, alone."""
+    resource = resource_of(call)
+    if not wishes.dry_run:
+        return await engine.writer.write(
+            resource, draft, create_only=create_only, request_id=call.request_id, api_key_id=call.api_key_id
+        )
+    async with _transaction(engine, wishes) as connection:
+        upsert = Upsert(draft=draft, create_only=create_only)
+        return await waking.write_one(connection, engine.resources, resource, upsert)
+
+
 async def _write_carefully(
     engine: Engine, call: Call, wishes: Wishes, draft: Draft, demand: Demand, *, merge: bool = False
 ) -> Written:
@@ -120,14 +126,6 @@ async def _write_carefully(
             _origin(call),
             merge=merge,
         )
-
-
-async def _try_to_create(engine: Engine, call: Call, wishes: Wishes, draft: Draft) -> Written:
-    try:
-        demand = Demand(external_id=draft.external_id, must_be_new=True)
-        return await _write_carefully(engine, call, wishes, draft, demand)
-    except VersionConflict as error:
-        raise ExternalIdExists(details=error.details) from None
 
 
 @asynccontextmanager
@@ -160,11 +158,13 @@ def _origin(call: Call) -> Origin:
 
 async def _answer(engine: Engine, call: Call, wishes: Wishes, written: Written, *, operation: str = "upsert") -> Answer:
     resource = resource_of(call)
-    job = jobs.completed(resource, written, operation=operation)
+    job = jobs.told(resource, written, operation=operation)
     if wishes.dry_run:
         job = msgspec.structs.replace(job, dry_run=True)
     elif wishes.representation:
         show = query.show(resource, {}, [])
         shown = await store.get_by_id(engine.pool, engine.resources, resource, written.record_id, show, deleted=True)
         job = msgspec.structs.replace(job, record=msgspec.Raw(shown.json.encode()) if shown else UNSET)
+    if written.version == 0:
+        return Answer(encode([job]), 202 if job.status != "completed" else 200)
     return Answer(encode([job]), headers={"ETag": f'"{written.version}"'})

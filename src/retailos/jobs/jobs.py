@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -14,12 +15,30 @@ from retailos.database.statements import load
 from retailos.declare.resource import Resource
 from retailos.declare.values import printed
 from retailos.errors import ResourceNotFound, RetailOSError
-from retailos.records.record import Written
+from retailos.records.record import Outcome, Written
 
 _SQL = load(__file__)
 _INSERT_FAILED, _FIND, _LIST, _BATCH = _SQL.insert_failed, _SQL.find, _SQL.list, _SQL.batch
 
+#: Outcomes of writes that are not done, as the statuses of their jobs.
+_UNDONE = MappingProxyType({Outcome.PARKED: "unresolved", Outcome.SUPERSEDED: "superseded"})
 STATUSES = ("queued", "active", "completed", "retrying", "unresolved", "failed", "superseded", "cancelled")
+
+
+class UnresolvedReference(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """A record that an upsert waits for, and the reference that names it, as a pointer into the request."""
+
+    path: str
+    resource: str
+    external_id: str
+
+
+class JobWarning(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done otherwise than it was asked for: where (a pointer into the request), which rule, and what."""
+
+    path: str
+    code: str
+    message: str
 
 
 class JobQueueMeta(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -38,12 +57,15 @@ class JobQueueMeta(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     batch_id: UUID | None = None
     index: int = 0
     error: Any = None
-    unresolved_references: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
+    unresolved_references: tuple[UnresolvedReference, ...] = ()
+    warnings: tuple[JobWarning, ...] = ()
     #: The record as it is now, where `Prefer: return=representation` asked for it.
     record: msgspec.Raw | UnsetType = UNSET
     #: Nothing of this was done: it is what would have been.
     dry_run: bool | UnsetType = UNSET
+
+
+_decode_awaited = msgspec.json.Decoder(tuple[UnresolvedReference, ...]).decode
 
 
 class Batch(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -80,24 +102,29 @@ class Asked:
     offset: int = 0
 
 
-def completed(
+def told(
     resource: Resource, written: Written, *, operation: str = "upsert", batch_id: UUID | None = None, index: int = 0
 ) -> JobQueueMeta:
-    """Show a write that is committed as the completed job that it was."""
-    at = printed(written.at)
+    """Show a write that is committed as the job that it was: a completed one, unless it waits."""
+    at, status = printed(written.at), _UNDONE.get(written.outcome, "completed")
     return JobQueueMeta(
         id=written.job_id,
         queue_name=resource.queue(operation),
-        status="completed",
+        status=status,
         created_at=at,
         resource=resource.name,
         external_id=written.external_id,
-        resource_id=written.record_id,
-        version=written.version,
-        outcome=written.outcome.value,
-        completed_at=at,
+        resource_id=written.record_id if written.version else None,
+        version=written.version or None,
+        outcome=written.outcome.value if status == "completed" else None,
+        completed_at=None if status == "unresolved" else at,
         batch_id=batch_id,
         index=index,
+        unresolved_references=tuple(
+            UnresolvedReference(path=each.path, resource=each.resource, external_id=each.external_id)
+            for each in written.awaits
+        ),
+        warnings=tuple(JobWarning(path=each.path, code=each.code, message=each.message) for each in written.warnings),
     )
 
 
@@ -116,7 +143,7 @@ def failed(resource: Resource, refused: Refused, batch_id: UUID, at: str) -> Job
         completed_at=at,
         batch_id=batch_id,
         index=refused.position,
-        error=_fault(refused.error),
+        error=refused.error.fault,
     )
 
 
@@ -132,7 +159,7 @@ async def keep_failed(
             batch_id,
             [each.job_id for each in refused],
             [each.external_id for each in refused],
-            [msgspec.json.encode(_fault(each.error)).decode() for each in refused],
+            [msgspec.json.encode(each.error.fault).decode() for each in refused],
             [each.position for each in refused],
         )
 
@@ -180,8 +207,10 @@ async def batch(pool: Pool, batch_id: UUID) -> Batch:
     )
 
 
-def _fault(error: RetailOSError) -> dict[str, Any]:
-    return {"code": error.code, "message": error.message, "details": error.details}
+def _completed_at(row: Record) -> str | None:
+    if row["completed_at"] is not None:
+        return printed(row["completed_at"])
+    return printed(row["created_at"]) if row["status"] in ("completed", "failed") else None
 
 
 def _shown(row: Record) -> JobQueueMeta:
@@ -196,8 +225,9 @@ def _shown(row: Record) -> JobQueueMeta:
         resource_id=row["record_id"],
         version=row["version"],
         outcome=row["outcome"],
-        completed_at=at if row["status"] in ("completed", "failed") else None,
+        completed_at=_completed_at(row),
         batch_id=row["batch_id"],
         index=row["position"],
         error=msgspec.json.decode(row["error"]) if row["error"] else None,
+        unresolved_references=_decode_awaited(row["awaits"]) if row["awaits"] else (),
     )

@@ -23,7 +23,7 @@ from retailos.errors import (
     RetailOSError,
     ValidationFailed,
 )
-from retailos.records.record import Draft
+from retailos.records.record import Draft, OnUnresolved
 from retailos.records.references import external_id_problem, read_uuid, read_wants
 
 #: More problems than anybody reads; the rest is counted.
@@ -103,6 +103,8 @@ class Reading:
     replace: bool = False
     #: Unknown members are passed over.
     ignore_unknown: bool = False
+    #: What is done where it refers to a record that is not there.
+    on_unresolved: OnUnresolved = OnUnresolved.PARK
 
 
 PUT = Reading()
@@ -161,6 +163,7 @@ def draft(
         claimed_id=claimed,
         source_updated_at=source,
         at=at,
+        on_unresolved=reading.on_unresolved,
     )
 
 

@@ -8,9 +8,9 @@ import asyncpg
 from retailos.database.pool import Connection
 from retailos.declare.resource import Resource, Resources
 from retailos.errors import NotUnique, Problem, RetailOSError, Unavailable, ValidationFailed
-from retailos.records import sql
+from retailos.records import parked, sql, waking
 from retailos.records.record import Draft, Written
-from retailos.records.resolve import lock_tree, resolve
+from retailos.records.resolve import Filled, lock_tree, refused, resolve
 from retailos.records.table import unique_index
 from retailos.records.upsert import Upsert, write_rows
 
@@ -26,21 +26,24 @@ async def upsert_all(
     if any(reference.levels for reference in resource.references):
         await lock_tree(transaction, resource)
     findings = await resolve(transaction, resources, resource, drafts)
-    errors = [each for each in findings if isinstance(each, RetailOSError)]
+    errors = [refused(each) for each in findings if not isinstance(each, Filled)]
     if errors:
         raise together(errors)
     request_id, api_key_id, batch_id = origin
     rows = [
-        (Upsert(draft=draft, request_id=request_id, api_key_id=api_key_id, batch_id=batch_id, position=i), patch)
-        for i, (draft, patch) in enumerate(zip(drafts, findings, strict=True))
-        if not isinstance(patch, RetailOSError)
+        (Upsert(draft=draft, request_id=request_id, api_key_id=api_key_id, batch_id=batch_id, position=i), filled)
+        for i, (draft, filled) in enumerate(zip(drafts, findings, strict=True))
+        if isinstance(filled, Filled)
     ]
     try:
-        written = await write_rows(transaction, sql.upsert(resource), rows)
+        written = await write_rows(transaction, sql.upsert(resource), rows, wakes=True)
     except asyncpg.UniqueViolationError as error:
         raise _taken(resource, error) or error from None
     if len(written) < len(rows):
         raise Unavailable("Some of the records are being written by others; send again.")
+    newer = {written[upsert.job_id].external_id: upsert.draft for upsert, _ in rows}
+    await parked.supersede(transaction, resource, newer)
+    await waking.wake(transaction, resources, resource, newer)
     return [written[upsert.job_id] for upsert, _ in rows]
 
 

@@ -5,6 +5,7 @@ Each is one transaction that locks its record first. What needs no look goes wit
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,15 +19,14 @@ from retailos.errors import (
     IdMismatch,
     Problem,
     ResourceNotFound,
-    RetailOSError,
     Unavailable,
     ValidationFailed,
     VersionConflict,
 )
-from retailos.records import sql
+from retailos.records import parked, sql, waking
 from retailos.records.identity import new_id
 from retailos.records.record import Draft, Outcome, Written
-from retailos.records.resolve import lock_tree, resolve
+from retailos.records.resolve import Filled, lock_tree, refused, resolve
 from retailos.records.upsert import Upsert, taken, write_rows
 
 #: Free JSON that a PATCH merges member by member (RFC 7396); all else is replaced whole.
@@ -90,9 +90,12 @@ async def upsert(
     patch = _merged(resource, draft, found) if merge and found else draft.patch
     draft = replace(draft, external_id=target, patch=patch)
     [finding] = await resolve(transaction, resources, resource, [draft])
-    if isinstance(finding, RetailOSError):
-        raise finding
+    if not isinstance(finding, Filled):
+        raise refused(finding)
     written = await _write(transaction, resource, draft, finding, demand, origin)
+    former = {found.external_id: draft} if rekeyed and found else {}
+    await parked.supersede(transaction, resource, former | {written.external_id: draft})
+    await waking.wake(transaction, resources, resource, [written.external_id])
     return replace(written, outcome=Outcome.UPDATED) if rekeyed and written.outcome is Outcome.UNCHANGED else written
 
 
@@ -100,7 +103,7 @@ async def _write(
     transaction: Connection,
     resource: Resource,
     draft: Draft,
-    patch: dict[str, Any],
+    filled: Filled,
     demand: Demand,
     origin: Origin,
 ) -> Written:
@@ -108,7 +111,7 @@ async def _write(
         draft=draft, create_only=demand.must_be_new, request_id=origin.request_id, api_key_id=origin.api_key_id
     )
     try:
-        results = await write_rows(transaction, sql.upsert(resource), [(upsert, patch)])
+        results = await write_rows(transaction, sql.upsert(resource), [(upsert, filled)], wakes=True)
     except asyncpg.UniqueViolationError as error:
         raise taken(resource, draft, error) or error from None
     written = results.get(upsert.job_id)
@@ -121,11 +124,17 @@ async def _write(
 
 
 async def delete(transaction: Connection, resource: Resource, demand: Demand, origin: Origin) -> Written:
-    """Make a tombstone of a record; of a tombstone, nothing."""
+    """Make a tombstone of a record; of a tombstone, nothing. What is parked for it is given up."""
     found = await _demanded(transaction, resource, replace(demand, must_exist=False))
+    name = found.external_id if found else demand.external_id
+    given_up = await parked.supersede(transaction, resource, {name: None}) if name else 0
+    job_id = new_id()
+    if found is None and name and given_up:
+        # There was only an upsert that waited, and it will not make the record any more.
+        now = datetime.now(UTC)
+        return Written(job_id=job_id, external_id=name, record_id=job_id, version=0, outcome=Outcome.UNCHANGED, at=now)
     if found is None:
         raise ResourceNotFound
-    job_id = new_id()
     if found.deleted:
         row = await transaction.fetchrow(sql.lock(resource), found.id, None)
         return _written(job_id, found.id, Outcome.UNCHANGED, row)

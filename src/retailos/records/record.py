@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from retailos.errors import Problem
+
 
 class Outcome(StrEnum):
     """What an upsert did to its record."""
@@ -21,6 +23,21 @@ class Outcome(StrEnum):
     DELETED = "deleted"
     #: A record with this external id exists and only a new one was wanted: nothing changed.
     EXISTS = "exists"
+    #: It waits for records that it refers to: nothing changed yet.
+    PARKED = "parked"
+    #: It would have to wait, and one of the same record that is newer at its source waits already: nothing changed.
+    SUPERSEDED = "superseded"
+
+
+class OnUnresolved(StrEnum):
+    """What is done with an upsert that refers to a record which is not there."""
+
+    #: It waits for the record, if it names it by its external id.
+    PARK = "park"
+    #: It is refused.
+    REJECT = "reject"
+    #: The reference is cleared, and the caller warned.
+    NULL = "null"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +65,21 @@ class Draft:
     source_updated_at: datetime | None = None
     #: Where the record stands in the request: "" or "/customer".
     at: str = ""
+    on_unresolved: OnUnresolved = OnUnresolved.REJECT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Awaited:
+    """A record that an upsert waits for, and the reference that names it, as a JSON pointer into the request."""
+
+    path: str
+    resource: str
+    external_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """What came of one upsert: the job that stands for it, the record and its version."""
+    """What came of one upsert: the job that stands for it, the record and its version (0 while it is parked)."""
 
     job_id: UUID
     external_id: str
@@ -61,3 +88,7 @@ class Written:
     outcome: Outcome
     #: When the job was made and completed, by the database's clock.
     at: datetime
+    #: What a parked upsert waits for.
+    awaits: tuple[Awaited, ...] = ()
+    #: What was done otherwise than it was asked for.
+    warnings: tuple[Problem, ...] = ()

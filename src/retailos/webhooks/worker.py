@@ -13,6 +13,7 @@ from retailos.database.pool import Pool, acquire, connect, transaction
 from retailos.declare.resource import Resources
 from retailos.errors import Unavailable
 from retailos.observe import ClaimsRescued, DatabaseBack, DatabaseLost, Stopping, WorkerStarted, emit
+from retailos.records import parked
 from retailos.resources import RESOURCES
 from retailos.settings import Settings
 from retailos.webhooks import orders, register
@@ -26,6 +27,8 @@ LOOK_SECONDS = 1.0
 #: Two looks are at least so far apart, however many hints come.
 PAUSE_SECONDS = 0.002
 TIDY_SECONDS = 2.0
+#: What waits for other records waits for hours, so a minute more is nothing.
+EXPIRE_SECONDS = 60.0
 DAYS_SECONDS = 3600.0
 #: Requests that are under way when the worker is told to stop have so long to end.
 DRAIN_SECONDS = 10.0
@@ -83,13 +86,14 @@ class Worker:
         """Take a lease and begin."""
         await self._enlist()
         emit(WorkerStarted(worker=self._name))
-        lease = self._settings.lease_seconds
+        settings, lease = self._settings, self._settings.lease_seconds
         self._tasks = [
             asyncio.create_task(each)
             for each in (
                 self._every(lease / 4, self._renew),
                 self._every(lease / 2, self._rescue),
                 self._every(TIDY_SECONDS, lambda: register.tidy(self._pool)),
+                self._every(EXPIRE_SECONDS, lambda: parked.expire(self._pool, settings.unresolved_hours)),
                 self._every(DAYS_SECONDS, lambda: register.make_days(self._pool)),
                 self._look(),
                 self._listen(),
@@ -203,7 +207,7 @@ class Worker:
                         await connection.remove_listener(CHANNEL, heard)
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[object]]) -> None:
         while True:
             with suppress(Unavailable):
                 await work()

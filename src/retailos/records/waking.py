@@ -1,0 +1,205 @@
+"""Writes that may have to wait, and that wake others: what was parked for a record is applied in its own transaction.
+
+Whoever parks first takes the place of the missing record in the index of its key, so it waits for one who is just
+making that record, and then finds it; and who comes later waits, and then sees what is parked, since it looks once its
+own key is in the index (`refuse_awaited`, or a statement of its own). So neither can miss the other.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+import asyncpg
+
+from retailos.database.pool import Connection
+from retailos.declare.resource import Resource, Resources
+from retailos.errors import ExternalIdExists, RetailOSError
+from retailos.records import parked, sql
+from retailos.records.identity import new_id
+from retailos.records.parked import Choice
+from retailos.records.record import Outcome, Written
+from retailos.records.resolve import Filled, Finding, Unresolved, lock_tree, resolve
+from retailos.records.upsert import Upsert, taken, write_rows
+
+Result = Written | RetailOSError
+Rows = Sequence[tuple[Upsert, Filled]]
+
+
+async def write(
+    transaction: Connection, resources: Resources, resource: Resource, upserts: Sequence[Upsert]
+) -> tuple[dict[UUID, Result], int]:
+    """Write upserts, park those that must wait, and apply all that waited for them.
+
+    Gives what came of each, by its job's id, and how many others were superseded or applied.
+    """
+    await _lock_trees(transaction, resources, resource)
+    findings = await resolve(transaction, resources, resource, [each.draft for each in upserts])
+    if await _keep_places(transaction, resources, findings):
+        findings = await resolve(transaction, resources, resource, [each.draft for each in upserts])
+    names = await _names(transaction, resource, upserts)
+    results: dict[UUID, Result] = {}
+    rows: list[tuple[Upsert, Filled]] = []
+    waiting: list[tuple[Upsert, str, Unresolved]] = []
+    for each, finding in zip(upserts, findings, strict=True):
+        exists = each.create_only and each.external_id in names
+        if isinstance(finding, Filled) or exists:
+            rows.append((each, finding if isinstance(finding, Filled) else Filled({})))
+        elif isinstance(finding, Unresolved):
+            waiting.append((each, names.get(each.external_id, each.external_id), finding))
+        else:
+            results[each.job_id] = finding
+    newer = {
+        names.get(each.external_id, each.external_id): each.draft
+        for each in (*(upsert for upsert, _ in rows), *(upsert for upsert, _, _ in waiting))
+        if not (each.create_only and each.external_id in names)
+    }
+    superseded = await parked.supersede(transaction, resource, newer)
+    results |= await parked.keep(transaction, resource, waiting)
+    written = await _written(transaction, resource, rows)
+    woken = await wake(transaction, resources, resource, (each.external_id for each in written.values()))
+    return results | written, superseded + woken
+
+
+async def write_one(transaction: Connection, resources: Resources, resource: Resource, upsert: Upsert) -> Written:
+    """Write one upsert as `write` does, or raise what refuses it."""
+    try:
+        results, _ = await write(transaction, resources, resource, [upsert])
+    except asyncpg.UniqueViolationError as error:
+        raise taken(resource, upsert.draft, error) or error from None
+    result = results[upsert.job_id]
+    if isinstance(result, RetailOSError):
+        raise result
+    return result
+
+
+async def wake(transaction: Connection, resources: Resources, resource: Resource, external_ids: Iterable[str]) -> int:
+    """Apply the upserts that wait for these records, then those that wait for them in turn, and so on; count them."""
+    come, woken = {resource.name: set(external_ids)}, 0
+    while come:
+        name, names = come.popitem()
+        while names and (taken := await parked.take(transaction, name, names)):
+            if not woken:
+                await _lock_trees(transaction, resources, resource)
+            woken += len(taken)
+            for kind, upserts in _sorted(taken):
+                applied = await _apply(transaction, resources, resources[kind], upserts)
+                come[kind] = come.get(kind, set()) | applied
+    return woken
+
+
+async def requeue(transaction: Connection, resources: Resources, choice: Choice, after: UUID) -> UUID | None:
+    """Try some of the chosen upserts again, behind one of them; give the last of them, None where there was none."""
+    held = await parked.held(transaction, choice, after)
+    for kind, upserts in _sorted(held):
+        resource = resources[kind]
+        await _lock_trees(transaction, resources, resource)
+        findings = await resolve(transaction, resources, resource, [each.draft for each in upserts])
+        await _keep_places(transaction, resources, findings)
+        applied = await _apply(transaction, resources, resource, upserts, anew=True)
+        await wake(transaction, resources, resource, applied)
+    return held[-1]["job_id"] if held else None
+
+
+def _sorted(rows: Iterable[asyncpg.Record]) -> list[tuple[str, list[Upsert]]]:
+    """Sort parked upserts by what goes into one statement: those of a resource that may update, or only create."""
+    sorted_: defaultdict[tuple[str, bool], list[Upsert]] = defaultdict(list)
+    for row in rows:
+        sorted_[row["resource"], row["create_only"]].append(parked.read(row))
+    return [(resource, upserts) for (resource, _), upserts in sorted_.items()]
+
+
+async def _apply(
+    transaction: Connection, resources: Resources, resource: Resource, upserts: Sequence[Upsert], *, anew: bool = False
+) -> set[str]:
+    """Apply parked upserts as far as their references are there; give the external ids of the records.
+
+    Those that still wait are left as they are, or, `anew`, wait from now on.
+    """
+    findings = await resolve(transaction, resources, resource, [each.draft for each in upserts])
+    rows: list[tuple[Upsert, Filled]] = []
+    waiting: dict[UUID, Unresolved] = {}
+    refused: dict[UUID, RetailOSError] = {}
+    for each, finding in zip(upserts, findings, strict=True):
+        if isinstance(finding, Filled):
+            rows.append((each, finding))
+        elif isinstance(finding, Unresolved):
+            waiting[each.job_id] = finding
+        else:
+            refused[each.job_id] = finding
+    done: list[Written] = []
+    for job_id, result in (await _tried(transaction, resource, rows)).items():
+        if isinstance(result, RetailOSError):
+            refused[job_id] = result
+        elif result.outcome is Outcome.EXISTS:
+            refused[job_id] = ExternalIdExists(details={"resourceId": str(result.record_id)})
+        else:
+            done.append(result)
+    await parked.finish(transaction, done)
+    await parked.fail(transaction, refused)
+    if anew:
+        await parked.reopen(transaction, waiting)
+    return {each.external_id for each in done}
+
+
+async def _tried(transaction: Connection, resource: Resource, rows: Rows) -> dict[UUID, Result]:
+    """Write rows in a savepoint, or, where that fails, each in one of its own, so that a bad one hurts nobody else."""
+    try:
+        async with transaction.transaction():
+            return dict(await _written(transaction, resource, rows))
+    except asyncpg.UniqueViolationError as error:
+        if len(rows) == 1:
+            [(upsert, _)] = rows
+            refusal = taken(resource, upsert.draft, error)
+            if refusal is None:
+                raise
+            return {upsert.job_id: refusal}
+    results: dict[UUID, Result] = {}
+    for row in rows:
+        results |= await _tried(transaction, resource, [row])
+    return results
+
+
+async def _written(transaction: Connection, resource: Resource, rows: Rows) -> dict[UUID, Written]:
+    """Write rows, all of them; what another writer is in the way of makes the whole transaction try again."""
+    written = await write_rows(transaction, sql.upsert(resource), rows, wakes=True) if rows else {}
+    if len(written) < len(rows):
+        raise asyncpg.SerializationError("another writer made one of the records meanwhile")
+    return written
+
+
+async def _names(transaction: Connection, resource: Resource, upserts: Sequence[Upsert]) -> dict[str, str]:
+    """The external ids that records have now, by those that upserts address them with, where there are any."""
+    found = await transaction.fetch(sql.find(resource), [each.external_id for each in upserts], [])
+    now = await transaction.fetch(sql.external_ids(resource), [row["found"] for row in found])
+    names = {row["id"]: row["external_id"] for row in now}
+    return {row["external_id"]: names[row["found"]] for row in found}
+
+
+async def _keep_places(transaction: Connection, resources: Resources, findings: Sequence[Finding]) -> bool:
+    """Take the places of missing records until the transaction ends, and wait for whoever is just making them.
+
+    False where nothing is missing. What was missing may be there afterwards: look again.
+    """
+    missing: defaultdict[str, set[str]] = defaultdict(set)
+    for finding in findings:
+        if isinstance(finding, Unresolved):
+            for each in finding.awaits:
+                missing[each.resource].add(each.external_id)
+    for name in sorted(missing):
+        ids = [new_id() for _ in missing[name]]
+        places = sorted(missing[name], key=str.encode)
+        await transaction.execute(sql.keep_places(resources[name]), ids, places)
+        await transaction.execute(sql.clear_places(resources[name]), ids)
+    return bool(missing)
+
+
+async def _lock_trees(transaction: Connection, resources: Resources, resource: Resource) -> None:
+    """Lock the trees that a record of a resource, or what waits for it, may grow, all in one order."""
+    reached: set[str] = set()
+    more = {resource.name}
+    while more:
+        reached |= more
+        more = {each.name for each in resources.values() if any(to.to in reached for to in each.references)} - reached
+    for name in sorted(reached):
+        if any(reference.levels for reference in resources[name].references):
+            await lock_tree(transaction, resources[name])
