@@ -178,6 +178,15 @@ class ClaimsRescued(Observation):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UpsertsExpired(Observation):
+    """So many upserts waited too long for records that they refer to; their jobs failed and can be requeued."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseLost(Observation):
     """The database can't be reached; requests get 503 until it is back."""
 
@@ -206,6 +215,7 @@ OBSERVATIONS: Final[tuple[type[Observation], ...]] = (
     AttemptSettled,
     WorkerStarted,
     ClaimsRescued,
+    UpsertsExpired,
     DatabaseLost,
     DatabaseBack,
 )

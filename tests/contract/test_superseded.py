@@ -7,7 +7,9 @@ import pytest
 
 from retailos import keys
 from retailos.records import parked
+from tests.conftest import eventually
 from tests.contract.conftest import Api, check_envelope
+from tests.contract.delivering import working
 
 
 @pytest.fixture
@@ -145,11 +147,11 @@ async def test_what_can_not_be_applied_when_it_wakes_fails_alone(shop: Api, n: i
     parked_jobs = (await shop.put("/users", {"users": users})).result
     await come(shop, n)
     done = [await job(shop, each["id"]) for each in parked_jobs]
-    assert [each["status"] for each in done] == ["completed", "completed", "failed"]
-    assert done[2]["error"]["code"] == "NOT_UNIQUE"
-    assert done[2]["error"]["details"]["errors"][0]["path"] == "/users/2/username"
-    posted = (await shop.post("/customers", at_store(n + 500_000, externalCustomerId=f"p-{n}"))).result[0]
-    assert posted["status"] == "unresolved"
+    assert sorted(each["status"] for each in done) == ["completed", "completed", "failed"]
+    assert done[1]["status"] == "completed"
+    [failed] = [each for each in done if each["status"] == "failed"]
+    assert failed["error"]["code"] == "NOT_UNIQUE"
+    assert failed["error"]["details"]["errors"][0]["path"] == f"/users/{failed['index']}/username"
 
 
 async def requeue(api: Api, **chosen: Any) -> Any:
@@ -182,6 +184,34 @@ async def test_what_waits_too_long_fails_and_can_be_requeued(shop: Api, n: int) 
     assert waiting["unresolvedReferences"] == jobs[1]["unresolvedReferences"]
     await come(shop, n + 500_000)
     assert (await job(shop, ids[1]))["status"] == "completed"
+
+
+async def test_a_worker_sees_to_what_waits_too_long(shop: Api, n: int) -> None:
+    """A worker gives up what waited longer than the setting says, and leaves the rest waiting."""
+    late, other = [await put(shop, f"/customers/{i}-{n}", at_store(n)) for i in range(2)]
+    async with shop.engine.pool.acquire() as connection:
+        parked_ago = "update parked set parked_at = now() - interval '3 hours' where job_id = $1::uuid"
+        await connection.execute(parked_ago, late["id"])
+
+    async def failed() -> bool:
+        return bool((await job(shop, late["id"]))["status"] == "failed")
+
+    async with working(shop, unresolved_hours=2.5):
+        await eventually(failed)
+    assert "2.5 hours" in (await job(shop, late["id"]))["error"]["message"]
+    assert (await job(shop, other["id"]))["status"] == "unresolved"
+
+
+async def test_what_was_given_up_is_forgotten_with_its_job(shop: Api, n: int) -> None:
+    """The body of what failed is kept as long as jobs are, and no longer."""
+    old = await put(shop, f"/customers/c-{n}", at_store(n))
+    await parked.expire(shop.engine.pool, 0)
+    async with shop.engine.pool.acquire() as connection:
+        for days, left in ((6.9, 1), (7.1, 0)):
+            failed_ago = "update parked set failed_at = now() - $2 * interval '1 day' where job_id = $1::uuid"
+            await connection.execute(failed_ago, old["id"], days)
+            await parked.expire(shop.engine.pool, 48)
+            assert await connection.fetchval("select count(*) from parked where job_id = $1::uuid", old["id"]) == left
 
 
 async def test_what_failed_is_superseded_too(shop: Api, n: int) -> None:

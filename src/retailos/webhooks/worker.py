@@ -12,7 +12,7 @@ from typing import Any
 from retailos.database.pool import Pool, acquire, connect, transaction
 from retailos.declare.resource import Resources
 from retailos.errors import Unavailable
-from retailos.observe import ClaimsRescued, DatabaseBack, DatabaseLost, Stopping, WorkerStarted, emit
+from retailos.observe import ClaimsRescued, DatabaseBack, DatabaseLost, Stopping, UpsertsExpired, WorkerStarted, emit
 from retailos.records import parked
 from retailos.resources import RESOURCES
 from retailos.settings import Settings
@@ -86,14 +86,14 @@ class Worker:
         """Take a lease and begin."""
         await self._enlist()
         emit(WorkerStarted(worker=self._name))
-        settings, lease = self._settings, self._settings.lease_seconds
+        lease = self._settings.lease_seconds
         self._tasks = [
             asyncio.create_task(each)
             for each in (
                 self._every(lease / 4, self._renew),
                 self._every(lease / 2, self._rescue),
                 self._every(TIDY_SECONDS, lambda: register.tidy(self._pool)),
-                self._every(EXPIRE_SECONDS, lambda: parked.expire(self._pool, settings.unresolved_hours)),
+                self._every(EXPIRE_SECONDS, self._expire),
                 self._every(DAYS_SECONDS, lambda: register.make_days(self._pool)),
                 self._look(),
                 self._listen(),
@@ -142,6 +142,10 @@ class Worker:
         for name, count in rescued.items():
             emit(ClaimsRescued(worker=name, count=count))
             self._hinted.set()
+
+    async def _expire(self) -> None:
+        if count := await parked.expire(self._pool, self._settings.unresolved_hours):
+            emit(UpsertsExpired(count=count))
 
     async def _look(self) -> None:
         """Keep a lane for each active webhook, and wake those that have something due."""
@@ -207,7 +211,7 @@ class Worker:
                         await connection.remove_listener(CHANNEL, heard)
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def _every(self, seconds: float, work: Callable[[], Awaitable[object]]) -> None:
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         while True:
             with suppress(Unavailable):
                 await work()
