@@ -1,6 +1,7 @@
 """What becomes of upserts that wait: newer ones take their place, time runs out, and they can be requeued."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -38,6 +39,11 @@ async def come(api: Api, n: int) -> None:
     assert (await api.put(f"/stores/s-{n}", {"name": "X"})).status == 200
 
 
+#: A customer that came another way, such as from a merge, which leaves alone what waits.
+MADE = """
+insert into customers (id, external_id, version, operation, created_at, updated_at, source_updated_at, body)
+values (gen_random_uuid(), $1, 1, 'create', now(), now(), $2, '{}')
+"""
 NEWER: dict[str, tuple[str, str, dict[str, Any]]] = {
     "put": ("PUT", "", {}),
     "bulk": ("PUT", "", {}),
@@ -126,13 +132,7 @@ async def test_age_at_the_source_is_judged_when_it_is_applied(shop: Api, n: int)
     m = n + 500_000
     waiting = await put(shop, f"/customers/d-{n}", at_store(m, "Early") | early)
     async with shop.engine.pool.acquire() as connection:
-        # As if the record had come another way, such as a merge, which leaves alone what waits.
-        await connection.execute(
-            "insert into customers"
-            " (id, external_id, version, operation, created_at, updated_at, source_updated_at, body)"
-            " values (gen_random_uuid(), $1, 1, 'create', now(), now(), '2026-01-02', '{}')",
-            f"d-{n}",
-        )
+        await connection.execute(MADE, f"d-{n}", datetime(2026, 1, 2, tzinfo=UTC))
     await come(shop, m)
     assert (await job(shop, waiting["id"]))["outcome"] == "stale"
 
@@ -152,6 +152,19 @@ async def test_what_can_not_be_applied_when_it_wakes_fails_alone(shop: Api, n: i
     [failed] = [each for each in done if each["status"] == "failed"]
     assert failed["error"]["code"] == "NOT_UNIQUE"
     assert failed["error"]["details"]["errors"][0]["path"] == f"/users/{failed['index']}/username"
+
+
+async def test_a_record_that_was_made_meanwhile_is_not_made_again(shop: Api, n: int) -> None:
+    """A POST whose record exists is refused at once; one that waited fails, if its record came from elsewhere."""
+    body = at_store(n, externalCustomerId=f"c-{n}")
+    [waiting] = (await shop.post("/customers", body)).result
+    async with shop.engine.pool.acquire() as connection:
+        await connection.execute(MADE, f"c-{n}", None)
+    refused = await shop.post("/customers", body)
+    assert (refused.status, refused.error["code"]) == (409, "EXTERNAL_ID_EXISTS")
+    assert (await job(shop, waiting["id"]))["status"] == "unresolved"
+    await come(shop, n)
+    assert (await job(shop, waiting["id"]))["error"]["code"] == "EXTERNAL_ID_EXISTS"
 
 
 async def requeue(api: Api, **chosen: Any) -> Any:

@@ -127,3 +127,24 @@ async def test_no_wake_up_is_lost_under_load(store: Store) -> None:
     await settled(store)
     assert await store.value("select count(*) from customers where version = 1") == 480
     assert await store.value("select count(*) from job where status = 'completed'") == 528
+
+
+async def test_the_last_word_of_each_sender_stands_in_the_end(store: Store) -> None:
+    """While stores come, senders go on through either process: what each sent last is what is there in the end."""
+    async with stored(store.database) as other:
+
+        async def send(name: str, random: Random) -> None:
+            for i in range(6):
+                draft = customer(name, f"s-{random.randrange(40)}", details={"i": i})
+                await random.choice((store, other)).writer.write(CUSTOMER, draft)
+
+        async def open_stores() -> None:
+            for i in Random(1).sample(range(40), 40):
+                await (store, other)[i % 2].writer.write(STORE, a_store(f"s-{i}"))
+
+        await asyncio.gather(*(send(f"c-{i}", Random(i)) for i in range(60)), open_stores())
+    await settled(store)
+    assert await store.value("select count(*) from customers where body->'details'->>'i' = '5'") == 60
+    statuses = await store.pool.fetch("select status, count(*) from job where queue_name like '%customer%' group by 1")
+    assert {each["status"] for each in statuses} <= {"completed", "superseded"}
+    assert sum(each["count"] for each in statuses) == 360

@@ -42,40 +42,45 @@ class Choice:
 
 
 async def keep(
-    transaction: Connection, resource: Resource, waiting: Sequence[tuple[Upsert, str, Unresolved]]
+    transaction: Connection,
+    resource: Resource,
+    waiting: Sequence[tuple[Upsert, Unresolved]],
+    names: Mapping[str, str],
 ) -> dict[UUID, Written]:
-    """Park upserts, each with the external id that its record has or will have; give their jobs."""
+    """Park upserts and give their jobs; `names`: the external ids that records have now, by those they are sent to."""
     if not waiting:
         return {}
-    drafts = [each.draft for each, _, _ in waiting]
+    upserts = [each for each, _ in waiting]
+    targets = [names.get(each.external_id, each.external_id) for each in upserts]
+    drafts = [each.draft for each in upserts]
     rows = await transaction.fetch(
         _KEEP,
         resource.name,
         resource.queue("upsert"),
-        [each.job_id for each, _, _ in waiting],
-        [name for _, name, _ in waiting],
-        [each.record_id for each, _, _ in waiting],
-        [each.create_only for each, _, _ in waiting],
+        [each.job_id for each in upserts],
+        targets,
+        [each.record_id for each in upserts],
+        [each.create_only for each in upserts],
         [_encode(each.patch).decode() for each in drafts],
         [_encode(each.wants).decode() for each in drafts],
         [each.at for each in drafts],
         [each.claimed_id for each in drafts],
         [each.source_updated_at for each in drafts],
-        [each.request_id for each, _, _ in waiting],
-        [each.api_key_id for each, _, _ in waiting],
-        [each.batch_id for each, _, _ in waiting],
-        [each.position for each, _, _ in waiting],
-        *_awaited((each.job_id, unresolved) for each, _, unresolved in waiting),
+        [each.request_id for each in upserts],
+        [each.api_key_id for each in upserts],
+        [each.batch_id for each in upserts],
+        [each.position for each in upserts],
+        *_awaited((each.job_id, unresolved) for each, unresolved in waiting),
     )
     jobs = {row["id"]: row for row in rows}
-    return {each.job_id: _kept(each, name, found, jobs[each.job_id]) for each, name, found in waiting}
+    return {each.job_id: _kept(each, unresolved, jobs[each.job_id]) for each, unresolved in waiting}
 
 
-def _kept(upsert: Upsert, name: str, unresolved: Unresolved, job: asyncpg.Record) -> Written:
+def _kept(upsert: Upsert, unresolved: Unresolved, job: asyncpg.Record) -> Written:
     waits = job["status"] == "unresolved"
     return Written(
         job_id=upsert.job_id,
-        external_id=name,
+        external_id=job["external_id"],
         record_id=upsert.record_id,
         version=0,
         outcome=Outcome.PARKED if waits else Outcome.SUPERSEDED,

@@ -33,7 +33,7 @@ insert into job (id, queue_name, status, external_id, created_at, completed_at, 
 select job_id, $2, case when kept.job_id is null then 'superseded' else 'unresolved' end, external_id, at,
     case when kept.job_id is null then at end, request_id, batch_id, position
 from given left join kept using (job_id)
-returning id, status, created_at;
+returning id, status, external_id, created_at;
 
 -- name: supersede
 -- Give up what is parked for records of a resource ($1; external ids $2) and is not newer at its source ($3).

@@ -6,7 +6,7 @@ own key is in the index (`refuse_awaited`, or a statement of its own). So neithe
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 import asyncpg
@@ -33,31 +33,39 @@ async def write(
     Gives what came of each, by its job's id, and how many others were superseded or applied.
     """
     await _lock_trees(transaction, resources, resource)
-    findings = await resolve(transaction, resources, resource, [each.draft for each in upserts])
+    drafts = [each.draft for each in upserts]
+    findings = await resolve(transaction, resources, resource, drafts)
     if await _keep_places(transaction, resources, findings):
-        findings = await resolve(transaction, resources, resource, [each.draft for each in upserts])
+        findings = await resolve(transaction, resources, resource, drafts)
     names = await _names(transaction, resource, upserts)
     results: dict[UUID, Result] = {}
     rows: list[tuple[Upsert, Filled]] = []
-    waiting: list[tuple[Upsert, str, Unresolved]] = []
+    waiting: list[tuple[Upsert, Unresolved]] = []
     for each, finding in zip(upserts, findings, strict=True):
-        exists = each.create_only and each.external_id in names
-        if isinstance(finding, Filled) or exists:
-            rows.append((each, finding if isinstance(finding, Filled) else Filled({})))
-        elif isinstance(finding, Unresolved):
-            waiting.append((each, names.get(each.external_id, each.external_id), finding))
-        else:
+        if isinstance(finding, Filled):
+            rows.append((each, finding))
+        elif isinstance(finding, RetailOSError):
             results[each.job_id] = finding
+        elif _is_taken(each, names):
+            # Without waiting: the statement says so, and writes nothing.
+            rows.append((each, Filled({})))
+        else:
+            waiting.append((each, finding))
     newer = {
         names.get(each.external_id, each.external_id): each.draft
-        for each in (*(upsert for upsert, _ in rows), *(upsert for upsert, _, _ in waiting))
-        if not (each.create_only and each.external_id in names)
+        for each, _ in (*rows, *waiting)
+        if not _is_taken(each, names)
     }
     superseded = await parked.supersede(transaction, resource, newer)
-    results |= await parked.keep(transaction, resource, waiting)
+    results |= await parked.keep(transaction, resource, waiting, names)
     written = await _written(transaction, resource, rows)
     woken = await wake(transaction, resources, resource, (each.external_id for each in written.values()))
     return results | written, superseded + woken
+
+
+def _is_taken(upsert: Upsert, names: Mapping[str, str]) -> bool:
+    """Whether an upsert may only create a record that is there."""
+    return upsert.create_only and upsert.external_id in names
 
 
 async def write_one(transaction: Connection, resources: Resources, resource: Resource, upsert: Upsert) -> Written:
