@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.contract.conftest import Api, check_envelope, codes
+from retailos.declare.resource import Resource
+from retailos.resources import RESOURCES
+from tests.contract.conftest import Api, check_envelope, codes, full, least
 
 NOBODY = "01999999-7b1e-7c3a-9d52-3f1b2c4d5e6f"
 
@@ -55,6 +57,27 @@ async def test_an_upsert_waits_for_what_it_names(shop: Api, n: int) -> None:
     found = (await shop.get(f"/customers/c-{n}?expand=registeredAt,registeredBy")).result
     assert found["registeredAt"]["externalStoreId"] == f"s-{n}"
     assert found["registeredBy"]["externalUserId"] == f"u-{n}"
+
+
+REFERRING = [each for each in RESOURCES.values() if each.references]
+
+
+@pytest.mark.parametrize("resource", REFERRING, ids=lambda each: each.name)
+async def test_what_waited_is_what_was_sent(shop: Api, n: int, resource: Resource) -> None:
+    """A whole record of any kind waits for all that it refers to, and is then exactly as if it had been sent then."""
+    path, body = f"/{resource.collection}/full-{n}", full(resource, n)
+    body |= {resource.external_id.name: f"full-{n}", "details": {"exact": [1.10, 10**30, "\u2028"]}}
+    for each in resource.references:
+        one = {RESOURCES[each.to].external_id.name: f"{each.to}-{n}"}
+        body[each.name] = [one] if each.ids else one
+    [parked] = check_envelope(await shop.put(path, body), 202)["result"]
+    awaited = sorted((f"/{each.name}{'/0' * bool(each.ids)}", each.to) for each in resource.references)
+    assert [(each["path"], each["resource"]) for each in parked["unresolvedReferences"]] == awaited
+    for name in {each.to for each in resource.references}:
+        target = RESOURCES[name]
+        assert (await shop.put(f"/{target.collection}/{name}-{n}", least(target, n + 500_000))).status == 200
+    assert (await job(shop, parked["id"]))["outcome"] == "created"
+    assert (await shop.put(path, body)).result[0]["outcome"] == "unchanged"
 
 
 async def test_what_is_there_is_not_awaited(shop: Api, n: int) -> None:

@@ -28,7 +28,7 @@ def keys() -> None:
     "--scopes",
     default=",".join(api_keys.DEFAULT_SCOPES),
     show_default=True,
-    help="What it may do: <resource>:read and <resource>:write, * for every resource, admin:* for the admin API.",
+    help="What it may do: <resource>:read and <resource>:write, * for every resource, jobs:requeue, and admin:*.",
 )
 @data_dir
 @output

@@ -23,6 +23,9 @@ async def upsert_all(
     origin: tuple[UUID | None, str | None, UUID | None],
 ) -> list[Written]:
     """Write all drafts, or raise everything that is wrong with any of them; `origin`: request, API key, batch."""
+    # Before the records are locked, since who wakes a parked upsert locks that first, too.
+    sent_to = {draft.external_id: draft for draft in drafts if draft.external_id}
+    await parked.supersede(transaction, resource, sent_to)
     if any(reference.levels for reference in resource.references):
         await lock_tree(transaction, resource)
     findings = await resolve(transaction, resources, resource, drafts)
@@ -41,9 +44,9 @@ async def upsert_all(
         raise _taken(resource, error) or error from None
     if len(written) < len(rows):
         raise Unavailable("Some of the records are being written by others; send again.")
-    newer = {written[upsert.job_id].external_id: upsert.draft for upsert, _ in rows}
-    await parked.supersede(transaction, resource, newer)
-    await waking.wake(transaction, resources, resource, newer)
+    names = {written[upsert.job_id].external_id: upsert.draft for upsert, _ in rows}
+    await parked.supersede(transaction, resource, {name: each for name, each in names.items() if name not in sent_to})
+    await waking.wake(transaction, resources, resource, names)
     return [written[upsert.job_id] for upsert, _ in rows]
 
 

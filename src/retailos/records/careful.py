@@ -78,6 +78,9 @@ async def upsert(
     merge: bool = False,
 ) -> Written:
     """Write a draft where the demand holds; with `merge`, details and reporting are merged and not replaced."""
+    # Before the record is locked, since who wakes a parked upsert locks that first, too.
+    sent_to = {demand.external_id: draft} if demand.external_id else {}
+    await parked.supersede(transaction, resource, sent_to)
     if any(resource.reference[want.reference].levels for want in draft.wants):
         await lock_tree(transaction, resource)
     found = await _demanded(transaction, resource, demand)
@@ -93,8 +96,8 @@ async def upsert(
     if not isinstance(finding, Filled):
         raise refused(finding)
     written = await _write(transaction, resource, draft, finding, demand, origin)
-    former = {found.external_id: draft} if rekeyed and found else {}
-    await parked.supersede(transaction, resource, former | {written.external_id: draft})
+    names = {written.external_id, found.external_id if found else written.external_id} - sent_to.keys()
+    await parked.supersede(transaction, resource, dict.fromkeys(names, draft))
     await waking.wake(transaction, resources, resource, [written.external_id])
     return replace(written, outcome=Outcome.UPDATED) if rekeyed and written.outcome is Outcome.UNCHANGED else written
 
@@ -125,9 +128,11 @@ async def _write(
 
 async def delete(transaction: Connection, resource: Resource, demand: Demand, origin: Origin) -> Written:
     """Make a tombstone of a record; of a tombstone, nothing. What is parked for it is given up."""
+    name = demand.external_id
+    given_up = await parked.supersede(transaction, resource, {name: None} if name else {})
     found = await _demanded(transaction, resource, replace(demand, must_exist=False))
-    name = found.external_id if found else demand.external_id
-    given_up = await parked.supersede(transaction, resource, {name: None}) if name else 0
+    if found and found.external_id != name:
+        await parked.supersede(transaction, resource, {found.external_id: None})
     job_id = new_id()
     if found is None and name and given_up:
         # There was only an upsert that waited, and it will not make the record any more.

@@ -105,6 +105,8 @@ async def supersede(transaction: Connection, resource: Resource, newer: Mapping[
 
     A draft that is older at its source than what is parked supersedes nothing; None, a deletion, always does.
     """
+    if not newer:
+        return 0
     stamps = [draft and draft.source_updated_at for draft in newer.values()]
     return len(await transaction.fetch(_SUPERSEDE, resource.name, list(newer), stamps))
 
