@@ -154,6 +154,23 @@ async def test_what_can_not_be_applied_when_it_wakes_fails_alone(shop: Api, n: i
     assert failed["error"]["details"]["errors"][0]["path"] == f"/users/{failed['index']}/username"
 
 
+async def test_what_wakes_together_closes_no_circle(shop: Api, n: int) -> None:
+    """Two regions that wait for one user, each to become the other's parent, do not both become it."""
+    names = [f"a-{n}", f"b-{n}"]
+    for name in names:
+        await put(shop, f"/regions/{name}", {"name": "X"})
+    jobs = []
+    for name, parent in (names, names[::-1]):
+        below = {"name": "X", "parent": {"externalRegionId": parent}, "manager": {"externalUserId": f"u-{n}"}}
+        jobs.append(await put(shop, f"/regions/{name}", below))
+    user = {"firstName": "A", "lastName": "B", "username": f"circle-{n}"}
+    assert (await shop.put(f"/users/u-{n}", user)).status == 200
+    done = [await job(shop, each["id"]) for each in jobs]
+    assert sorted(each["status"] for each in done) == ["completed", "failed"]
+    [failed] = [each for each in done if each["status"] == "failed"]
+    assert failed["error"]["details"]["errors"][0]["code"] == "CIRCLE"
+
+
 async def test_a_record_that_was_made_meanwhile_is_not_made_again(shop: Api, n: int) -> None:
     """A POST whose record exists is refused at once; one that waited fails, if its record came from elsewhere."""
     body = at_store(n, externalCustomerId=f"c-{n}")

@@ -25,7 +25,7 @@ _UNDONE = MappingProxyType({Outcome.PARKED: "unresolved", Outcome.SUPERSEDED: "s
 STATUSES = ("queued", "active", "completed", "retrying", "unresolved", "failed", "superseded", "cancelled")
 
 
-class UnresolvedReference(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+class UnresolvedReference(msgspec.Struct, frozen=True, rename="camel"):
     """A record that an upsert waits for, and the reference that names it, as a pointer into the request."""
 
     path: str
@@ -33,7 +33,7 @@ class UnresolvedReference(msgspec.Struct, frozen=True, rename="camel", kw_only=T
     external_id: str
 
 
-class JobWarning(msgspec.Struct, frozen=True, kw_only=True):
+class JobWarning(msgspec.Struct, frozen=True):
     """What was done otherwise than it was asked for: where (a pointer into the request), which rule, and what."""
 
     path: str
@@ -106,25 +106,39 @@ def told(
     resource: Resource, written: Written, *, operation: str = "upsert", batch_id: UUID | None = None, index: int = 0
 ) -> JobQueueMeta:
     """Show a write that is committed as the job that it was: a completed one, unless it waits."""
-    at, status = printed(written.at), _UNDONE.get(written.outcome, "completed")
-    return JobQueueMeta(
+    at = printed(written.at)
+    meta = JobQueueMeta(
         id=written.job_id,
         queue_name=resource.queue(operation),
-        status=status,
+        status="completed",
         created_at=at,
         resource=resource.name,
         external_id=written.external_id,
-        resource_id=written.record_id if written.version else None,
-        version=written.version or None,
-        outcome=written.outcome.value if status == "completed" else None,
-        completed_at=None if status == "unresolved" else at,
+        resource_id=written.record_id,
+        version=written.version,
+        outcome=written.outcome.value,
+        completed_at=at,
         batch_id=batch_id,
         index=index,
+        warnings=tuple(JobWarning(each.path, each.code, each.message) for each in written.warnings)
+        if written.warnings
+        else (),
+    )
+    return meta if written.version else _without_record(meta, written)
+
+
+def _without_record(meta: JobQueueMeta, written: Written) -> JobQueueMeta:
+    status = _UNDONE.get(written.outcome, "completed")
+    return msgspec.structs.replace(
+        meta,
+        status=status,
+        resource_id=None,
+        version=None,
+        outcome=meta.outcome if status == "completed" else None,
+        completed_at=None if status == "unresolved" else meta.completed_at,
         unresolved_references=tuple(
-            UnresolvedReference(path=each.path, resource=each.resource, external_id=each.external_id)
-            for each in written.awaits
+            UnresolvedReference(each.path, each.resource, each.external_id) for each in written.awaits
         ),
-        warnings=tuple(JobWarning(path=each.path, code=each.code, message=each.message) for each in written.warnings),
     )
 
 

@@ -26,7 +26,7 @@ from retailos.errors import (
 from retailos.records import parked, sql, waking
 from retailos.records.identity import new_id
 from retailos.records.record import Draft, Outcome, Written
-from retailos.records.resolve import Filled, lock_tree, refused, resolve
+from retailos.records.resolve import Filled, climbs, lock_tree, refused, resolve
 from retailos.records.upsert import Upsert, taken, write_rows
 
 #: Free JSON that a PATCH merges member by member (RFC 7396); all else is replaced whole.
@@ -81,7 +81,7 @@ async def upsert(
     # Before the record is locked, since who wakes a parked upsert locks that first, too.
     sent_to = {demand.external_id: draft} if demand.external_id else {}
     await parked.supersede(transaction, resource, sent_to)
-    if any(resource.reference[want.reference].levels for want in draft.wants):
+    if climbs(resource, draft):
         await lock_tree(transaction, resource)
     found = await _demanded(transaction, resource, demand)
     if found and draft.claimed_id not in (None, found.id):

@@ -57,6 +57,11 @@ async def resolve(
     return findings
 
 
+def climbs(resource: Resource, draft: Draft) -> bool:
+    """Whether a draft names a parent: then it is written alone, so that no two close a circle that neither sees."""
+    return any(resource.reference[want.reference].levels for want in draft.wants)
+
+
 async def lock_tree(transaction: Connection, resource: Resource) -> None:
     """Keep all others from writing to a resource that forms a tree, until the transaction ends.
 

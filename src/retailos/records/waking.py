@@ -18,7 +18,7 @@ from retailos.records import parked, sql
 from retailos.records.identity import new_id
 from retailos.records.parked import Choice
 from retailos.records.record import Outcome, Written
-from retailos.records.resolve import Filled, Finding, Unresolved, lock_tree, resolve
+from retailos.records.resolve import Filled, Finding, Unresolved, climbs, lock_tree, resolve
 from retailos.records.upsert import Upsert, taken, write_rows
 
 Result = Written | RetailOSError
@@ -85,21 +85,20 @@ async def wake(transaction: Connection, resources: Resources, resource: Resource
     come, woken = {resource.name: set(external_ids)}, 0
     while come:
         name, names = come.popitem()
-        while names and (taken := await parked.take(transaction, name, names)):
+        while names and (rows := await parked.take(transaction, name, names)):
             if not woken:
                 await _lock_trees(transaction, resources, resource)
-            woken += len(taken)
-            for kind, upserts in _sorted(taken):
-                applied = await _apply(transaction, resources, resources[kind], upserts)
-                come[kind] = come.get(kind, set()) | applied
+            woken += len(rows)
+            for kind, upserts in _together(resources, rows):
+                applied = await _apply(transaction, resources, kind, upserts)
+                come[kind.name] = come.get(kind.name, set()) | applied
     return woken
 
 
 async def requeue(transaction: Connection, resources: Resources, choice: Choice, after: UUID) -> UUID | None:
     """Try some of the chosen upserts again, behind one of them; give the last of them, None where there was none."""
     held = await parked.held(transaction, choice, after)
-    for kind, upserts in _sorted(held):
-        resource = resources[kind]
+    for resource, upserts in _together(resources, held):
         await _lock_trees(transaction, resources, resource)
         findings = await resolve(transaction, resources, resource, [each.draft for each in upserts])
         await _keep_places(transaction, resources, findings)
@@ -108,12 +107,14 @@ async def requeue(transaction: Connection, resources: Resources, choice: Choice,
     return held[-1]["job_id"] if held else None
 
 
-def _sorted(rows: Iterable[asyncpg.Record]) -> list[tuple[str, list[Upsert]]]:
+def _together(resources: Resources, rows: Iterable[asyncpg.Record]) -> list[tuple[Resource, list[Upsert]]]:
     """Sort parked upserts by what goes into one statement: those of a resource that may update, or only create."""
-    sorted_: defaultdict[tuple[str, bool], list[Upsert]] = defaultdict(list)
+    groups: defaultdict[tuple[str, bool, UUID | None], list[Upsert]] = defaultdict(list)
     for row in rows:
-        sorted_[row["resource"], row["create_only"]].append(parked.read(row))
-    return [(resource, upserts) for (resource, _), upserts in sorted_.items()]
+        upsert = parked.read(row)
+        alone = upsert.job_id if climbs(resources[row["resource"]], upsert.draft) else None
+        groups[row["resource"], upsert.create_only, alone].append(upsert)
+    return [(resources[name], upserts) for (name, _, _), upserts in groups.items()]
 
 
 async def _apply(

@@ -18,7 +18,7 @@ from retailos.declare.resource import Resource, Resources
 from retailos.errors import RetailOSError, Unavailable
 from retailos.records import sql, waking
 from retailos.records.record import Draft, Written
-from retailos.records.resolve import Filled, Unresolved, resolve
+from retailos.records.resolve import Filled, Unresolved, climbs, resolve
 from retailos.records.upsert import Upsert, is_awaited, taken, write_rows
 
 #: Bounds how long one statement holds its locks: about four milliseconds. Beyond it a row gets no cheaper, and the
@@ -228,8 +228,7 @@ class Line:
         return one.create_only is other.create_only and not (self._climbs(one) or self._climbs(other))
 
     def _climbs(self, upsert: Upsert) -> bool:
-        """Whether an upsert names a parent: then it goes alone, so that no two close a circle that neither sees."""
-        return any(self._resource.reference[want.reference].levels for want in upsert.draft.wants)
+        return climbs(self._resource, upsert.draft)
 
     def _answer(self, waiting: Waiting, written: Written | RetailOSError | None) -> None:
         if isinstance(written, RetailOSError):
