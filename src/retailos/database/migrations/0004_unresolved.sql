@@ -42,8 +42,8 @@ create table awaited (
 );
 create index awaited_job_id on awaited (job_id);
 
--- A parked upsert is done later than its job was made.
-alter table job add column completed_at timestamptz(3);
+-- A parked upsert is done later than its job was made; what is queued is too, and may have brought this already.
+alter table job add column if not exists completed_at timestamptz(3);
 
 -- Raises RW001 where a record that was just written is awaited, or has an upsert parked that is older: the write must
 -- be done again in a transaction that sees to those too. It is volatile, so it looks with a snapshot of its own, taken
