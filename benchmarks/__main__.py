@@ -9,7 +9,7 @@ import click
 import uvloop
 from rich.console import Console
 
-from benchmarks import deliveries, lag, programs, reads, results, starts, writes
+from benchmarks import bulk, deliveries, feed, lag, programs, reads, results, starts, writes
 from benchmarks.figure import Figure
 from benchmarks.stage import Stage, set_up
 from retailos.errors import ConfigurationError
@@ -18,10 +18,12 @@ from retailos.observe import configure
 FIGURES: Final[Mapping[str, Callable[[Stage], Awaitable[list[Figure]]]]] = MappingProxyType(
     {
         "B1": writes.measure,
+        "B2": bulk.measure,
         "B4": reads.measure_one,
         "B5": reads.measure_page,
         "B6": deliveries.measure,
         "B8": lag.measure,
+        "B10": feed.measure,
         "B14": starts.measure,
     }
 )

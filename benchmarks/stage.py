@@ -16,6 +16,7 @@ import asyncpg
 
 from benchmarks.programs import Programs
 from retailos import app, keys, operations
+from retailos.api import port
 from retailos.app import Role
 from retailos.database import embedded
 from retailos.database.migrate import migrate
@@ -67,15 +68,15 @@ class Stage:
     @asynccontextmanager
     async def running(self, database: str, *roles: Role) -> AsyncIterator[str]:
         """Run these roles of the program on a database for the length of a block; the URL of the API."""
-        settings = replace(self.settings, database_url=database)
-        async with Supervisor.open() as supervisor:
-            ports = await app.start_roles(supervisor, settings, roles)
-            yield app.address(settings.host, ports[0])
+        with app.held_port(replace(self.settings, database_url=database)) as settings:
+            async with Supervisor.open() as supervisor:
+                await app.start_roles(supervisor, settings, roles)
+                yield port.address(settings.host, settings.port)
 
-    async def add_webhook(self, database: str, *, concurrency: int = CONCURRENCY) -> int:
+    async def add_webhook(self, database: str, *, name: str = "benchmark", concurrency: int = CONCURRENCY) -> int:
         """Subscribe the receiver to customers; the webhook's id."""
         body = {
-            "name": "benchmark",
+            "name": name,
             "resource": "customer",
             "url": self.receiver_url + "/customers/{externalCustomerId}",
             "concurrency": concurrency,
@@ -105,7 +106,9 @@ async def connected(url: str) -> AsyncIterator[Connection]:
 @asynccontextmanager
 async def set_up(programs: Programs, *, quick: bool) -> AsyncIterator[Stage]:
     """Start the server and the receiver in a directory that is removed at the end."""
-    settings = load({}, host="127.0.0.1", port=0, allow_addresses="127.0.0.0/8", log_level="warning")
+    # One key makes all the load, so its requests are not limited.
+    local = {"host": "127.0.0.1", "port": 0, "allow_addresses": "127.0.0.0/8"}
+    settings = load({}, **local, log_level="warning", requests_per_second=0)
     with open_directory() as directory:
         cluster = await embedded.start(directory / "data")
         try:

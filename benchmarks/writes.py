@@ -38,7 +38,7 @@ async def measure(stage: Stage) -> list[Figure]:
             await customers.write(connection, KNOWN)
             # So that what is read ahead of the copies is the same for all of them.
             await connection.execute("vacuum (analyze)")
-        rounds = [(await _api(stage, "api"), await _one(stage), await _many(stage)) for _ in stage.rounds]
+        rounds = [(await _api(stage, "api"), await _one(stage), await many(stage)) for _ in stage.rounds]
         delivering = [await _api(stage, "api", "worker") for _ in stage.rounds[:2]]
     values, ones = paired([(api, one) for api, one, _ in rounds])
     many = [rows for _, _, rows in rounds]
@@ -90,28 +90,29 @@ async def _one(stage: Stage) -> float:
     return await _pgbench(stage, script, CONCURRENCY)
 
 
-async def _many(stage: Stage) -> float:
-    ids = _each("uuidv7()")
+async def many(stage: Stage, *, rows: int = ROWS, clients: int = 1) -> float:
+    """Write so many customers in each statement, and give the rows a second."""
+    ids = _each("uuidv7()", rows)
     script = _MANY + _statement(
         {
-            "1": _each("'known-' || case n % 2 when 0 then (:old + n * 7) % :known else :new + n end"),
-            "2": _each(f"replace(:body, '{customers.NUMBER}', (:number + n)::text)"),
+            "1": _each("'known-' || case n % 2 when 0 then (:old + n * 7) % :known else :new + n end", rows),
+            "2": _each(f"replace(:body, '{customers.NUMBER}', (:number + n)::text)", rows),
             "3": ids,
             "4": ids,
-            "5": _each("null"),
+            "5": _each("null", rows),
             "6": ids,
-            "7": _each("'0123456789'"),
+            "7": _each("'0123456789'", rows),
             "8": "false",
-            "9": _each("null::uuid"),
-            "10": _each("0"),
+            "9": _each("null::uuid", rows),
+            "10": _each("0", rows),
             "11": "false",
         }
     )
-    return ROWS * await _pgbench(stage, script, 1)
+    return rows * await _pgbench(stage, script, clients)
 
 
-def _each(expression: str) -> str:
-    return f"array(select {expression} from generate_series(1, {ROWS}) as n)"
+def _each(expression: str, rows: int) -> str:
+    return f"array(select {expression} from generate_series(1, {rows}) as n)"
 
 
 def _statement(arguments: Mapping[str, str]) -> str:

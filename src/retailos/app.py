@@ -3,20 +3,22 @@
 import asyncio
 import contextlib
 import gc
+import os
 import signal
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from subprocess import SubprocessError
 from typing import Final, Literal, TypeAlias, get_args
 
+from retailos.api import port
+from retailos.api.tls import check_certificate, in_clear
 from retailos.database import embedded, migrate
 from retailos.database.embedded import Cluster
 from retailos.database.pool import Pool, acquire, connect
 from retailos.errors import ConfigurationError, Unavailable
-from retailos.observe import DatabaseBack, DatabaseLost, MigrationsApplied, Started, Stopping, emit
+from retailos.observe import DatabaseBack, DatabaseLost, MigrationsApplied, ServedInClear, Started, Stopping, emit
 from retailos.settings import Settings
 from retailos.supervisor import Program, Supervisor
 
@@ -24,6 +26,8 @@ Role: TypeAlias = Literal["api", "worker"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 #: Where the embedded database is unless the settings say: in the directory that the program is started in.
 DATA_DIR: Final = Path("data")
+#: More processes than this serve the API only where the settings say: each has connections to the database.
+PROCESSES_MOST: Final = 4
 #: A server that can't be started again, on a full disk for instance, is tried again so often.
 RESTART_PAUSE_SECONDS: Final = 2.0
 #: A server that a command takes along as it ends is back within a second; recovering a large one takes longer.
@@ -43,61 +47,87 @@ class Database:
 async def serve(settings: Settings, roles: Sequence[Role], announce: Callable[[str], None]) -> None:
     """Serve these roles until SIGTERM or SIGINT; tell `announce` the URL of the API once it answers.
 
-    A role alone on a named PostgreSQL is this very process; otherwise each is one of its own, kept running here.
+    A role of one process on a named PostgreSQL is this very process; otherwise they are others, kept running here.
     Raises ConfigurationError if something can't be started, Unavailable if the named PostgreSQL does not answer.
     """
     if "api" in roles:
-        check_port(settings)
-    alone = settings.database_url and len(roles) == 1
+        check_certificate(settings)
+    alone = settings.database_url and len(roles) == 1 and (roles[0] != "api" or settings.api_processes == 1)
     await until_asked_to_stop((_serve_alone if alone else _supervise)(settings, roles, announce))
 
 
 async def _serve_alone(settings: Settings, roles: Sequence[Role], announce: Callable[[str], None]) -> None:
     await bring_up_to_date(settings.database_url or "")
-    await run_role(roles[0], settings, lambda port: _announce(roles, settings, port, announce))
+    await run_role(roles[0], settings, lambda at: _announce(roles, settings, at, announce))
 
 
 async def _supervise(settings: Settings, roles: Sequence[Role], announce: Callable[[str], None]) -> None:
-    async with kept_database(settings) as database, Supervisor.open() as supervisor:
-        ports = await start_roles(supervisor, replace(settings, database_url=database.url), roles)
-        _announce(roles, settings, ports[0], announce)
-        await asyncio.Event().wait()
+    with held_port(settings) if "api" in roles else nullcontext(settings) as settings:
+        async with kept_database(settings) as database, Supervisor.open() as supervisor:
+            await start_roles(supervisor, replace(settings, database_url=database.url), roles)
+            _announce(roles, settings, settings.port, announce)
+            await asyncio.Event().wait()
 
 
-async def start_roles(supervisor: Supervisor, settings: Settings, roles: Sequence[Role]) -> list[int]:
-    """Start a process for each role, which works with `settings.database_url`; their ports, in order."""
-    programs = [Program(role=role, arguments=("serve", f"--{role}"), settings=settings) for role in roles]
-    return await asyncio.gather(*(supervisor.start(each) for each in programs))
+@contextmanager
+def held_port(settings: Settings) -> Iterator[Settings]:
+    """The settings with a port that is kept for our processes, for the length of the block.
+
+    Raises ConfigurationError if somebody listens there, before anything else is started.
+    """
+    with closing(port.hold(settings.host, settings.port)) as held:
+        yield replace(settings, port=held.getsockname()[1])
 
 
-def _announce(roles: Sequence[Role], settings: Settings, port: int, announce: Callable[[str], None]) -> None:
-    if roles[0] == "api":
-        announce(address(settings.host, port))
+async def start_roles(supervisor: Supervisor, settings: Settings, roles: Sequence[Role]) -> None:
+    """Start the processes of each role, which work with `settings.database_url`; return when all do."""
+    named = [role for role in roles for _ in range(_processes(settings) if role == "api" else 1)]
+    programs = [Program(role=role, arguments=("serve", f"--{role}"), settings=settings) for role in named]
+    await asyncio.gather(*(supervisor.start(each) for each in programs))
+
+
+def _processes(settings: Settings) -> int:
+    """How many processes serve the API."""
+    return settings.api_processes or (min(os.cpu_count() or 1, PROCESSES_MOST) if port.IS_DEALT else 1)
+
+
+def _announce(roles: Sequence[Role], settings: Settings, at: int, announce: Callable[[str], None]) -> None:
+    if "api" in roles:
+        announce(_url(settings, at))
+        if in_clear(settings):
+            emit(ServedInClear(address=_url(settings, at)))
+
+
+def _url(settings: Settings, at: int) -> str:
+    return port.address(settings.host, at, scheme="https" if settings.tls_certificate else "http")
 
 
 async def run_supervised(role: Role, settings: Settings, ready: Callable[[int], None]) -> None:
     """As run_role(), for a supervisor, once the database that it has seen to answers."""
     await _patiently(lambda: _reach(settings.database_url or ""))
-    await run_role(role, settings, ready)
+    await run_role(role, settings, ready, shared=True)
 
 
-async def run_role(role: Role, settings: Settings, ready: Callable[[int], None]) -> None:
-    """Be one role, in this process, until SIGTERM or SIGINT; `ready` is told the port, 0 for a worker."""
+async def run_role(role: Role, settings: Settings, ready: Callable[[int], None], *, shared: bool = False) -> None:
+    """Be one role, in this process, until SIGTERM or SIGINT; `ready` is told the port, 0 for a worker.
 
-    def started(port: int = 0) -> None:
+    `shared`: other processes of ours listen at the same port.
+    """
+
+    def started(at: int = 0) -> None:
         _collect_rarely()
-        emit(Started(role=role, address=address(settings.host, port) if port else ""))
-        ready(port)
+        emit(Started(role=role, address=_url(settings, at) if at else ""))
+        ready(at)
 
     # Imported here, because a worker has no use for the web server, and each process starts the sooner.
     if role == "api":
         from retailos.api.server import run_api
 
-        def serving(port: int) -> None:
+        def serving(at: int) -> None:
             _leave_signals_to_server()
-            started(port)
+            started(at)
 
-        await run_api(settings, settings.database_url or "", serving)
+        await run_api(settings, settings.database_url or "", serving, shared=shared)
     else:
         from retailos.webhooks.worker import run_worker
 
@@ -232,24 +262,3 @@ async def bring_up_to_date(url: str) -> list[str]:
     if names:
         emit(MigrationsApplied(names=tuple(names)))
     return names
-
-
-def check_port(settings: Settings) -> None:
-    """Raise ConfigurationError if nobody can listen there, before anything else is started."""
-    try:
-        family, kind, protocol, _, place = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with socket.socket(family, kind, protocol) as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(place)
-    except OSError as error:
-        raise ConfigurationError(
-            f"The API can't listen at {address(settings.host, settings.port)}: {error.strerror}. "
-            "End what listens there, or choose another --host or --port."
-        ) from error
-
-
-def address(host: str, port: int) -> str:
-    """The URL of a server at this host and port."""
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

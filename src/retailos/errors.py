@@ -10,10 +10,10 @@
     ├── Unauthorized 401 · Forbidden 403
     ├── ResourceNotFound 404 · RouteNotFound 404
     ├── MethodNotAllowed 405 · NotAcceptable 406
-    ├── ExternalIdExists 409 · NotUnique 409 · DuplicateInBatch 409
+    ├── ExternalIdExists 409 · NotUnique 409 · DuplicateInBatch 409 · IdempotencyInProgress 409 · KeyRevoked 409
     ├── VersionConflict 412
     ├── PayloadTooLarge 413 · UriTooLong 414 · UnsupportedMediaType 415 · HeadersTooLarge 431
-    ├── ReferenceNotFound 422
+    ├── ReferenceNotFound 422 · IdempotencyKeyReused 422
     ├── RateLimited 429 · Unavailable 503        with Retry-After
     └── Internal 500                              a defect of ours, never of the caller
 
@@ -182,6 +182,20 @@ class DuplicateInBatch(RetailOSError):
     code = "DUPLICATE_IN_BATCH"
 
 
+class IdempotencyInProgress(RetailOSError):
+    """A request with this Idempotency-Key is being worked on; send it again a little later for its answer."""
+
+    status = 409
+    code = "IDEMPOTENCY_IN_PROGRESS"
+
+
+class KeyRevoked(RetailOSError):
+    """The key was revoked, which is for good; make a new one."""
+
+    status = 409
+    code = "KEY_REVOKED"
+
+
 class VersionConflict(RetailOSError):
     """The record is not at the version that If-Match names; read it again and decide anew."""
 
@@ -217,11 +231,21 @@ class ReferenceNotFound(ValidationFailed):
     code = "REFERENCE_NOT_FOUND"
 
 
+class IdempotencyKeyReused(RetailOSError):
+    """This Idempotency-Key was sent with another request before; make a new one for each request."""
+
+    status = 422
+    code = "IDEMPOTENCY_KEY_REUSED"
+
+
 class RateLimited(RetailOSError):
     """Too many requests; send again after the seconds in Retry-After."""
 
     status = 429
     code = "RATE_LIMITED"
+
+    def __init__(self, message: str | None = None, *, retry_after_seconds: int = 1) -> None:
+        super().__init__(message, headers={"Retry-After": str(retry_after_seconds)})
 
 
 class HeadersTooLarge(RetailOSError):

@@ -106,6 +106,31 @@ class ProcessRestarted(Observation):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServedInClear(Observation):
+    """The API listens beyond this machine without TLS and behind no trusted proxy, so keys can be read on the way."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateRead(Observation):
+    """The certificate's files had changed, and new connections get what is in them now."""
+
+    certificate: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateRefused(Observation):
+    """The certificate's files have changed and can't be used; new connections get the certificate from before."""
+
+    level: ClassVar[int] = logging.ERROR
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationsApplied(Observation):
     """The schema was brought up to date by these migrations."""
 
@@ -208,6 +233,9 @@ OBSERVATIONS: Final[tuple[type[Observation], ...]] = (
     Started,
     Stopping,
     ProcessRestarted,
+    ServedInClear,
+    CertificateRead,
+    CertificateRefused,
     MigrationsApplied,
     RequestAnswered,
     RequestRefusedByProtocol,

@@ -43,6 +43,26 @@ class Settings:
     host: Annotated[str, Meta(min_length=1)] = field(default="127.0.0.1", metadata=_said("a name or an address"))
     #: The TCP port of the server; 0 takes a free one.
     port: Annotated[int, Meta(ge=0, le=65535)] = 8080
+    #: The certificate to serve HTTPS with, in PEM, the issuer's behind it. Without it the server speaks HTTP.
+    tls_certificate: Path | None = field(default=None, metadata=_said("a path"))
+    #: The certificate's key, in PEM and without a password; not needed where the certificate's file holds it too.
+    tls_key: Path | None = field(default=None, metadata=_said("a path"))
+    #: The networks of the proxies whose X-Forwarded-For tells where a request comes from; others' is not believed.
+    #: `Forwarded` is not read at all.
+    trusted_proxies: tuple[Network, ...] = field(
+        default=(), metadata=_said("networks such as 10.0.0.0/8, separated by commas")
+    )
+    #: The networks that may call, whatever their key (`/health` aside); none: everybody may.
+    caller_networks: tuple[Network, ...] = field(
+        default=(), metadata=_said("networks such as 10.0.0.0/8, separated by commas")
+    )
+    #: Requests that each API key may make in a second, in the long run, at each API process; 0: any number.
+    requests_per_second: Annotated[int, Meta(ge=0, le=1_000_000)] = 100
+    #: Requests that each API key may make at once after a pause, at each API process.
+    requests_burst: Annotated[int, Meta(ge=1, le=1_000_000)] = 200
+    #: Requests with a wrong or missing key that are answered in a minute, for each address and key id, at each API
+    #: process; ten times as many for an address over all key ids; 0: any number.
+    failures_per_minute: Annotated[int, Meta(ge=0, le=1_000_000)] = 30
     #: Goes into every API key (`rk_dev_…`), so that the key of one environment is refused by another.
     environment: Annotated[str, Meta(pattern=r"^[a-z0-9]{1,10}\Z")] = field(
         default="dev", metadata=_said("1 to 10 of a-z and 0-9")
@@ -59,6 +79,9 @@ class Settings:
     #: Seconds after which a silent worker counts as dead, and what it had claimed is owed again. Shorter finds a dead
     #: worker sooner; longer forgives a slow machine.
     lease_seconds: Annotated[float, Meta(ge=1, le=3600)] = 10.0
+    #: Processes that share the port of the API, each as much work as one processor can do; 0 makes one for each
+    #: processor, four at most. Only Linux deals the connections out among them.
+    api_processes: Annotated[int, Meta(ge=0, le=64)] = 0
     #: Connections to the database of each API process; writes share statements, so more buys little.
     api_pool_size: Connections = 10
     #: Connections to the database of each worker; none is held while the network is waited for.
@@ -75,6 +98,11 @@ class Settings:
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     #: Log a line for each request and each attempt; off, because at thousands a second the lines are most of the work.
     log_requests: bool = False
+
+    @property
+    def pepper_bytes(self) -> bytes | None:
+        """The pepper as it goes into digests; None: the installation's own."""
+        return self.pepper.encode() if self.pepper else None
 
 
 def load(environ: Mapping[str, str], toml: Path | None = None, **overrides: object) -> Settings:
@@ -98,6 +126,8 @@ def load(environ: Mapping[str, str], toml: Path | None = None, **overrides: obje
         | _known(options, lambda name: f"--{name.replace('_', '-')}", problems)
     )
     values: dict[str, Any] = {name: _value(name, each, problems) for name, each in given.items()}
+    if "tls_key" in given and "tls_certificate" not in given:
+        problems.append(f"{given['tls_key'].label}: expected tls_certificate beside it; a key alone serves nobody.")
     if problems:
         raise ConfigurationError("The settings can't be used:\n" + "\n".join(f"  - {each}" for each in problems))
     return Settings(**values)

@@ -108,13 +108,16 @@ async def _run(program: Program, ready: asyncio.Future[int]) -> int:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         process = await _spawn(program, theirs)
+        # Held by the process alone, or its end would go unnoticed.
+        theirs.close()
+        reader, writer = await asyncio.open_connection(sock=ours)
         try:
-            # Held by the process alone, or its end would go unnoticed.
-            theirs.close()
-            await _talk(ours, program, ready)
+            await _talk(reader, writer, program, ready)
             return await process.wait()
         finally:
+            # While the line holds: a process whose line breaks ends at once, and could not stop politely.
             await _end(process)
+            writer.close()
 
 
 async def _spawn(program: Program, line: socket.socket) -> Process:
@@ -125,20 +128,18 @@ async def _spawn(program: Program, line: socket.socket) -> Process:
     )
 
 
-async def _talk(line: socket.socket, program: Program, ready: asyncio.Future[int]) -> None:
+async def _talk(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, program: Program, ready: asyncio.Future[int]
+) -> None:
     """Send the settings, then hear what the process says until it hangs up."""
-    reader, writer = await asyncio.open_connection(sock=line)
-    try:
-        # One that has ended already reads nothing; its exit code tells the rest.
-        with contextlib.suppress(ConnectionError):
-            writer.write(written(program.settings) + b"\n")
-            port = await reader.readline()
-            if port and not ready.done():
-                ready.set_result(int(port))
-            async for said in reader:
-                program.heard(said)
-    finally:
-        writer.close()
+    # One that has ended already reads nothing; its exit code tells the rest.
+    with contextlib.suppress(ConnectionError):
+        writer.write(written(program.settings) + b"\n")
+        port = await reader.readline()
+        if port and not ready.done():
+            ready.set_result(int(port))
+        async for said in reader:
+            program.heard(said)
 
 
 async def _end(process: Process) -> None:

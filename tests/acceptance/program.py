@@ -78,6 +78,10 @@ class Running:
         """Its observations so far: the JSON lines on stderr."""
         return [msgspec.json.decode(line) for line in self.err.splitlines() if line.startswith("{")]
 
+    def started(self, role: str, *, least: int) -> bool:
+        """Whether so many processes have begun to serve this role."""
+        return sum((each["event"], each.get("role")) == ("Started", role) for each in self.observations) >= least
+
     async def end(self, order: signal.Signals) -> int:
         """Send it a signal, and give the exit code that it ends with."""
         if self._process.returncode is None:
@@ -151,10 +155,9 @@ def descendants(pid: int) -> set[int]:
     return found
 
 
-def child_with(pid: int, word: str) -> int:
-    """The one child of a process whose command line has this word."""
-    [found] = [child for child, parent in _parents() if parent == pid and word in command_line(child)]
-    return found
+def children_with(pid: int, word: str) -> list[int]:
+    """The children of a process whose command line has this word."""
+    return [child for child, parent in _parents() if parent == pid and word in command_line(child)]
 
 
 def alive(pid: int) -> bool:

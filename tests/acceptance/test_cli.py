@@ -19,7 +19,7 @@ from tests.acceptance.program import ran, started
 HELPED = (
     (),
     *((name,) for name in COMMANDS),
-    *(("keys", name) for name in ("create", "list", "revoke")),
+    *(("keys", name) for name in ("create", "list", "change", "rotate", "revoke")),
     *(("webhook", name) for name in ("add", "list", "show", "pause", "resume", "delete")),
 )
 
@@ -47,6 +47,7 @@ async def test_every_command_helps() -> None:
         (("serve",), {"prot": "1"}, "RETAILOS_PROT is not a setting. Did you mean RETAILOS_PORT?"),
         (("serve",), {"port": "many"}, "RETAILOS_PORT: expected a whole number from 0 to 65535, got 'many'."),
         (("keys", "create"), {}, "Missing option '--name'"),
+        (("keys", "rotate", "x", "--grace", "a day"), {}, "expected a time such as 90s, 15m, 24h or 30d, got 'a day'"),
         (("keys", "list"), {}, "Name the database: --data-dir DIR"),
         (
             ("keys", "list", "--data-dir", "here"),
@@ -71,7 +72,13 @@ async def test_what_is_asked_wrongly_ends_with_2(
     ("arguments", "said"),
     [
         (("keys", "revoke", "0123456789"), "expected the id of a key, as `retailos keys list` shows it"),
-        (("keys", "create", "--name", "x", "--scopes", "all"), "expected scopes such as customer:read"),
+        (("keys", "create", "--name", "x", "--scopes", "all"), "expected one of customer:read, customer:write, "),
+        (("keys", "rotate", "0123456789"), "expected the id of a key"),
+        (("keys", "change", "0123456789", "--name", "x"), "expected the id of a key"),
+        (
+            ("keys", "create", "--name", "x", "--networks", "10.0.0.1/8,nowhere", "--expires-in", "0"),
+            "expected a network such as 10.20.0.0/16 or 2001:db8::/32, without bits behind its prefix; expected",
+        ),
         (("webhook", "show", "7"), "There is no such webhook"),
         (
             ("webhook", "add", "--name", "x", "--resource", "customer", "--url", "http://127.0.0.1:9000/"),
@@ -165,6 +172,21 @@ async def test_the_description_is_printed() -> None:
         document = msgspec.json.decode(ended.out)
         assert document["openapi"].startswith("3.1")
         assert path in document["paths"]
+
+
+async def test_a_postman_collection_is_printed() -> None:
+    """The same can be had for Postman: the collection, and an environment that names the server."""
+    collection, environment = await asyncio.gather(
+        ran("openapi", "--format", "postman", "--admin"),
+        ran("openapi", "--format", "postman-environment", "--base-url", "https://api.example.com"),
+    )
+    assert [each["name"] for each in msgspec.json.decode(collection.out)["item"]] == [
+        "Webhooks",
+        "Deliveries",
+        "Requeues",
+    ]
+    values = {each["key"]: each["value"] for each in msgspec.json.decode(environment.out)["values"]}
+    assert values == {"baseUrl": "https://api.example.com", "apiKey": ""}
 
 
 async def test_a_receiver_shows_what_it_is_sent_and_fails_as_told() -> None:

@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from time import monotonic
@@ -18,7 +19,7 @@ from retailos.app import open_pool
 from retailos.database.pool import Connection
 from retailos.demo.caller import Caller
 from retailos.errors import RetailOSError
-from tests.acceptance.program import SERVES, Running, alive, child_with, descendants, ran, started, stretched
+from tests.acceptance.program import SERVES, Running, alive, children_with, descendants, ran, started, stretched
 from tests.conftest import eventually, free_port
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
@@ -50,6 +51,11 @@ def ready(port: int) -> bool:
         connection.close()
 
 
+def gone(pid: int) -> bool:
+    """Whether a process has ended."""
+    return not alive(pid)
+
+
 async def seconds_until_ready(data_dir: Path, order: signal.Signals) -> float:
     """How long a start takes until the API answers, on a machine that does nothing else; it is stopped by this."""
     port, begun = free_port(), monotonic()
@@ -72,7 +78,7 @@ async def test_it_serves_and_leaves_nothing_behind(data_dir: Path) -> None:
         assert not [pid for pid in processes if alive(pid)]
     assert "Traceback" not in running.err
     said = {(each["event"], each.get("role")) for each in running.observations}
-    assert {("Started", "api"), ("Started", "worker"), ("Stopping", "api")} <= said
+    assert {("Started", "api"), ("Started", "worker"), ("Stopping", "api"), ("Stopping", "worker")} <= said
 
 
 async def test_keys_can_be_made_before_and_while_it_serves(data_dir: Path) -> None:
@@ -110,15 +116,31 @@ async def test_a_killed_program_leaves_nothing_that_keeps_it_from_starting(data_
 
 async def test_a_killed_process_is_started_again(data_dir: Path) -> None:
     """An API process that dies has a successor at the same address, also where the port was left open."""
-    async with started("serve", "--data-dir", str(data_dir), "--port", "0") as running:
+    async with started("serve", "--data-dir", str(data_dir), "--port", "0", api_processes="1") as running:
         integrator = await caller(running, data_dir)
-        first = child_with(running.pid, "--api")
+        [first] = children_with(running.pid, "--api")
         os.kill(first, signal.SIGKILL)
         restarted = await running.observes("ProcessRestarted")
         assert (restarted["role"], restarted["exit_code"]) == ("api", -signal.SIGKILL)
         await eventually(lambda: asyncio.to_thread(ready, integrator.port))
-        assert child_with(running.pid, "--api") != first
+        assert first not in children_with(running.pid, "--api")
         await integrator.call("PUT", "/v2/public/customers/alice", ALICE)
+        assert await running.end(signal.SIGTERM) == 0
+
+
+async def test_processes_of_the_api_stand_in_for_each_other(data_dir: Path) -> None:
+    """Several processes share the API's port: while one of them is gone, whichever it is, nobody is refused."""
+    async with started("serve", "--data-dir", str(data_dir), "--port", "0", api_processes="2") as running:
+        integrator = await caller(running, data_dir)
+        await integrator.call("PUT", "/v2/public/customers/alice", ALICE)
+        first = children_with(running.pid, "--api")
+        assert len(first) == 2
+        for before, each in enumerate(first):
+            await eventually(partial(running.started, "api", least=2 + before))
+            os.kill(each, signal.SIGKILL)
+            # Until it is gone, the system may deal it a connection.
+            await eventually(partial(gone, each))
+            assert {await read_name(integrator) for _ in range(20)} == {"Alice"}
         assert await running.end(signal.SIGTERM) == 0
 
 
@@ -127,7 +149,8 @@ async def test_a_killed_database_is_started_again(data_dir: Path) -> None:
     async with started("serve", "--data-dir", str(data_dir), "--port", "0") as running:
         integrator = await caller(running, data_dir)
         await integrator.call("PUT", "/v2/public/customers/alice", ALICE)
-        os.kill(child_with(running.pid, "-D"), signal.SIGKILL)
+        [server] = children_with(running.pid, "-D")
+        os.kill(server, signal.SIGKILL)
         await running.observes("DatabaseBack")
 
         async def answered() -> str:
@@ -155,8 +178,8 @@ async def test_it_serves_on_a_postgresql_of_yours(debian_server: str) -> None:
 
 @pytest.mark.parametrize(("role", "address"), [("api", "http://127.0.0.1:"), ("worker", "")])
 async def test_a_role_alone_is_one_process(database: str, role: str, address: str) -> None:
-    """A single role on a named PostgreSQL is the process itself: it starts no other, and ends well when asked to."""
-    async with started("serve", f"--{role}", "--port", "0", database_url=database) as running:
+    """A role of one process on a named PostgreSQL is that process: it starts no other, and ends well when asked to."""
+    async with started("serve", f"--{role}", "--port", "0", database_url=database, api_processes="1") as running:
         said = await running.observes("Started")
         assert (said["role"], said["address"].startswith(address)) == (role, True)
         assert not descendants(running.pid)
@@ -183,6 +206,15 @@ async def test_a_port_that_is_taken_is_named(data_dir: Path) -> None:
         "End what listens there, or choose another --host or --port.\n"
     )
     assert not list(data_dir.parent.iterdir())
+
+
+async def test_another_retailos_is_not_joined_at_its_port(data_dir: Path) -> None:
+    """Processes of one program share a port, two programs don't: the second is told that it is taken."""
+    async with started("serve", "--data-dir", str(data_dir), "--port", "0") as running:
+        port = (await running.says(SERVES))[1]
+        ended = await ran("serve", "--data-dir", str(data_dir.with_name("another")), "--port", port)
+        assert (ended.code, "Address already in use" in ended.err) == (1, True)
+        assert await running.end(signal.SIGTERM) == 0
 
 
 async def test_a_process_that_never_serves_ends_the_start(connection: Connection, database: str) -> None:

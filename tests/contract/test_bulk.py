@@ -1,7 +1,9 @@
 """Many records in one request: each has a result of its own, or all go together."""
 
+import asyncio
 from uuid import uuid4
 
+from tests.conftest import eventually
 from tests.contract.conftest import Api
 
 
@@ -91,3 +93,20 @@ async def test_a_job_that_nobody_knows_is_not_found(api: Api) -> None:
     """An unknown job or batch is a 404, and what is no id is a 400."""
     answers = [await api.get(path) for path in (f"/jobs/{uuid4()}", f"/batches/{uuid4()}", "/jobs/x", "/jobs?status=x")]
     assert [answer.status for answer in answers] == [404, 404, 400, 400]
+
+
+async def written(api: Api) -> bool:
+    """Whether the first of many are written."""
+    return bool((await api.stored())["customers"])
+
+
+async def test_senders_of_many_keep_nobody_waiting(api: Api) -> None:
+    """Five full requests at once are all written, and who sends one record meanwhile is not the last to be answered."""
+    bodies = [customers(*[f"Ada {number}"] * 1000) for number in range(5)]
+    many = [asyncio.create_task(api.put("/customers", body)) for body in bodies]
+    await eventually(lambda: written(api))
+    single = await api.put("/customers/single", {"firstName": "Grace"})
+    assert (single.status, all(each.done() for each in many)) == (200, False)
+    answers = await asyncio.gather(*many)
+    assert {job["status"] for answer in answers for job in answer.result} == {"completed"}
+    assert (await api.get("/customers?limit=0")).result["count"] == 1001

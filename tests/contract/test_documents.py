@@ -58,7 +58,9 @@ async def test_a_static_file_is_served_as_it_was_vendored(api: Api, file: str) -
     assert "max-age" in answer.headers["cache-control"]
 
 
-@pytest.mark.parametrize("path", ["/v2/public/openapi.json", "/v2/public/docs", "/v2/static/docs.js"])
+@pytest.mark.parametrize(
+    "path", ["/v2/public/openapi.json", "/v2/public/postman.json", "/v2/public/docs", "/v2/static/docs.js"]
+)
 async def test_who_has_it_already_is_told_so(api: Api, path: str) -> None:
     """A GET with the ETag of what is served ends 304 without a body, and a HEAD tells the length alone."""
     whole = await api.request("GET", path, key="")

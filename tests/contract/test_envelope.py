@@ -198,3 +198,46 @@ async def test_json_is_taken_however_it_is_announced(shop: Api, kind: str) -> No
     """The media type's case and a charset of UTF-8 make no difference."""
     answer = await shop.put("/customers/announced", {"firstName": "Ada"}, headers={"Content-Type": kind})
     assert answer.status == 200
+
+
+PROBLEM_MEMBERS = ("type", "title", "status", "detail", "instance", "code", "details")
+PROBLEMS = {
+    "a record that is not there": ("GET", "/v2/public/customers/nobody", {}, 404, "RESOURCE_NOT_FOUND"),
+    "a route that is not there": ("GET", "/v2/public/nobodies", {}, 404, "ROUTE_NOT_FOUND"),
+    "a wrong value": ("PUT", "/v2/public/customers/a", {"json": {"dob": "1904-01-01"}}, 400, "VALIDATION_ERROR"),
+    "no JSON": ("PUT", "/v2/public/customers/a", {"body": b"{"}, 400, "MALFORMED_JSON"),
+    "an unknown parameter": ("GET", "/v2/public/customers?emial=a", {}, 400, "UNKNOWN_PARAMETER"),
+    "no key": ("GET", "/v2/public/customers", {"key": ""}, 401, "UNAUTHORIZED"),
+    "another method": ("TRACE", "/v2/public/customers", {}, 405, "METHOD_NOT_ALLOWED"),
+    "too long a URL": ("GET", "/" + "c" * 9_000, {}, 414, "URI_TOO_LONG"),
+}
+
+
+@pytest.mark.parametrize(("method", "path", "sent", "status", "code"), PROBLEMS.values(), ids=list(PROBLEMS))
+async def test_who_asks_for_problems_gets_them(
+    shop: Api, method: str, path: str, sent: dict[str, Any], status: int, code: str
+) -> None:
+    """Accept: application/problem+json gets the same error as RFC 9457 writes it, with the headers of every answer."""
+    usual = await shop.request(method, path, **sent)
+    answer = await shop.request(method, path, headers={"Accept": "application/problem+json"}, **sent)
+    assert (answer.status, answer.headers["content-type"]) == (status, "application/problem+json")
+    told = answer.json
+    assert tuple(told) == PROBLEM_MEMBERS
+    assert (told["status"], told["title"]) == (status, HTTPStatus(status).phrase)
+    assert (told["code"], told["detail"], told["details"]) == tuple(usual.error.values())
+    assert (told["code"], told["type"]) == (code, f"/v2/public/docs#{code}")
+    assert told["instance"] == f"urn:uuid:{answer.headers['x-ra-request-id']}"
+    assert answer.headers.keys() == usual.headers.keys()
+    assert answer.headers["content-length"] == str(len(answer.body))
+
+
+@pytest.mark.parametrize(
+    "accept", ["application/problem+json", "application/json, application/problem+json", "APPLICATION/Problem+JSON;q=1"]
+)
+async def test_a_success_is_an_envelope_whatever_errors_look_like(shop: Api, accept: str) -> None:
+    """Who asks for problems still gets successes in the envelope, and problems however the wish is written."""
+    check_envelope(await shop.get("/customers", headers={"Accept": accept}), 200)
+    refused = await shop.get("/customers/nobody", headers={"Accept": accept})
+    assert refused.headers["content-type"] == "application/problem+json"
+    usual = await shop.get("/customers/nobody", headers={"Accept": "application/json"})
+    check_envelope(usual, 404)

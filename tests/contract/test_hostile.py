@@ -1,6 +1,7 @@
 """Hostile input: each is refused in the envelope, nothing breaks, nothing is written, and nobody's data is repeated."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from urllib.parse import quote
@@ -19,17 +20,21 @@ from tests.contract.hostile import Attack, listed
 
 #: Some id that no record has.
 NOBODY = "01999999-7b1e-7c3a-9d52-3f1b2c4d5e6f"
+#: A key that opens nothing.
+KEY = "0000000000"
 #: Requests under way at once; more gains nothing on two cores.
 AT_ONCE = 16
 #: What is served to everybody, in each part of the API.
-OPEN = ("openapi.json", "docs")
+OPEN = ("openapi.json", "postman.json", "postman-environment.json", "docs")
 EACH_RESOURCE = pytest.mark.parametrize("resource", RESOURCES.values(), ids=lambda resource: resource.name)
 
 
 def path_of(operation: Operation) -> str:
-    """A path that leads to an operation: the webhook that there is, else records that there are not."""
+    """A path that leads to an operation: the webhook and the key that there are, else records that there are not."""
     if operation.path.startswith("/v2/admin/webhooks"):
         return operation.path.replace("{id}", "1")
+    if operation.path.startswith("/v2/admin/keys"):
+        return operation.path.replace("{id}", KEY)
     path = operation.path.replace("/deliveries/{id}", f"/deliveries/1-{NOBODY}")
     return path.replace("{id}", NOBODY).replace("{externalId}", "nobody")
 
@@ -77,9 +82,12 @@ async def refused(asked: Iterable[tuple[str, Awaitable[Response], Attack]]) -> N
 
 @pytest.fixture(scope="module")
 async def fort(shop: Api) -> Api:
-    """The API with one webhook, the only row that hostile requests could change."""
+    """The API with one webhook and one key that opens nothing, the only rows that hostile requests could change."""
     told = {"name": "erp", "resource": "customer", "url": "http://127.0.0.1:9/{externalCustomerId}"}
     assert (await shop.admin("POST", "/webhooks", json=told)).status == 201
+    async with shop.engine.pool.acquire() as connection:
+        insert = "insert into api_key (id, name, digest, scopes, created_at) values ($1, 'x', $2, '{jobs:read}', now())"
+        await connection.execute(insert, KEY, b"\0" * 32)
     return shop
 
 
@@ -185,7 +193,7 @@ async def test_no_route_takes_a_hostile_id(fort: Api) -> None:
     asked = []
     for operation in operations(fort):
         if "{" in operation.path:
-            start, _, _ = operation.path.partition("{")
+            start, end = re.split(r"\{\w+\}", operation.path)
             for each in queries.PATH_IDS:
                 status = 404 if start.startswith("/v2/admin") and "%" not in each else 400
                 attack = Attack(name=each[:40], status=status)
@@ -193,7 +201,7 @@ async def test_no_route_takes_a_hostile_id(fort: Api) -> None:
                     attack = Attack(name=each, status=404)
                 if each.startswith("%F0") and start.startswith("/v2/admin"):
                     attack = Attack(name="emoji", status=404)
-                asked.append((f"{operation.method} {start}", send(fort, operation, attack, start + each), attack))
+                asked.append((f"{operation.method} {start}", send(fort, operation, attack, start + each + end), attack))
     async with nothing_written(fort):
         await refused(asked)
 
@@ -249,12 +257,33 @@ async def test_methods_that_http_does_not_know_are_refused(fort: Api) -> None:
 
 
 async def test_options_are_answered_everywhere(fort: Api) -> None:
-    """A browser may ask before it calls, without a key, on every path."""
-    for path in sorted({path_of(each) for each in operations(fort)}):
+    """A browser may ask before it calls, without a key, on every path, and learns what that path takes."""
+    by_path: dict[str, set[str]] = {}
+    for operation in operations(fort):
+        by_path.setdefault(path_of(operation).replace("nobody", NOBODY), set()).add(operation.method)
+    for path, methods in by_path.items():
         answer = await fort.request("OPTIONS", path, key="", headers={"Origin": "https://shop.example.com"})
         assert check_envelope(answer, 200)["result"] is None
-        assert {"GET", "PUT", "POST"} <= {each.strip() for each in answer.headers["allow"].split(",")}
-        assert "Authorization" in answer.headers["access-control-allow-headers"]
+        allowed = set(answer.headers["access-control-allow-methods"].split(", "))
+        assert allowed == methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())
+        assert answer.headers["allow"] == answer.headers["access-control-allow-methods"]
+    assert (await fort.request("OPTIONS", "/v2/public/nowhere", key="")).error["code"] == "ROUTE_NOT_FOUND"
+
+
+async def test_a_browser_may_send_every_header_that_is_documented(fort: Api) -> None:
+    """The headers that an operation can be asked with are those that a page of another origin may send."""
+    answer = await fort.request("OPTIONS", "/v2/public/customers", key="", headers={"Origin": "https://example.com"})
+    allowed = set(answer.headers["access-control-allow-headers"].split(", "))
+    made = (await fort.request("GET", "/v2/public/openapi.json", key="")).json
+    asked = {
+        each["name"]
+        for item in made["paths"].values()
+        for operation in item.values()
+        for each in operation.get("parameters", ())
+        if each.get("in") == "header"
+    }
+    assert asked | {"Authorization", "Content-Type", "Accept"} <= allowed
+    assert "If-Match" in asked
 
 
 async def test_head_is_a_get_without_a_body(fort: Api) -> None:

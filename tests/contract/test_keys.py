@@ -1,12 +1,19 @@
 """API keys at the door: how they are sent, what they open, and how soon one that is taken away opens nothing."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from retailos import keys
 from retailos.api.server import all_operations
 from retailos.database.pool import connect
+from retailos.declare.values import moment
+from retailos.keys.key import scopes as all_scopes
+from retailos.keys.text import taken_apart, written
+from retailos.keys.used import LastUsed
+from retailos.resources import RESOURCES
 from tests.conftest import eventually
 from tests.contract.conftest import Api, check_envelope, read
 from tests.contract.test_hostile import path_of
@@ -64,6 +71,7 @@ async def test_every_route_asks_for_its_scope(shop: Api) -> None:
     """A key opens a route if it has the route's scope or one that covers it, and is told which one it lacks."""
     operations = all_operations(shop.engine)
     assert {each.scope.partition(":")[2] for each in operations} == {"read", "write", "requeue", "*"}
+    assert {each.scope for each in operations} <= set(all_scopes(RESOURCES)), "No key can be given these."
     wrong = []
     for scope in sorted({each.scope for each in operations}):
         key = (await key_for(shop, scope)).key
@@ -110,12 +118,115 @@ async def test_a_revoked_key_opens_nothing_within_five_seconds(api: Api) -> None
     assert (await api.get("/customers")).status == 200
 
 
+async def opens(api: Api, key: str) -> bool:
+    """Whether a key opens what it should."""
+    return (await api.get("/customers?limit=1", key=key)).status == 200
+
+
+async def rotated(api: Api, key_id: str, grace_seconds: int) -> dict[str, Any]:
+    """Rotate a key, and give it as it is shown then."""
+    answer = await api.admin("POST", f"/keys/{key_id}/rotations", json={"graceSeconds": grace_seconds})
+    shown: dict[str, Any] = check_envelope(answer, 200)["result"]
+    assert taken_apart(shown["key"])
+    return shown
+
+
+async def refused(api: Api, key: str) -> bool:
+    """Whether a key opens nothing."""
+    return not await opens(api, key)
+
+
 async def test_an_expired_key_opens_nothing(shop: Api) -> None:
-    """A key whose time is over is refused."""
-    made = await key_for(shop, "customer:read")
-    async with shop.engine.pool.acquire() as connection:
-        await connection.execute("update api_key set expires_at = now() - interval '1 s' where id = $1", made.id)
+    """A key whose time is over is refused from that moment on, however lately it was recognised."""
+    soon = datetime.now(UTC) + timedelta(seconds=1.5)
+    made = await keys.create(
+        shop.engine.pool, name="x", environment="test", scopes=("*:read",), pepper=None, expires_at=soon
+    )
+    assert await opens(shop, made.key)
+    await eventually(lambda: datetime.now(UTC) >= soon)
+    assert await refused(shop, made.key)
+
+
+async def test_a_key_of_another_environment_opens_nothing(shop: Api) -> None:
+    """A key that was made for another environment is refused, though this database knows it."""
+    made = await keys.create(shop.engine.pool, name="x", environment="live", scopes=("*:read",), pepper=None)
+    assert made.key.startswith("rk_live_")
     assert (await shop.get("/customers", key=made.key)).status == 401
+    parts = taken_apart(made.key)
+    assert parts
+    assert await opens(shop, written(parts._replace(environment="test")))
+
+
+async def test_a_key_has_two_secrets_while_it_is_rotated(shop: Api) -> None:
+    """From a rotation on the new text opens, and the old one until its grace is over; a third is never alive."""
+    made = await key_for(shop, "*:read")
+    first = made.key
+    second = await rotated(shop, made.id, 3600)
+    assert second["rotatingUntil"] > made.created_at
+    assert [await opens(shop, each) for each in (first, second["key"])] == [True, True]
+    third = await rotated(shop, made.id, 3600)
+    await eventually(lambda: refused(shop, first), within_seconds=5)
+    assert [await opens(shop, each) for each in (second["key"], third["key"])] == [True, True]
+
+
+async def test_a_former_secret_ends_with_its_grace(shop: Api) -> None:
+    """The secret from before a rotation opens for as long as was said, and then no more."""
+    made = await key_for(shop, "*:read")
+    second = await rotated(shop, made.id, 2)
+    assert await opens(shop, made.key)
+    await eventually(lambda: refused(shop, made.key))
+    assert datetime.now(UTC) >= moment(second["rotatingUntil"])
+    assert await opens(shop, second["key"])
+
+
+async def test_without_grace_the_former_secret_ends_at_once(shop: Api) -> None:
+    """A rotation without grace leaves the new secret alone."""
+    made = await key_for(shop, "*:read")
+    second = await rotated(shop, made.id, 0)
+    assert second["rotatingUntil"] is None
+    assert [await opens(shop, each) for each in (made.key, second["key"])] == [False, True]
+
+
+async def test_a_key_remembers_when_it_was_used(shop: Api) -> None:
+    """A key that was used says so, to the minute, and one that never was or was mistyped says nothing."""
+    one, other = await key_for(shop, "*:read"), await key_for(shop, "*:read")
+    before = datetime.now(UTC).replace(second=0, microsecond=0)
+    assert await opens(shop, one.key)
+    assert not await opens(shop, other.key.swapcase())
+
+    async def used() -> str:
+        return (await shop.admin("GET", f"/keys/{one.id}")).result["lastUsedAt"] or ""
+
+    at = moment(await eventually(used))
+    assert before <= at <= datetime.now(UTC)
+    assert at.second == at.microsecond == 0
+    assert (await shop.admin("GET", f"/keys/{other.id}")).result["lastUsedAt"] is None
+
+
+async def test_a_key_in_use_is_written_down_once_a_minute(shop: Api) -> None:
+    """However often a key is used, its row is written once a minute by each process."""
+    made, used = await key_for(shop, "*:read"), LastUsed(shop.engine.pool)
+    forget = "update api_key set last_used_at = null where id = $1 returning true"
+    for times, written_down in ((20, True), (20, False)):
+        for _ in range(times):
+            used.note(made.id)
+        await used.close()
+        async with shop.engine.pool.acquire() as connection:
+            shown = await connection.fetchval("select last_used_at from api_key where id = $1", made.id)
+            assert (shown is not None) is written_down
+            assert await connection.fetchval(forget, made.id)
+
+
+async def test_a_change_counts_within_five_seconds(shop: Api) -> None:
+    """What a key may do and from where is what was said last, within 5 s, and no key has to be made anew for it."""
+    made = await key_for(shop, "*:read")
+    assert await opens(shop, made.key)
+    await shop.admin("PUT", f"/keys/{made.id}", json={"scopes": ["*:write"]})
+
+    async def forbidden() -> bool:
+        return (await shop.get("/customers?limit=1", key=made.key)).status == 403
+
+    await eventually(forbidden, within_seconds=5)
 
 
 async def test_a_key_of_another_installation_opens_nothing(shop: Api, database: str) -> None:

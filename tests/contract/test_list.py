@@ -307,6 +307,14 @@ def kilometres(one: Record, latitude: float, longitude: float) -> float:
     return 2 * 6371 * asin(min(1, sqrt(half)))
 
 
+async def test_a_list_of_words_may_be_written_either_way(shop: Api, stocked: dict[str, list[Record]]) -> None:
+    """`fields=id,name` and `fields=id&fields=name` ask for the same, since clients write lists in both ways."""
+    short = await shop.get("/stores?sort=name,-id&fields=id,name&limit=5")
+    long = await shop.get("/stores?sort=name&sort=-id&fields=id&fields=name&limit=5")
+    assert long.result["rows"] == short.result["rows"]
+    assert [list(row) for row in long.result["rows"]] == [["id", "name"]] * 5
+
+
 @pytest.mark.parametrize("point", [(51.5, -0.12), (0, 0), (-33.9, 151.2), (89, 10), (10, 179.9)], ids=str)
 async def test_stores_are_found_near_a_point(
     shop: Api, stocked: dict[str, list[Record]], point: tuple[float, float]

@@ -80,11 +80,21 @@ async def test_if_match_writes_only_to_the_version_it_names(api: Api) -> None:
     await api.put("/customers/c-1", ADA)
     right = await api.put("/customers/c-1", {"firstName": "Grace"}, headers={"If-Match": '"1"'})
     wrong = await api.put("/customers/c-1", {"firstName": "Linus"}, headers={"If-Match": '"1"'})
-    nobody = await api.put("/customers/c-2", ADA, headers={"If-Match": "*"})
-    assert [right.status, wrong.status] == [200, 412]
+    any_version = await api.put("/customers/c-1", {"firstName": "Grace"}, headers={"If-Match": "*"})
+    assert [right.status, wrong.status, any_version.status] == [200, 412, 200]
     assert [wrong.error["code"], wrong.error["details"]] == ["VERSION_CONFLICT", {"currentVersion": 2}]
-    assert nobody.status in (404, 412)
     assert (await api.get("/customers/c-1")).result["firstName"] == "Grace"
+
+
+async def test_if_match_star_wants_a_record_that_is_there(api: Api) -> None:
+    """Under If-Match: * a PUT makes no record and brings none back: both are a 412, as RFC 9110 has it."""
+    nobody = await api.put("/customers/c-2", ADA, headers={"If-Match": "*"})
+    await api.put("/customers/c-3", ADA)
+    await api.request("DELETE", "/v2/public/customers/external/c-3")
+    deleted = await api.put("/customers/c-3", ADA, headers={"If-Match": "*"})
+    assert [each.error["code"] for each in (nobody, deleted)] == ["VERSION_CONFLICT"] * 2
+    assert [nobody.status, nobody.error["details"]] == [412, {"currentVersion": None}]
+    assert [(await api.get(f"/customers/{each}")).status for each in ("c-2", "c-3")] == [404, 404]
 
 
 async def test_if_none_match_star_only_creates(api: Api) -> None:

@@ -34,7 +34,8 @@ SQL: Final = re.compile(
     r"\bselect\b.+\bfrom\b|\binsert\s+into\b|\bupdate\s+\S+\s+(\w+\s+)?set\b|\bdelete\s+from\b",
     re.IGNORECASE | re.DOTALL,
 )
-#: Who begins a transaction: what answers a request, what an operator does, what settles, and the database's own code.
+#: Who begins a transaction: what answers a request, what writes later what was accepted, what an operator does, what
+#: settles, and the database's own code.
 TRANSACTING: Final = (
     f"{SRC}/api/",
     f"{SRC}/operations.py",
@@ -42,6 +43,7 @@ TRANSACTING: Final = (
     f"{SRC}/records/writer.py",
     # Only savepoints.
     f"{SRC}/records/waking.py",
+    f"{SRC}/jobs/queue.py",
     f"{SRC}/webhooks/worker.py",
     f"{SRC}/database/",
 )

@@ -5,11 +5,16 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+import pytest
+
 from retailos import observe, settings
 from tests.facts.sources import ROOT, functions, is_one_sentence, modules, none_of, text
 
-DECISIONS: Final = ROOT.parent / "shared" / "contract" / "decisions.md"
-ROWS_OF_THE_CONTRACT: Final = range(1, 42)
+SHARED: Final = ROOT.parent / "shared"
+DECISIONS: Final = SHARED / "contract" / "decisions.md"
+DESIGN: Final = SHARED / "design" / "api.md"
+#: The pages that say what proves each row, and the rows that they have where what they follow is not beside us.
+PROVING: Final = {"docs/contract.md": range(1, 42), "docs/api-coverage.md": range(1, 53)}
 NAMED_TEST: Final = re.compile(r"(tests/[\w/]+\.py)((?:::\w+)+)")
 
 
@@ -49,33 +54,73 @@ def named_tests(row: str) -> Iterator[tuple[str, str]]:
         yield path, names.rpartition("::")[2]
 
 
-def test_the_contract_is_complete() -> None:
-    """Every row of the contract has the test that proves it, or says later."""
-    decided = rows(DECISIONS.read_text(encoding="utf-8")).keys() if DECISIONS.is_file() else set(ROWS_OF_THE_CONTRACT)
-    proved = rows(text("docs/contract.md"))
-    none_of((str(each) for each in sorted(decided - proved.keys())), "docs/contract.md has no row for these numbers:")
-    none_of((str(each) for each in sorted(proved.keys() - decided)), "docs/contract.md has rows nobody decided on:")
+def told_lines(page: str) -> Iterator[str]:
+    """Give what a page tells in its sections: the rows of tables, by their first cell, bullets and paragraphs."""
+    before = heading = ""
+    for line in page.splitlines():
+        if line.startswith("## "):
+            heading = line
+        elif line.startswith("|"):
+            if before.startswith("|") and set(line) - set("|- "):
+                yield line.removeprefix("| ").split(" | ")[0]
+        elif heading and (line.startswith("- ") or (line.strip() and not line.startswith(" ") and not before.strip())):
+            yield line.removeprefix("- ")
+        before = line
+
+
+def decided(page: str) -> set[int]:
+    """The numbers of the rows that a page must have: as many as there are in what it follows."""
+    if page == "docs/contract.md" and DECISIONS.is_file():
+        return set(rows(DECISIONS.read_text(encoding="utf-8")))
+    if page == "docs/api-coverage.md" and DESIGN.is_file():
+        return set(range(1, 1 + len(list(told_lines(DESIGN.read_text(encoding="utf-8"))))))
+    return set(PROVING[page])
+
+
+@pytest.mark.parametrize("page", PROVING)
+def test_what_was_decided_is_proved(page: str) -> None:
+    """Every row has the test that proves it, or says later, and there is a row for all that was decided."""
+    expected, proved = decided(page), rows(text(page))
+    none_of((str(each) for each in sorted(expected - proved.keys())), f"{page} has no row for these numbers:")
+    none_of((str(each) for each in sorted(proved.keys() - expected)), f"{page} has rows nobody decided on:")
     none_of(
         (
             f"{number}: {row.strip()[:80]}"
             for number, row in proved.items()
             if not any(named_tests(row)) and not re.search(r"\blater\b", row)
         ),
-        "These rows name no test (tests/file.py::test_name) and do not say later:",
+        f"These rows of {page} name no test (tests/file.py::test_name) and do not say later:",
     )
 
 
-def test_the_contract_names_tests_that_exist() -> None:
-    """A row of the contract can't rest on a test that is gone."""
+@pytest.mark.skipif(not DESIGN.is_file(), reason="the design is not beside the project")
+def test_the_lines_of_the_api_are_called_as_they_are() -> None:
+    """Each row of docs/api-coverage.md begins as the line of the design that it stands for."""
+    lines = list(told_lines(DESIGN.read_text(encoding="utf-8")))
+    proved = rows(text("docs/api-coverage.md"))
+    called = {number: row.split(" | ")[0].strip().removesuffix("…").strip() for number, row in proved.items()}
+    none_of(
+        (
+            f"{n}: {called[n]} (the design has: {line[:60]})"
+            for n, line in enumerate(lines, 1)
+            if n in called and not (called[n] and line.startswith(called[n]))
+        ),
+        "docs/api-coverage.md calls these rows otherwise than the design:",
+    )
+
+
+@pytest.mark.parametrize("page", PROVING)
+def test_tests_that_are_named_exist(page: str) -> None:
+    """A row can't rest on a test that is gone."""
     known = {(module.path, node.name) for module in modules("tests") for node in functions(module.tree)}
     none_of(
         (
             f"{number}: {path}::{name}"
-            for number, row in rows(text("docs/contract.md")).items()
+            for number, row in rows(text(page)).items()
             for path, name in named_tests(row)
             if (path, name) not in known
         ),
-        "docs/contract.md names tests that do not exist:",
+        f"{page} names tests that do not exist:",
     )
 
 

@@ -109,9 +109,13 @@ class Program:
 
 @asynccontextmanager
 async def program(*arguments: str, **settings: object) -> AsyncIterator[Program]:
-    """Run `retailos` with these arguments and settings; at the end of the block it is told to stop."""
+    """Run `retailos` with these arguments and settings; at the end of the block it is told to stop.
+
+    One key may send as much as the machine takes.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RETAILOS_")}
-    environment |= {f"RETAILOS_{name.upper()}": str(value) for name, value in settings.items()}
+    given = {"requests_per_second": 0} | settings
+    environment |= {f"RETAILOS_{name.upper()}": str(value) for name, value in given.items()}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-c", LEASHED, *arguments),
         stdin=asyncio.subprocess.DEVNULL,

@@ -6,14 +6,24 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from random import Random
 from urllib.parse import quote, unquote, urlsplit
+from uuid import UUID
 
+import pytest
+
+from retailos.errors import Unavailable
+from retailos.jobs.queue import Origin, Queue
 from retailos.receiver import Sighting
+from retailos.records.record import Draft
+from retailos.resources import RESOURCES
 from tests.conftest import open_directory
 from tests.reliability import stand
 from tests.reliability.clients import clients_of
+from tests.store.conftest import pooled
 
 #: How PostgreSQL ends its answer to the claim of two deliveries; nothing else that a worker asks ends so.
 CLAIMED_TWO = b"UPDATE 2\x00"
+#: How it ends its answer when one draft is queued.
+QUEUED_ONE = b"INSERT 0 1\x00"
 
 
 class Line:
@@ -81,3 +91,17 @@ async def test_a_claim_whose_answer_was_lost_is_sent_all_the_same(database: str)
     assert line.broken.is_set()
     assert (rested, findings.faults, findings.duplicates) == (True, 0, 0), findings.report()
     assert [*api.defects, *worker.defects] == []
+
+
+async def test_an_acceptance_whose_answer_was_lost_is_not_overtaken(database: str) -> None:
+    """The connection breaks after a draft was queued: whoever writes that record afterwards comes after it."""
+    customer = RESOURCES["customer"]
+    async with breaking_line(database, QUEUED_ONE) as (broken_url, line), pooled(broken_url) as pool:
+        queue = Queue(pool, RESOURCES, after_commit=lambda: None)
+        drafts = [(0, Draft(external_id="c-1", patch={"firstName": "Ada"}))]
+        with pytest.raises(Unavailable):
+            await queue.accept(customer, drafts, Origin(request_id=UUID(int=1), api_key_id=None))
+        assert line.broken.is_set()
+        await queue.passed(customer, ["c-1"])
+        assert await pool.fetchval("select count(*) from customers") == 1
+        assert not queue.busy

@@ -7,15 +7,15 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from retailos import keys
 from retailos.database.pool import Connection
 from retailos.database.statements import load
+from retailos.keys import store
 from retailos.records import page, parked, query, sql
 from retailos.resources import RESOURCES
 from retailos.webhooks import deliveries, register
 
 CUSTOMER, STORE = RESOURCES["customer"], RESOURCES["store"]
-REGISTER, DELIVERIES, KEYS = load(register.__file__), load(deliveries.__file__), load(keys.__file__)
+REGISTER, DELIVERIES, KEYS = load(register.__file__), load(deliveries.__file__), load(store.__file__)
 PARKED = load(parked.__file__)
 RECORDS, OWED = 50_000, 5_000
 SOMEBODY = UUID(int=77)

@@ -98,6 +98,14 @@ def test_a_name_that_resembles_nothing_is_sent_to_the_list() -> None:
         ("LOG_REQUESTS", "maybe"),
         ("ALLOW_ADDRESSES", "10.0.0.1/8"),
         ("ALLOW_ADDRESSES", "127.0.0.0/8;::1"),
+        ("CALLER_NETWORKS", "10.0.0.1/8"),
+        ("TRUSTED_PROXIES", "proxy"),
+        ("REQUESTS_PER_SECOND", "-1"),
+        ("REQUESTS_PER_SECOND", "1000001"),
+        ("REQUESTS_BURST", "0"),
+        ("REQUESTS_BURST", "1000001"),
+        ("FAILURES_PER_MINUTE", "-1"),
+        ("FAILURES_PER_MINUTE", "1000001"),
     ],
 )
 def test_one_beyond_a_limit_is_refused(name: str, value: str) -> None:
@@ -105,6 +113,16 @@ def test_one_beyond_a_limit_is_refused(name: str, value: str) -> None:
     [told] = problems({f"RETAILOS_{name}": value})
     assert told.startswith(f"RETAILOS_{name}: expected ")
     assert told.endswith(f"got {value!r}.")
+
+
+def test_a_key_without_its_certificate_is_refused(tmp_path: Path) -> None:
+    """Whoever names a key for HTTPS names its certificate too, wherever he does so."""
+    file = tmp_path / "retailos.toml"
+    file.write_text('tls_certificate = "tls.crt"')
+    told = problems({"RETAILOS_TLS_KEY": "tls.key"})
+    assert told == ["RETAILOS_TLS_KEY: expected tls_certificate beside it; a key alone serves nobody."]
+    both = load({"RETAILOS_TLS_KEY": "tls.key"}, file)
+    assert (both.tls_certificate, both.tls_key) == (Path("tls.crt"), Path("tls.key"))
 
 
 def test_a_secret_comes_from_a_file(tmp_path: Path) -> None:

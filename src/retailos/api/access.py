@@ -1,29 +1,107 @@
-"""Who may call: the API key of a request, recognised, and held against what the operation asks for."""
+"""Who may call: from which address, with which key, for what, and how often."""
 
-from retailos.api.call import Call, Operation
-from retailos.errors import Forbidden, Unauthorized
-from retailos.keys import KeyRing
+import math
+from typing import Final
+
+from retailos.api.call import Call, Engine, Operation
+from retailos.api.origin import origin
+from retailos.errors import Forbidden, RateLimited, Unauthorized
+from retailos.keys.key import Key
+from retailos.keys.text import taken_apart
+from retailos.settings import Settings
+from retailos.webhooks.networks import IPAddress, within
 
 #: `API_KEY` is the guide's word; generated clients and Swagger UI speak Bearer.
-_SCHEMES = ("api_key", "bearer")
+_SCHEMES: Final = ("api_key", "bearer")
 #: A key has about 60 characters.
-_HEADER_MOST = 200
+_HEADER_MOST: Final = 200
+#: Load balancers ask here from addresses that call for nobody; there is nothing to learn.
+_FOR_EVERYBODY: Final = b"/health/"
 
 
-async def authorise(keys: KeyRing, call: Call, operation: Operation) -> None:
-    """Set who calls, or raise Unauthorized without a living key and Forbidden where it does not allow this."""
+def admit(settings: Settings, call: Call) -> None:
+    """Set where a call comes from; Forbidden where nobody can tell, or nobody from there may call."""
+    if call.scope["raw_path"].startswith(_FOR_EVERYBODY):
+        return
+    call.origin = origin(_peer(call), call.headers(b"x-forwarded-for"), settings.trusted_proxies)
+    if call.origin is None:
+        raise Forbidden("expected addresses in X-Forwarded-For, got something else; correct the proxies on the way")
+    if settings.caller_networks and not within(call.origin, settings.caller_networks):
+        raise Forbidden("This address may not call; ask whoever runs this installation to allow its network.")
+
+
+async def authorise(engine: Engine, call: Call, operation: Operation) -> None:
+    """Set who calls, or say why not.
+
+    Raises Unauthorized without a living key, RateLimited where that happens too often or the key is used too often,
+    and Forbidden where the key does not allow this, or not from there.
+    """
+    text = ""
+    try:
+        text = _given(call)
+        key = engine.keys.lately(text) or await _recognised(engine, call, text)
+    except Unauthorized:
+        _count_failure(engine, call, text)
+        raise
+    if engine.requests is not None:
+        call.rate, wait = engine.requests.take(key.id)
+        if wait:
+            raise _later(wait)
+    if key.networks and not key.admits(_address(call)):
+        raise Forbidden("This key may not be used from this address; ask whoever gave it out to allow its network.")
+    if not key.allows(operation.scope):
+        raise Forbidden(f"This key does not allow {operation.scope}; ask for a key with that scope.")
+    call.key = key
+
+
+def _given(call: Call) -> str:
+    """The text of the key that a call came with."""
     given = call.headers(b"authorization")
     if len(given) != 1 or len(given[0]) > _HEADER_MOST:
         raise _unauthorized("expected one header `Authorization: API_KEY <key>`")
     scheme, _, text = given[0].decode("latin-1").partition(" ")
     if scheme.lower() not in _SCHEMES:
         raise _unauthorized("expected the header Authorization to begin with API_KEY")
-    key = await keys.recognise(text.strip())
+    return text.strip()
+
+
+async def _recognised(engine: Engine, call: Call, text: str) -> Key:
+    """The key that a text is; who has failed too often is not looked up, but for keys that were good before."""
+    if engine.failures is not None and not engine.keys.was_proved(text):
+        wait = engine.failures.wait(_address(call), _key_id(text))
+        if wait:
+            raise _later(wait)
+    key = await engine.keys.recognise(text)
     if key is None:
-        raise _unauthorized("the key is none of this installation's, or was revoked, or has expired")
-    if not key.allows(operation.scope):
-        raise Forbidden(f"This key does not allow {operation.scope}; ask for a key with that scope.")
-    call.key = key
+        raise _unauthorized("the key is none of this installation and environment, or was revoked, or has expired")
+    return key
+
+
+def _count_failure(engine: Engine, call: Call, text: str) -> None:
+    """Count a call without a good key; RateLimited takes the place of Unauthorized where there were too many."""
+    if engine.failures is not None:
+        wait = engine.failures.take(_address(call), _key_id(text))
+        if wait:
+            raise _later(wait) from None
+
+
+def _key_id(text: str) -> str:
+    parts = taken_apart(text)
+    return parts.id if parts else ""
+
+
+def _address(call: Call) -> IPAddress | None:
+    """Where a call comes from; where nothing is configured that would change it, that is its peer."""
+    return call.origin or origin(_peer(call), (), ())
+
+
+def _peer(call: Call) -> str:
+    client = call.scope.get("client")
+    return client[0] if client else ""
+
+
+def _later(seconds: float) -> RateLimited:
+    return RateLimited(retry_after_seconds=math.ceil(seconds))
 
 
 def _unauthorized(reason: str) -> Unauthorized:

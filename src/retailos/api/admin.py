@@ -1,9 +1,11 @@
 """What the admin routes do: read a request, call the operation, show what came."""
 
+from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Any
 
 from retailos import operations
+from retailos.api import keys
 from retailos.api.body import json_body
 from retailos.api.call import Answer, Call, Endpoint, Engine, Operation
 from retailos.api.endpoints import refuse_parameters
@@ -89,12 +91,13 @@ async def requeue(engine: Engine, call: Call) -> Answer:
 def admin_operations(resources: Resources) -> tuple[Operation, ...]:
     """The route table of the administration."""
     webhooks, webhook = "/webhooks", "/webhooks/{id}"
-    written = {"body": "WebhookInput", "result": "Webhook"}
+    written, changed = ({"body": each, "result": "Webhook"} for each in ("WebhookInput", "WebhookChange"))
     return (
+        *_of_keys(),
         _line("GET", webhooks, list_webhooks, "WEBHOOK_GET_ALL", "List webhooks", result="WebhookList"),
         _line("POST", webhooks, add_webhook, "WEBHOOK_CREATE", "Add a webhook", 201, 409, **written),
         _line("GET", webhook, show_webhook, "WEBHOOK_GET_ONE", "Get a webhook", 200, 404, result="Webhook"),
-        _line("PUT", webhook, change_webhook, "WEBHOOK_UPDATE", "Change a webhook", 200, 404, 409, **written),
+        _line("PUT", webhook, change_webhook, "WEBHOOK_UPDATE", "Change a webhook", 200, 404, 409, **changed),
         _line(
             "DELETE", webhook, remove_webhook, "WEBHOOK_DELETE", "Delete a webhook", 200, 404, result="WebhookRemoved"
         ),
@@ -123,8 +126,33 @@ def admin_operations(resources: Resources) -> tuple[Operation, ...]:
     )
 
 
+def _of_keys() -> Iterator[Operation]:
+    one, rotations = "/keys/{id}", "/keys/{id}/rotations"
+    yield _line("GET", "/keys", keys.list_keys, "KEY_GET_ALL", "List keys", result="KeyList")
+    yield _line("POST", "/keys", keys.add_key, "KEY_CREATE", "Make a key", 201, body="KeyInput", result="NewKey")
+    yield _line("GET", one, keys.show_key, "KEY_GET_ONE", "Get a key", 200, 404, result="Key")
+    yield _line(
+        "PUT", one, keys.change_key, "KEY_UPDATE", "Change a key", 200, 404, 409, body="KeyChange", result="Key"
+    )
+    yield _line(
+        "POST",
+        rotations,
+        keys.rotate_key,
+        "KEY_ROTATE",
+        "Rotate a key",
+        200,
+        404,
+        409,
+        body="RotationInput",
+        result="NewKey",
+    )
+    yield _line("DELETE", one, keys.revoke_key, "KEY_REVOKE", "Revoke a key", 200, 404, result="Key")
+
+
 _MESSAGES = MappingProxyType(
     {
+        "KEY_GET_ALL": "Keys",
+        "KEY": "Key",
         "WEBHOOK_GET_ALL": "Webhooks",
         "WEBHOOK": "Webhook",
         "DELIVERY_GET_ALL": "Deliveries",

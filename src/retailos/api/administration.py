@@ -12,6 +12,9 @@ from retailos.api.schemas import Schema, list_schema, object_schema, struct_sche
 from retailos.declare.field import Field
 from retailos.declare.resource import Resources
 from retailos.declare.values import Boolean, Number
+from retailos.keys import DEFAULT_SCOPES, ListedKey, NewKey
+from retailos.keys.key import ROTATION_FIELDS, key_fields
+from retailos.keys.text import Parts, written
 from retailos.operations import Removed, Requeued, WebhookView
 from retailos.webhooks.deliveries import STATUSES, Attempt, Delivery, DeliveryWithAttempts
 from retailos.webhooks.exchange import ErrorClass
@@ -32,6 +35,23 @@ _OF_DELIVERIES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "nextAttemptAt": _WHEN_OR_NULL,
     }
 )
+_OF_KEYS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "networks": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "The networks that it may be used from, as CIDRs; none: from anywhere.",
+        },
+        "createdAt": _WHEN,
+        "expiresAt": _WHEN_OR_NULL,
+        "revokedAt": _WHEN_OR_NULL,
+        "rotatingUntil": {**_WHEN_OR_NULL, "description": "Until when its former secret opens too."},
+        "lastUsedAt": {**_WHEN_OR_NULL, "description": "When it was used last, to a minute or two."},
+    }
+)
+#: Keys that open nothing, and whose check digits are right.
+_KEY = written(Parts("dev", "4fK2mQ8sZ1", "0" * 32))
+_KEY_INPUT = MappingProxyType({"name": "erp", "scopes": list(DEFAULT_SCOPES), "networks": ["10.20.0.0/16"]})
 _REQUEUE = MappingProxyType(
     {
         "webhook": Field(name="webhook", kind=Number(1, 2**31 - 1), required=True),
@@ -43,19 +63,44 @@ _REQUEUE = MappingProxyType(
 def admin_schemas(resources: Resources) -> dict[str, Schema]:
     """Describe every object of the administration."""
     webhook, delivery = _webhook(resources), struct_schema(Delivery, **_OF_DELIVERIES) | _like(_delivery())
+    accepted = object_schema(webhook_fields(resources), input=True, owner="Webhook")
     history = DeliveryWithAttempts(**msgspec.structs.asdict(_delivery()), attempt_history=(_attempt(),))
+    key = struct_schema(ListedKey, **_OF_KEYS) | _like(_key())
+    new = object_schema(key_fields(resources), input=True, owner="Key") | {"examples": [dict(_KEY_INPUT)]}
+    new_key = NewKey(**msgspec.structs.asdict(_key()), key=_KEY)
     return {
+        "Key": key,
+        "KeyInput": new,
+        "KeyChange": {name: value for name, value in new.items() if name != "required"},
+        "KeyList": list_schema("Key", key),
+        "NewKey": struct_schema(NewKey, **_OF_KEYS) | _like(new_key),
+        "RotationInput": object_schema(ROTATION_FIELDS, input=True, owner="Rotation"),
         "Webhook": webhook,
-        "WebhookInput": object_schema(webhook_fields(resources), input=True),
+        "WebhookInput": accepted,
+        "WebhookChange": {key: value for key, value in accepted.items() if key != "required"},
         "WebhookList": list_schema("Webhook", webhook),
         "WebhookRemoved": struct_schema(Removed) | _like(Removed(id=1, owed=0)),
         "Delivery": delivery,
         "DeliveryList": list_schema("Delivery", delivery),
         "DeliveryWithAttempts": struct_schema(DeliveryWithAttempts, **_OF_DELIVERIES) | _like(history),
         "Attempt": struct_schema(Attempt, at=_WHEN, errorClass=_ERROR_CLASS) | _like(_attempt()),
-        "RequeueInput": object_schema(_REQUEUE, input=True),
+        "RequeueInput": object_schema(_REQUEUE, input=True, owner="Requeue"),
         "Requeued": struct_schema(Requeued) | _like(Requeued(webhook=1, count=3, dry_run=False)),
     }
+
+
+def _key() -> ListedKey:
+    return ListedKey(
+        id="4fK2mQ8sZ1",
+        name="erp",
+        scopes=list(DEFAULT_SCOPES),
+        networks=["10.20.0.0/16"],
+        created_at=_AT,
+        expires_at=None,
+        revoked_at=None,
+        rotating_until=None,
+        last_used_at=None,
+    )
 
 
 def _webhook(resources: Resources) -> Schema:

@@ -1,6 +1,6 @@
 """What the bulk route does: many upserts in one request, each with a result of its own."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -8,13 +8,14 @@ from retailos.api.body import json_body
 from retailos.api.call import Answer, Call, Engine
 from retailos.api.endpoints import resource_of
 from retailos.api.envelope import encode
-from retailos.api.wishes import on_unresolved
+from retailos.api.wishes import RESPOND_ASYNC, on_unresolved, preferences
 from retailos.database.pool import transaction
 from retailos.declare.kind import expected
 from retailos.declare.resource import Resource
 from retailos.errors import DuplicateInBatch, Problem, RetailOSError, ValidationFailed
 from retailos.jobs import jobs
 from retailos.jobs.jobs import Refused
+from retailos.jobs.queue import Origin
 from retailos.records import body, bulk, query
 from retailos.records.body import Reading
 from retailos.records.identity import new_id
@@ -29,22 +30,36 @@ Read = Draft | RetailOSError
 async def upsert_many(engine: Engine, call: Call) -> Answer:
     """PUT up to 1,000 records under the plural name: good ones are applied, bad ones fail alone, or all or none."""
     resource, (all_or_none, reading) = resource_of(call), _asked(call)
+    # Whether all or none, only the writing can tell.
+    queued = not all_or_none and RESPOND_ASYNC in preferences(call)
     raw = await json_body(call, engine.settings.bulk_body_limit_bytes)
     records = _records(resource, body.decode(raw))
     read = list(_read(engine, resource, records, reading))
     batch_id = new_id()
-    if all_or_none:
+    if queued:
+        results = await _queue_each(engine, call, resource, read, batch_id)
+    elif all_or_none:
         results = await _write_all(engine, call, resource, read, batch_id)
     else:
         results = await _write_each(engine, call, resource, read, batch_id)
-    return Answer(encode(await _told(engine, call, resource, records, results, batch_id)))
+    told = encode(await _told(engine, call, resource, records, results, batch_id))
+    return Answer(told, 202, {"Preference-Applied": RESPOND_ASYNC}) if queued else Answer(told)
 
 
-Result = Written | RetailOSError
+Result = Written | jobs.JobQueueMeta | RetailOSError
+
+
+async def _queue_each(engine: Engine, call: Call, resource: Resource, read: list[Read], batch_id: UUID) -> list[Result]:
+    """Queue the good ones, to be written soon after the answer; what is wrong with the others is known now."""
+    drafts = [(i, each) for i, each in enumerate(read) if isinstance(each, Draft)]
+    origin = Origin(request_id=call.request_id, api_key_id=call.api_key_id, batch_id=batch_id)
+    accepted = await engine.queue.accept(resource, drafts, origin)
+    return [each if isinstance(each, RetailOSError) else accepted[i] for i, each in enumerate(read)]
 
 
 async def _write_each(engine: Engine, call: Call, resource: Resource, read: list[Read], batch_id: UUID) -> list[Result]:
     drafts = [(i, each) for i, each in enumerate(read) if isinstance(each, Draft)]
+    await _wait_for_turn(engine, resource, [draft for _, draft in drafts])
     written = await engine.writer.write_many(
         resource,
         drafts,
@@ -60,12 +75,19 @@ async def _write_all(engine: Engine, call: Call, resource: Resource, read: list[
     if errors:
         raise bulk.together(errors)
     drafts = [each for each in read if isinstance(each, Draft)]
+    await _wait_for_turn(engine, resource, drafts)
     async with transaction(engine.pool) as connection:
         written = await bulk.upsert_all(
             connection, engine.resources, resource, drafts, (call.request_id, call.api_key_id, batch_id)
         )
     engine.hint()
     return list(written)
+
+
+async def _wait_for_turn(engine: Engine, resource: Resource, drafts: Iterable[Draft]) -> None:
+    """Let what was queued of these records before be written first."""
+    if engine.queue.busy:
+        await engine.queue.passed(resource, [draft.external_id or "" for draft in drafts])
 
 
 async def _told(
@@ -84,6 +106,8 @@ async def _told(
         jobs.failed(resource, refused[i], batch_id, call.at)
         if isinstance(each, RetailOSError)
         else jobs.told(resource, each, batch_id=batch_id, index=i)
+        if isinstance(each, Written)
+        else each
         for i, each in enumerate(results)
     ]
 

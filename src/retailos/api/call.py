@@ -5,13 +5,17 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
+import msgspec
 from starlette.types import Receive, Scope
 
+from retailos.api.limits import FailureRate, RequestRate
 from retailos.database.pool import Pool
 from retailos.declare.resource import Resource, Resources
+from retailos.jobs.queue import Queue
 from retailos.keys import Key, KeyRing
 from retailos.records.writer import Writer
 from retailos.settings import Settings
+from retailos.webhooks.networks import IPAddress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,10 +25,14 @@ class Engine:
     pool: Pool
     resources: Resources
     writer: Writer
+    queue: Queue
     keys: KeyRing
     settings: Settings
     #: Tells workers, after a commit, that something is due.
     hint: Callable[[], None]
+    #: What each key may ask for, and how often a caller may fail; None: without limit.
+    requests: RequestRate | None = None
+    failures: FailureRate | None = None
 
 
 _NO_VALUES: Final[Sequence[bytes]] = ()
@@ -41,6 +49,10 @@ class Call:
     at: str
     operation: "Operation | None" = None
     key: Key | None = None
+    #: Where it comes from, where that is more than its TCP peer.
+    origin: IPAddress | None = None
+    #: The headers that tell what is left of the key's requests, where they are limited.
+    rate: tuple[tuple[bytes, bytes], ...] = ()
     #: The variables of the route, decoded.
     path: Mapping[str, str] = field(default_factory=dict)
     #: The request's id as it is printed.
@@ -69,16 +81,24 @@ class Call:
         return bytes(self.scope["query_string"])
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What goes into the envelope: a status, the result as JSON bytes, and headers of its own."""
 
     result: bytes
     status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 Endpoint = Callable[[Engine, Call], Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Further:
+    """Another success of an operation: when it is answered, and the schema of its result; "": it has no body."""
+
+    status: int
+    when: str
+    result: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -103,5 +123,7 @@ class Operation:
     result: str = ""
     #: The status of success, then those of its own errors; what every route can answer is documented anyway.
     statuses: tuple[int, ...] = (200,)
+    #: What it answers instead of its success, where the caller asks for that.
+    also: tuple[Further, ...] = ()
     #: The names of its parameters, as parameters.py documents them: `list`, `fields`, `expand`, `deliveries`.
     parameters: tuple[str, ...] = ()

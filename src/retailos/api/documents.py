@@ -13,6 +13,7 @@ from retailos import __version__
 from retailos.api.call import Call, Operation
 from retailos.api.envelope import encode
 from retailos.api.openapi import document
+from retailos.api.postman import collection, environment
 from retailos.declare.resource import Resources
 from retailos.errors import RouteNotFound
 
@@ -59,6 +60,8 @@ def document_routes(resources: Resources, operations: Sequence[Operation]) -> It
         made = document(resources, own, title=title, server_version=__version__)
         page = _PAGE.format(title=title, document=f"{root}/openapi.json")
         yield _route(f"{root}/openapi.json", Served(encode(made), b"application/json"))
+        yield _route(f"{root}/postman.json", Served(encode(collection(made)), b"application/json"))
+        yield _route(f"{root}/postman-environment.json", Served(encode(environment(made)), b"application/json"))
         yield _route(f"{root}/docs", Served(page.encode(), b"text/html; charset=utf-8", policy=_OF_PAGES))
     yield _route("/v2/static/{file}", Files(vendored()))
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from retailos.api.envelope import Envelope, Fault, Meta, encode, phrase
+from retailos.api.envelope import Envelope, Fault, Meta, encode, phrase, problem_details
 from retailos.declare.field import CREATED_AT, UPDATED_AT, Field, Reference, snake
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.values import Uuid
@@ -161,6 +161,12 @@ def job(resource: Resource, *, waiting: bool = False) -> dict[str, Any]:
     return done | undone | {"status": "unresolved", "unresolvedReferences": awaited}
 
 
+def queued(resource: Resource) -> dict[str, Any]:
+    """Make the face of a write that is accepted, and not done yet."""
+    open_ends = {"resourceId": None, "version": None, "outcome": None, "completedAt": None}
+    return job(resource) | {"status": "queued", **open_ends}
+
+
 def job_of_nobody() -> dict[str, Any]:
     """Make the same where no resource is at hand: the guide's customer."""
     return _job("scv:customer:upsert", "customer", "example-customer-id", "8348b38e-8fd0-4a24-b6db-45189bb9587f")
@@ -190,10 +196,20 @@ def success(status: int, user_message: str, action: str, result: Any) -> dict[st
 
 def failure(error: type[RetailOSError]) -> dict[str, Any]:
     """Put an error into the envelope."""
-    message = " ".join((error.__doc__ or "").split())
+    fault = _fault(error)
+    return _enveloped(error.status, fault.message, fault, None, None)
+
+
+def problem(error: type[RetailOSError]) -> dict[str, Any]:
+    """Write the same error as RFC 9457 has it."""
+    example: dict[str, Any] = msgspec.to_builtins(problem_details(error.status, _fault(error), _META.request_id))
+    return example
+
+
+def _fault(error: type[RetailOSError]) -> Fault:
     path, code, told = _PROBLEMS.get(error.code, ("", "", ""))
     details = {"errors": [{"path": path, "code": code, "message": told}]} if code else {}
-    return _enveloped(error.status, message, Fault(error.code, message, details), None, None)
+    return Fault(error.code, " ".join((error.__doc__ or "").split()), details)
 
 
 def external_id(resource: Resource) -> str:

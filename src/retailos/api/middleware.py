@@ -2,16 +2,16 @@
 
 import re
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from types import MappingProxyType
-from uuid import uuid4
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from retailos.api.body import Disconnected
 from retailos.api.call import Answer, Call
-from retailos.api.envelope import send_answer, send_error, standing_headers
+from retailos.api.envelope import STANDING, send_answer, send_error, standing_headers
 from retailos.declare.values import printed
 from retailos.errors import (
     BadRequest,
@@ -23,6 +23,7 @@ from retailos.errors import (
     UriTooLong,
 )
 from retailos.observe import DefectFound, RequestAnswered, describe, emit, wanted
+from retailos.records.identity import new_id
 
 #: Longer URLs are cut by proxies; 8 KiB is what most of them take.
 URL_BYTES = 8 * 1024
@@ -38,15 +39,16 @@ _FORMS = MappingProxyType(
 class FrontDoor:
     """The outermost ASGI application of the API."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, admit: Callable[[Call], None] | None = None) -> None:
+        """Answer what `admit` does not refuse; None, and nobody asks where a request comes from."""
+        self._app, self._admit = app, admit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever becomes of it."""
         if scope["type"] != "http":
             raise LookupError(f"expected an http scope, got {scope['type']}")
         started = time.perf_counter()
-        call = Call(scope=scope, receive=receive, request_id=uuid4(), at=printed(datetime.now(UTC)))
+        call = Call(scope=scope, receive=receive, request_id=new_id(), at=printed(datetime.now(UTC)))
         sent = Sent(send, call)
         try:
             await self._answer(scope, receive, sent, call)
@@ -67,23 +69,32 @@ class FrontDoor:
     async def _answer(self, scope: Scope, receive: Receive, send: "Sent", call: Call) -> None:
         raw_path = scope["raw_path"]
         _check_limits(scope, raw_path)
-        if scope["method"] == "OPTIONS":
-            await send_answer(send, call, Answer(b"null", headers=_PREFLIGHT))
-            return
+        if self._admit is not None:
+            self._admit(call)
         # Segments are decoded after routing, so that `a%2Fb` is one external id and not two segments.
         routed = {**scope, "path": raw_path.decode("ascii"), "root_path": "", "app": self, "retailos.call": call}
-        await self._app(routed, receive, send)
+        try:
+            await self._app(routed, receive, send)
+        except HTTPException as error:
+            # No route takes OPTIONS itself; the router's refusal names the methods that the path takes.
+            if scope["method"] != "OPTIONS" or error.status_code != MethodNotAllowed.status:
+                raise
+            await send_answer(send, call, Answer(b"null", headers=_preflight((error.headers or {}).get("Allow", ""))))
 
 
-_ALLOWED = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
-_PREFLIGHT = MappingProxyType(
-    {
-        "Allow": _ALLOWED,
-        "Access-Control-Allow-Methods": _ALLOWED,
-        "Access-Control-Allow-Headers": "Authorization, Content-Type, Accept",
+#: The headers that an operation may be asked with, besides those that browsers always send.
+_ASKED_WITH = "Authorization, Content-Type, Accept, If-Match, If-None-Match, Prefer, Idempotency-Key"
+
+
+def _preflight(methods: str) -> dict[str, str]:
+    """What a browser wants to know before it calls a path that takes these methods."""
+    allowed = f"{methods}, OPTIONS"
+    return {
+        "Allow": allowed,
+        "Access-Control-Allow-Methods": allowed,
+        "Access-Control-Allow-Headers": _ASKED_WITH,
         "Access-Control-Max-Age": "600",
     }
-)
 
 
 class Sent:
@@ -97,8 +108,8 @@ class Sent:
         """Pass a message on."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            # What was written in the envelope has them already.
-            if not any(name == b"x-ra-request-id" for name, _ in message["headers"]):
+            # What was written in the envelope begins with them.
+            if STANDING not in message["headers"][:1]:
                 given = {name.lower() for name, _ in message["headers"]}
                 own = [pair for pair in standing_headers(self._call) if pair[0] not in given]
                 message = {**message, "headers": [*message["headers"], *own]}

@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -10,6 +11,8 @@ import msgspec
 from retailos.api import examples, parameters
 from retailos.api.administration import admin_schemas
 from retailos.api.call import Operation
+from retailos.api.links import links
+from retailos.api.naming import moved, named
 from retailos.api.responses import TOLD_HEADERS, example, responses, standing_components
 from retailos.api.schemas import Schema, enveloped, ref, resource_schemas, standing_schemas
 from retailos.declare.resource import Resource, Resources, spaced
@@ -25,8 +28,11 @@ Records in, changes out: what is written here is told to every webhook that aske
 - **Send** JSON in UTF-8, with `Content-Type: application/json`.
 - **Every answer** has one shape, the envelope: the outcome is in `result`, a failure in `error`, and `meta` names
   the request, as the headers `X-Ra-Request-Id` and `X-Ra-Request-Timestamp` do. Go by `error.code`; the message is
-  for people.
+  for people. With `Accept: application/problem+json` an error is written as RFC 9457 has it.
+- **Limits**: each key may make so many requests in a second; `RateLimit` tells what is left of them, and `429` with
+  `Retry-After` that there are none. Each process counts for itself. Calls without a good key are limited as well.
 - **Unknown** fields and parameters are refused, since one that is mistyped and ignored would be believed to work.
+- **Postman** imports `postman.json` and `postman-environment.json`, which are served beside this document.
 """
 _UPSERTS = """\
 - **Upsert** with `PUT` to a record's external id, your own name for it, percent-encoded as one segment of the URL.
@@ -38,8 +44,23 @@ Filters compare for equality, or with an operator: `updatedAt[gte]=2020-03-25T00
 (values between commas), `ne`, `gt`, `gte`, `lt`, `lte`, `startsWith` and `isNull` (`true` or `false`). All filters
 must hold."""
 _TOLD = """\
-Sent to each webhook of this resource when a record is created, updated or deleted, with the entire object as it is by
-then. The URL, the method and the headers are the webhook's own. In the URL, fields in braces are replaced."""
+Sent to each webhook of this resource after a record was created, updated or deleted, with the entire object as it is by
+then: changes that follow each other quickly may go out as one. The URL, the method (PUT, POST or PATCH) and further
+headers, such as `Authorization`, are the webhook's own. In the URL, a field in braces stands for the record's value,
+percent-encoded as one segment: `https://erp.example.com/v1/{resource}/{{{external_id}}}`.
+
+A record has one request under way to a webhook at a time. One whose answer was lost is sent again, so apply a record as
+a whole, under its id, and drop what has a lower `X-Ra-Record-Version` than what you have."""
+#: What an answer means, by its status.
+_TOLD_ANSWERS = MappingProxyType(
+    {
+        "2XX": "It has arrived, whatever the body says; the body is kept.",
+        "3XX": "It has not: redirects are not followed. It is sent again, as the webhook's retry policy says.",
+        "4XX": "It has not. The body is kept, so say what is wrong with the record. It is sent again, as the webhook's "
+        "retry policy says, and not before the seconds of a `Retry-After`.",
+        "5XX": "It has not, and is sent again in the same way, as it is where no answer comes in time.",
+    }
+)
 
 
 def document(resources: Resources, operations: Sequence[Operation], *, title: str, server_version: str) -> Document:
@@ -49,8 +70,8 @@ def document(resources: Resources, operations: Sequence[Operation], *, title: st
     not there.
     """
     about = [each for each in resources.values() if any(each is operation.resource for operation in operations)]
-    schemas = _schemas(resources, about, operations)
-    webhooks = {each.name: {"put": _webhook(resources, each)} for each in about}
+    schemas = named(_schemas(resources, about, operations))
+    webhooks = moved({each.name: {"put": _webhook(resources, each)} for each in about}, schemas)
     made: Document = {
         "openapi": "3.1.0",
         "info": {
@@ -61,7 +82,7 @@ def document(resources: Resources, operations: Sequence[Operation], *, title: st
         },
         "security": [{"apiKey": []}, {"bearer": []}],
         "tags": list({tag["name"]: tag for tag in map(_tag, operations)}.values()),
-        "paths": _paths(resources, operations, schemas),
+        "paths": moved(_paths(resources, operations, schemas), schemas),
         **({"webhooks": webhooks} if webhooks else {}),
         "components": standing_components(),
     }
@@ -73,7 +94,8 @@ def _schemas(resources: Resources, about: Iterable[Resource], operations: Iterab
     schemas = standing_schemas(resources) | admin_schemas(resources)
     for resource in about:
         schemas |= resource_schemas(resources, resource)
-    return schemas | {f"{each.result}Envelope": enveloped(ref(each.result)) for each in operations if each.result}
+    results = [each.result for each in operations] + [each.result for one in operations for each in one.also]
+    return schemas | {f"{each}Envelope": enveloped(ref(each)) for each in results if each}
 
 
 def _used(schemas: Mapping[str, Schema], made: Document) -> dict[str, Schema]:
@@ -90,16 +112,23 @@ def _pointed_to(part: Document) -> set[str]:
     return set(_REF.findall(msgspec.json.encode(part).decode()))
 
 
-def _paths(resources: Resources, operations: Iterable[Operation], schemas: Document) -> Document:
+def _paths(resources: Resources, operations: Sequence[Operation], schemas: Document) -> Document:
     """Put operations of one path together; where the names of variables alone differ, the last ones stand."""
     named = {parameters.shape(each.path): each.path for each in operations}
-    ids: set[str] = set()
+    ids = _operation_ids(operations)
     paths: Document = {}
     for operation in operations:
         path = named[parameters.shape(operation.path)]
-        described = {"operationId": _operation_id(operation, ids), **_operation(resources, operation, path, schemas)}
+        described = {"operationId": ids[operation], **_operation(resources, operation, path, schemas)}
+        success, leads = next(iter(described["responses"].values())), links(operation, ids)
+        success |= {"links": leads} if leads else {}
         paths.setdefault(path, {})[operation.method.lower()] = described
     return paths
+
+
+def _operation_ids(operations: Iterable[Operation]) -> dict[Operation, str]:
+    taken: set[str] = set()
+    return {each: _operation_id(each, taken) for each in operations}
 
 
 def _operation_id(operation: Operation, taken: set[str]) -> str:
@@ -162,18 +191,20 @@ def _tag(operation: Operation) -> dict[str, str]:
 
 def _webhook(resources: Resources, resource: Resource) -> Document:
     """The request that a webhook of the resource gets."""
-    schema = {"type": "object", "properties": {resource.name: ref(resource.schema_name)}, "required": [resource.name]}
+    schema = {
+        "title": f"{resource.schema_name}Told",
+        "type": "object",
+        "properties": {resource.name: ref(resource.schema_name)},
+        "required": [resource.name],
+    }
     told = {resource.name: examples.told(resources, resource)}
     return {
         "operationId": f"{resource.name}Told",
         "tags": [resource.title_plural],
         "summary": f"A {resource.title.lower()} has changed",
-        "description": _TOLD,
+        "description": _TOLD.format(resource=resource.name, external_id=resource.external_id.name),
         "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in TOLD_HEADERS],
         "requestBody": {"required": True, "content": {"application/json": {"schema": schema, "example": told}}},
-        "responses": {
-            "2XX": {"description": "It has arrived, whatever the body says."},
-            "default": {"description": "It has not: the request is sent again, as the webhook's retry policy says."},
-        },
+        "responses": {status: {"description": said} for status, said in _TOLD_ANSWERS.items()},
         "security": [],
     }

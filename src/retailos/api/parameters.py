@@ -1,12 +1,14 @@
 """Parameters as they are documented: the variables of a path, and what a list can be asked."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 from retailos.api import changes, examples
 from retailos.api.call import Operation
+from retailos.api.schemas import opened
+from retailos.declare.field import snake
 from retailos.declare.kind import Kind
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.values import Boolean, Uuid
@@ -59,45 +61,70 @@ def _of_query(name: str, schema: dict[str, Any], said: str) -> Parameter:
     return {"name": name, "in": "query", "description": said, "schema": schema}
 
 
-def _header(name: str, said: str) -> Parameter:
-    return {"name": name, "in": "header", "description": said, "schema": {"type": "string"}}
+def _header(name: str, said: str, form: str = "") -> Parameter:
+    schema = {"type": "string"} | ({"pattern": form} if form else {})
+    return {"name": name, "in": "header", "description": said, "schema": schema}
+
+
+def _word(title: str, words: Iterable[str]) -> dict[str, Any]:
+    """One of fixed words; `title` names the type that a generated client has for it."""
+    return {"title": title, "type": "string", "enum": list(words)}
 
 
 _DELETED = _of_query("includeDeleted", {"type": "boolean", "default": False}, "Whether a deleted record is shown too.")
 _DRY_RUN = _of_query("dryRun", {"type": "boolean", "default": False}, "Check and say what would happen; write nothing.")
-_PREFER = _header(
-    "Prefer", "`return=representation` shows the record in the job; `handling=strict` refuses what is unknown."
+_SHOW_OR_CHECK = "`return=representation` shows the record in the job; `handling=strict` refuses what is unknown."
+_LATER = (
+    "`respond-async`: the answer is 202 as soon as what was sent is on the disk, its jobs `queued`, and written then."
 )
-_IF_MATCH = _header("If-Match", "Write only if the record is at the version of this ETag; else 412.")
-_IF_NONE_MATCH = _header("If-None-Match", "`*`: only create; 412 where the record is there already.")
+#: Entity tags as RFC 9110 writes them, one or several.
+_TAGS = r'^(\*|(W/)?"[!#-~]*"(, *(W/)?"[!#-~]*")*)$'
+_IF_MATCH = _header("If-Match", "Write only if the record is at the version of this ETag; else 412.", _TAGS)
+_IF_NONE_MATCH = _header("If-None-Match", "`*`: only create; 412 where the record is there already.", r"^\*$")
+_UNLESS_MATCH = _header("If-None-Match", "Answer 304 if the record is still at the version of this ETag.", _TAGS)
+_PREFER = _header("Prefer", _SHOW_OR_CHECK)
+_PREFER_LATER = _header("Prefer", _LATER)
+_PREFER_ANY = _header("Prefer", f"{_LATER} {_SHOW_OR_CHECK}")
+_IDEMPOTENCY_KEY = _header(
+    "Idempotency-Key",
+    "A new one for each request: sent again with it, the request has no second effect and the same answer, with"
+    " `Idempotency-Replayed: true`. Kept 24 hours.",
+)
 _MODE = _of_query(
     "mode",
-    {"type": "string", "enum": ["merge", "replace"], "default": "merge"},
-    "Whether absent optional fields are kept, or reset.",
+    _word("UpsertMode", ("merge", "replace")),
+    "Whether absent optional fields are kept (`merge`, unless told), or reset.",
 )
 _UNKNOWN = _of_query(
     "unknownFields",
-    {"type": "string", "enum": ["refuse", "ignore"], "default": "refuse"},
-    "What becomes of fields that are unknown.",
+    _word("UnknownFields", ("refuse", "ignore")),
+    "What becomes of fields that are unknown; `refuse` unless told.",
 )
 _ON_UNRESOLVED = _of_query(
     "onUnresolved",
-    {"type": "string", "enum": [each.value for each in OnUnresolved], "default": OnUnresolved.PARK.value},
-    "What becomes of a record that refers, by external id, to one that is not there: it waits for it (202), it is"
-    " refused (422), or the reference is cleared, with a warning. Under a condition, in part, and by id nothing waits.",
+    _word("OnUnresolved", tuple(OnUnresolved)),
+    "What becomes of a record that refers, by external id, to one that is not there: it waits for it (`park`, unless"
+    " told: 202), it is refused (422), or the reference is cleared, with a warning. Under a condition, in part, and by"
+    " id nothing waits.",
 )
 _ERROR_POLICY = _of_query(
     "errorPolicy",
-    {"type": "string", "enum": ["applyGood", "rejectEverything"], "default": "applyGood"},
-    "Whether bad records fail alone, or nothing is applied.",
+    _word("ErrorPolicy", ("applyGood", "rejectEverything")),
+    "Whether bad records fail alone (`applyGood`, unless told), or nothing is applied.",
 )
 _WISHES = MappingProxyType(
     {
         "includeDeleted": (_DELETED,),
         "mode": (_MODE,),
-        "writing": (_UNKNOWN, _ON_UNRESOLVED, _DRY_RUN, _PREFER, _IF_MATCH, _IF_NONE_MATCH),
+        "writing": (_UNKNOWN, _ON_UNRESOLVED, _DRY_RUN, _IF_MATCH, _IF_NONE_MATCH),
+        "prefer": (_PREFER,),
+        "preferLater": (_PREFER_LATER,),
+        "preferAny": (_PREFER_ANY,),
+        "once": (_IDEMPOTENCY_KEY,),
         "errorPolicy": (_ERROR_POLICY, _ON_UNRESOLVED),
+        "creating": (_UNKNOWN, _ON_UNRESOLVED, _DRY_RUN, _PREFER),
         "deleting": (_DRY_RUN, _PREFER, _IF_MATCH),
+        "unlessMatch": (_UNLESS_MATCH,),
     }
 )
 
@@ -117,14 +144,18 @@ def _variable(resource: Resource, name: str, path: str) -> Parameter:
 def _of_admin(path: str) -> Parameter:
     if "/jobs/" in path or "/batches/" in path:
         return {"description": "The id in the answer.", "schema": Uuid().schema(), "example": examples.job_id()}
+    if "/keys/" in path:
+        return {"description": "The key's id: ten characters.", "schema": {"type": "string"}, "example": "4fK2mQ8sZ1"}
     if "/webhooks/" in path:
         return {"description": "The webhook's id.", "schema": {"type": "integer", "minimum": 1}, "example": 1}
     return {"description": "The delivery's id.", "schema": {"type": "string"}, "example": examples.DELIVERY_ID}
 
 
 def _of_deliveries() -> Iterator[Parameter]:
-    yield _of_query("webhook", {"type": "integer", "minimum": 0}, "Those of the webhook with this id.")
-    yield _of_query("status", {"type": "string", "enum": list(STATUSES)}, "Those that are so far.")
+    yield _of_query(
+        "webhook", {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}, "Those of the webhook with this id."
+    )
+    yield _of_query("status", _word("DeliveryStatus", STATUSES), "Those that are so far.")
     yield _of_query("externalId", {"type": "string"}, "Those of records with this external id, of any resource.")
     yield from _of_page()
     yield _of_query("withCount", {"type": "boolean", "default": False}, "Whether to count; without it `count` is null.")
@@ -132,26 +163,28 @@ def _of_deliveries() -> Iterator[Parameter]:
 
 def _of_jobs(resources: Resources) -> Iterator[Parameter]:
     yield _of_query("queueName", {"type": "string"}, "Those of this queue, such as `scv:customer:upsert`.")
-    yield _of_query("status", {"type": "string", "enum": list(JOB_STATUSES)}, "Those that are so far.")
-    yield _of_query("resource", {"type": "string", "enum": list(resources)}, "Those of this kind of record.")
+    yield _of_query("status", _word("JobStatus", JOB_STATUSES), "Those that are so far.")
+    yield _of_query("resource", _word("ResourceName", resources), "Those of this kind of record.")
     yield _of_query("externalId", {"type": "string"}, "Those of records with this external id.")
     yield _of_query("batchId", dict(Uuid().schema()), "Those of one request.")
     yield from _of_page()
 
 
 def _of_changes(resources: Resources) -> Iterator[Parameter]:
-    yield _listed("resources", list(resources), "Changes of these alone.")
+    yield _listed("resources", _word("ResourceName", resources), "Changes of these alone.")
     yield _of_query("since", {"type": "string", "default": "beginning"}, "`nextCursor`, `beginning` or `now`.")
     whole = {"type": "integer", "minimum": 1, "maximum": changes.LIMIT_MOST, "default": changes.LIMIT_DEFAULT}
     yield _of_query("limit", whole, "The most changes that are looked at.")
     names = sorted({each.name for resource in resources.values() for each in resource.references})
-    yield _listed("expand", names, "Show the objects of these references.")
+    yield _listed("expand", _word("ChangeExpand", names), "Show the objects of these references.")
     yield _of_query("wait", _whole(changes.WAIT_SECONDS_MOST, 0), "Seconds to wait for something to tell.")
 
 
 def _of_page() -> Iterator[Parameter]:
     yield _of_query("limit", _whole(query.LIMIT_MOST, query.LIMIT_DEFAULT), "The most rows of a page; 0 only counts.")
-    yield _of_query("offset", _whole(query.OFFSET_MOST, 0), "How many rows to skip.")
+    # Without a default: generated clients send it, and beside a cursor it is refused.
+    skipped = {"type": "integer", "minimum": 0, "maximum": query.OFFSET_MOST}
+    yield _of_query("offset", skipped, "How many rows to skip; none unless told.")
 
 
 def _of_list(resources: Resources, resource: Resource) -> Iterator[Parameter]:
@@ -159,13 +192,16 @@ def _of_list(resources: Resources, resource: Resource) -> Iterator[Parameter]:
     yield _of_query("cursor", {"type": "string"}, "Begin behind the page that gave this `nextCursor`.")
     sortable = query.sortable(resource)
     orders = [f"{sign}{name}" for name in sortable for sign in ("", "-")]
-    yield _listed("sort", orders, "In this order; `-` descends. Ties are broken by `id`.")
+    # What generated clients call the words: a minus is no name.
+    called = [f"{snake(name).upper()}{end}" for name in sortable for end in ("", "_DESCENDING")]
+    order = _word(f"{resource.schema_name}Sort", orders) | {"x-enum-varnames": called}
+    yield _listed("sort", order, "In this order; `-` descends. Ties are broken by `id`.")
     yield _names(resource, "fields")
     if resource.references:
         yield _names(resource, "expand")
     if resource.search:
         words = f"Every word must begin one of {', '.join(resource.search)}."
-        yield _of_query("q", {"type": "string", "minLength": 1}, words)
+        yield _of_query("q", {"type": "string"}, words)
     if resource.place:
         said = "Within a distance of a point: `latitude,longitude,kilometres`, such as `51.5,-0.12,10`."
         yield _of_query("near", {"type": "string", "pattern": r"^-?[0-9.]+,-?[0-9.]+,[0-9.]+$"}, said)
@@ -174,15 +210,29 @@ def _of_list(resources: Resources, resource: Resource) -> Iterator[Parameter]:
     filters = query.filterable(resources, resource)
     for path, kind in filters.items():
         operators = " ".join(f"`{each}`" for each in _operators(resource, path, kind))
-        yield _of_query(path, kind.schema(), f"Equal to this. Operators: {operators}.")
+        yield _of_query(path, _asked(kind), f"Equal to this. Operators: {operators}.")
     yield _with_operators(resource, filters)
+
+
+def _asked(kind: Kind) -> dict[str, Any]:
+    """What a filter takes: of text any, since what no record can hold is no mistake to ask for; it finds nothing."""
+    schema = opened(kind.schema())
+    if kind.sql_type != "text":
+        return schema
+    return {key: value for key, value in schema.items() if key in ("type", "description", "examples")}
 
 
 def _with_operators(resource: Resource, filters: Mapping[str, Kind]) -> Parameter:
     """All filters with operators, as one parameter whose members go out as parameters of their own."""
     known = {f"{path}[{operator}]" for path, kind in filters.items() for operator in _operators(resource, path, kind)}
     said = 'Filters with operators, each member a parameter of its own: `{"updatedAt[gte]": "2020-03-25T00:00:00Z"}`.'
-    names = {"type": "object", "propertyNames": {"enum": sorted(known)}, "additionalProperties": {"type": "string"}}
+    title = f"{resource.schema_name}Filters"
+    names = {
+        "title": title,
+        "type": "object",
+        "propertyNames": {"enum": sorted(known)},
+        "additionalProperties": {"type": "string"},
+    }
     return _of_query("filters", names, said) | {"style": "form", "explode": True, "example": {}}
 
 
@@ -195,13 +245,14 @@ def _operators(resource: Resource, path: str, kind: Kind) -> Sequence[str]:
 
 def _names(resource: Resource, parameter: str) -> Parameter:
     if parameter == "expand":
-        return _listed("expand", list(resource.reference), "Show the objects of these references.")
-    return _listed("fields", [each.name for each in resource.shown], "Show these alone, in the entity's order.")
+        known = _word(f"{resource.schema_name}Expand", resource.reference)
+        return _listed("expand", known, "Show the objects of these references.")
+    known = _word(f"{resource.schema_name}Field", [each.name for each in resource.shown])
+    return _listed("fields", known, "Show these alone, in the entity's order.")
 
 
-def _listed(name: str, words: list[str], said: str) -> Parameter:
-    schema = {"type": "array", "items": {"type": "string", "enum": words}, "uniqueItems": True}
-    return _of_query(name, schema, said) | {"explode": False}
+def _listed(name: str, word: dict[str, Any], said: str) -> Parameter:
+    return _of_query(name, {"type": "array", "items": word, "minItems": 1}, said) | {"explode": False}
 
 
 def _whole(most: int, default: int) -> dict[str, Any]:

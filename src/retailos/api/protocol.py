@@ -2,16 +2,17 @@
 
 import asyncio
 from datetime import UTC, datetime
-from uuid import uuid4
 
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from retailos import __version__
+from retailos.api.body import WHOLE
 from retailos.api.envelope import Envelope, Fault, Meta, encode, phrase
 from retailos.declare.values import printed
 from retailos.errors import BadRequest, HeadersTooLarge, RetailOSError
 from retailos.observe import RequestRefusedByProtocol, emit
+from retailos.records.identity import new_id
 
 #: A request's head is a few hundred bytes; whoever needs longer for them holds a connection on purpose.
 HEAD_SECONDS = 10.0
@@ -22,6 +23,7 @@ HEAD_BYTES = 32 * 1024
 class EnvelopeProtocol(HttpToolsProtocol):
     """uvicorn's protocol, answering what it can't parse in the envelope."""
 
+    _head_begun = False
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
     _refusal: RetailOSError | None = None
@@ -44,6 +46,8 @@ class EnvelopeProtocol(HttpToolsProtocol):
                 self._refuse(HeadersTooLarge())
                 return
         super().data_received(data)
+        if self._head_begun and self._head_timer is None:
+            self._await_head()
 
     def eof_received(self) -> None:
         """Refuse a request whose end can't come any more."""
@@ -52,15 +56,19 @@ class EnvelopeProtocol(HttpToolsProtocol):
             self._refuse(BadRequest("expected a whole request, got its beginning"))
 
     def on_message_begin(self) -> None:
-        """Wait for the rest of a head that has begun."""
+        """Take note of a head that has begun; most end in the same piece of data, and need no timer."""
         super().on_message_begin()
-        if self._head_timer is None:
-            self._await_head()
+        self._head_begun = True
 
     def on_headers_complete(self) -> None:
         """Go on with a request whose head is here."""
         self._head_arrived()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Tell that the body is here whole, before anybody has begun to read it."""
+        self.scope[WHOLE] = True  # type: ignore[literal-required]
+        super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """Go on to the next request, or to the refusal that waited for this answer."""
@@ -78,7 +86,7 @@ class EnvelopeProtocol(HttpToolsProtocol):
         )
 
     def _head_arrived(self) -> None:
-        self._head_bytes = 0
+        self._head_begun, self._head_bytes = False, 0
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
@@ -107,7 +115,7 @@ class EnvelopeProtocol(HttpToolsProtocol):
 
 def refusal(error: RetailOSError) -> bytes:
     """Write a whole HTTP response with an error in the envelope."""
-    request_id, at = str(uuid4()), printed(datetime.now(UTC))
+    request_id, at = str(new_id()), printed(datetime.now(UTC))
     fault = Fault(error.code, error.message, error.details)
     meta = Meta(request_id, at)
     status = phrase(error.status)

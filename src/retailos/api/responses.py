@@ -6,15 +6,18 @@ from types import MappingProxyType
 from typing import Any
 
 from retailos.api import examples
-from retailos.api.call import Operation
+from retailos.api.call import Further, Operation
+from retailos.api.envelope import PROBLEM_JSON
 from retailos.api.schemas import enveloped, error_family, ref
 
 #: What every route can answer besides its success.
-_ALWAYS = (400, 401, 403, 406, 414, 431, 500, 503)
+_ALWAYS = (400, 401, 403, 406, 414, 429, 431, 500, 503)
 #: What a route that takes a body can answer too.
 _WITH_BODY = (413, 415)
 
 _STANDING = ("X-Ra-Request-Id", "X-Ra-Request-Timestamp", "X-Ra-Server-Version")
+#: On what a key was let in for, where its requests are limited.
+_LIMITED = ("RateLimit", "RateLimit-Policy")
 _LATER = ("Retry-After",)
 _OF_ERRORS = MappingProxyType({401: ("WWW-Authenticate",), 405: ("Allow",), 429: _LATER, 503: _LATER})
 _HEADERS = MappingProxyType(
@@ -22,23 +25,38 @@ _HEADERS = MappingProxyType(
         "X-Ra-Request-Id": ("Names this request; quote it when you report a failure.", "uuid"),
         "X-Ra-Request-Timestamp": ("When the request arrived.", "date-time"),
         "X-Ra-Server-Version": ("The version of the server.", ""),
+        "RateLimit": (
+            "What is left of the key's requests (`r`), and the seconds until it has all of them again (`t`).",
+            "",
+        ),
+        "RateLimit-Policy": (
+            "How many requests a key may make at once (`q`), and in how many seconds it has them again (`w`).",
+            "",
+        ),
         "ETag": ("The record's version, in double quotes.", ""),
+        "Preference-Applied": ("`respond-async`: it is accepted, and written soon.", ""),
         "Location": ("The URL of the new record.", "uri-reference"),
         "Retry-After": ("The seconds to wait before sending again.", ""),
         "WWW-Authenticate": ("The scheme to authorise with.", ""),
         "Allow": ("The methods that the route takes.", ""),
     }
 )
-#: The headers of what is sent to webhooks.
+#: The headers of what is sent to webhooks: what each says, and what it is like.
 TOLD_HEADERS = MappingProxyType(
     {
-        "X-Ra-Request-Id": "Names this attempt.",
-        "X-Ra-Delivery-Id": "Names what this webhook is owed of this record: the same for every attempt and version.",
-        "X-Ra-Attempt": "Which attempt it is, from 1.",
-        "X-Ra-Record-Version": "The record's version: drop what is lower than what you have.",
-        "X-Ra-Resource": "The resource, such as customer.",
-        "X-Ra-Change": "created if you never acknowledged the record, else updated, deleted, anonymised or merged.",
-        "traceparent": "W3C trace context.",
+        "X-Ra-Request-Id": ("Names this attempt.", "a1dba900-4d6f-4cd5-aea9-db8a3e07d3f5"),
+        "X-Ra-Delivery-Id": (
+            "Names what this webhook is owed of this record: the same for every attempt and version.",
+            examples.DELIVERY_ID,
+        ),
+        "X-Ra-Attempt": ("Which attempt it is, from 1.", "1"),
+        "X-Ra-Record-Version": ("The record's version: drop what is lower than what you have.", "7"),
+        "X-Ra-Resource": ("The resource.", "customer"),
+        "X-Ra-Change": (
+            "`created` if you never acknowledged the record, else `updated`, `deleted`, `anonymised` or `merged`.",
+            "updated",
+        ),
+        "traceparent": ("W3C trace context.", "00-a1dba9004d6f4cd5aea9db8a3e07d3f5-aea9db8a3e07d3f5-01"),
     }
 )
 
@@ -46,10 +64,11 @@ TOLD_HEADERS = MappingProxyType(
 def responses(operation: Operation, schemas: Mapping[str, Any]) -> dict[str, Any]:
     """Document every status that an operation can answer; `schemas` are the document's, with their examples."""
     status, *own = operation.statuses
-    errors = {*_ALWAYS, *own, *(_WITH_BODY if operation.body else ())} - {HTTPStatus.ACCEPTED}
+    errors = {*_ALWAYS, *own, *(_WITH_BODY if operation.body else ())}
     failures = {str(each): {"$ref": f"#/components/responses/Error{each}"} for each in sorted(errors)}
-    waiting = {str(HTTPStatus.ACCEPTED.value): _waiting(operation)} if HTTPStatus.ACCEPTED in own else {}
-    return {str(status): _success(operation, status, schemas)} | waiting | failures
+    further = {str(each.status): _further(operation, each, schemas) for each in operation.also}
+    success = _success(operation, status, operation.result, operation.user_message, schemas)
+    return {str(status): success} | further | failures
 
 
 def standing_components() -> dict[str, Any]:
@@ -58,7 +77,7 @@ def standing_components() -> dict[str, Any]:
     return {
         "responses": {f"Error{status}": _failure(status) for status in statuses},
         "headers": {name: _header(*told) for name, told in _HEADERS.items()},
-        "parameters": {name: _told_header(name, said) for name, said in TOLD_HEADERS.items()},
+        "parameters": {name: _told_header(name, *told) for name, told in TOLD_HEADERS.items()},
         "securitySchemes": {
             "apiKey": {
                 "type": "apiKey",
@@ -76,40 +95,41 @@ def example(one: list[Any]) -> dict[str, Any]:
     return {"example": one[0]} if one else {}
 
 
-def _success(operation: Operation, status: int, schemas: Mapping[str, Any]) -> dict[str, Any]:
-    results = _results(operation, schemas)
+def _success(operation: Operation, status: int, result: str, said: str, schemas: Mapping[str, Any]) -> dict[str, Any]:
+    results = _results(operation, status, result, schemas)
     answers = [examples.success(status, operation.user_message, operation.action, each) for each in results]
-    schema = ref(f"{operation.result}Envelope") if operation.result else enveloped({"type": "null"})
+    schema = ref(f"{result}Envelope") if result else enveloped({"type": "null"})
     return {
-        "description": operation.user_message,
-        "headers": _headers((*_STANDING, *_own_headers(operation, status))),
+        "description": said,
+        "headers": _headers((*_STANDING, *_LIMITED, *_own_headers(operation, status))),
         "content": {"application/json": {"schema": schema, **example(answers)}},
     }
 
 
-def _waiting(operation: Operation) -> dict[str, Any]:
-    """The answer to an upsert that waits for records which have not come yet."""
-    job = [examples.job(operation.resource, waiting=True)] if operation.resource else []
-    answer = examples.success(HTTPStatus.ACCEPTED, operation.user_message, operation.action, job)
+def _further(operation: Operation, further: Further, schemas: Mapping[str, Any]) -> dict[str, Any]:
+    if further.result:
+        return _success(operation, further.status, further.result, further.when, schemas)
     return {
-        "description": "It waits for records that it refers to; the job tells which, and later what came of it.",
-        "headers": _headers(_STANDING),
-        "content": {"application/json": {"schema": ref("JobQueueMetaListEnvelope"), "example": answer}},
+        "description": further.when,
+        "headers": _headers((*_STANDING, *_own_headers(operation, further.status))),
     }
 
 
-def _results(operation: Operation, schemas: Mapping[str, Any]) -> list[Any]:
+def _results(operation: Operation, status: int, result: str, schemas: Mapping[str, Any]) -> list[Any]:
     """The examples of what the envelope holds."""
-    if not operation.result:
+    if not result:
         return [None]
-    if operation.resource and operation.result == "JobQueueMetaList":
-        return [[examples.job(operation.resource)]]
-    found: list[Any] = schemas[operation.result].get("examples", [])
+    if operation.resource and result == "JobQueueMetaList":
+        accepted = status == HTTPStatus.ACCEPTED
+        return [[examples.queued(operation.resource) if accepted else examples.job(operation.resource)]]
+    found: list[Any] = schemas[result].get("examples", [])
     return found
 
 
 def _own_headers(operation: Operation, status: int) -> Iterator[str]:
-    if operation.resource and not {"list", "errorPolicy"}.intersection(operation.parameters):
+    if status == HTTPStatus.ACCEPTED:
+        yield "Preference-Applied"
+    elif operation.resource and not {"list", "errorPolicy"}.intersection(operation.parameters):
         yield "ETag"
     if status == HTTPStatus.CREATED:
         yield "Location"
@@ -123,7 +143,10 @@ def _failure(status: int) -> dict[str, Any]:
     return {
         "description": "\n".join(f"- `{code}`: {text}" for code, text in said.items()),
         "headers": _headers((*_STANDING, *_OF_ERRORS.get(status, ()))),
-        "content": {"application/json": {"schema": ref("Error"), "examples": shown}},
+        "content": {
+            "application/json": {"schema": ref("Error"), "examples": shown},
+            PROBLEM_JSON: {"schema": ref("ProblemDetails"), "example": examples.problem(kinds[0])},
+        },
     }
 
 
@@ -135,5 +158,6 @@ def _header(said: str, form: str) -> dict[str, Any]:
     return {"description": said, "schema": {"type": "string", **({"format": form} if form else {})}}
 
 
-def _told_header(name: str, said: str) -> dict[str, Any]:
-    return {"name": name, "in": "header", "description": said, "schema": {"type": "string"}}
+def _told_header(name: str, said: str, example: str) -> dict[str, Any]:
+    shown = {"schema": {"type": "string"}, "example": example}
+    return {"name": name, "in": "header", "required": True, "description": said, **shown}

@@ -39,7 +39,7 @@ class Operations:
         operation, names = self._by_method[scope["method"]]
         call.operation = operation
         check_acceptable(call)
-        await authorise(self._engine.keys, call, operation)
+        await authorise(self._engine, call, operation)
         call.path = {name: _decoded(text) for name, text in zip(names, scope["path_params"].values(), strict=True)}
         await send_answer(send, call, await operation.endpoint(self._engine, call))
 

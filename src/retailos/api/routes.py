@@ -4,11 +4,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from retailos.api import bulk, changes, endpoints, jobs, writing
-from retailos.api.call import Operation
+from retailos.api.call import Further, Operation
 from retailos.declare.resource import Resource, Resources
 from retailos.keys import REQUEUE
 
 PUBLIC = "/v2/public"
+
+_UNCHANGED = Further(status=304, when="The record is still at the version that If-None-Match names.")
+_ACCEPTED = Further(
+    status=202,
+    when="Accepted: written soon (`Prefer: respond-async`), or once what it refers to is there.",
+    result="JobQueueMetaList",
+)
+_WAITING = Further(status=202, when="It waits for records that it refers to.", result="JobQueueMetaList")
+_TRIED = Further(status=200, when="With `dryRun`: what would happen.", result="JobQueueMetaList")
 
 
 def public_operations(resources: Resources) -> tuple[Operation, ...]:
@@ -96,7 +105,8 @@ def _operations(resource: Resource) -> Iterator[Operation]:
         resource=resource,
         result=schema,
         statuses=(200, 404),
-        parameters=("fields", "expand", "includeDeleted"),
+        also=(_UNCHANGED,),
+        parameters=("fields", "expand", "includeDeleted", "unlessMatch"),
     )
     yield replace(
         shared,
@@ -106,6 +116,7 @@ def _operations(resource: Resource) -> Iterator[Operation]:
         summary=f"List {many}",
         result=f"{schema}List",
         statuses=(200,),
+        also=(),
         parameters=("list",),
     )
     yield replace(shared, path=root + "/{id}")
@@ -122,21 +133,22 @@ def _operations(resource: Resource) -> Iterator[Operation]:
 def _writing(resource: Resource, shared: Operation, one: str) -> Iterator[Operation]:
     """The operations that write, each by either of a record's ids."""
     root, body = shared.path, f"{resource.schema_name}Input"
-    waiting = (202,) if resource.references else ()
     written = replace(
         shared,
         scope=f"{resource.name}:write",
         result="JobQueueMetaList",
         statuses=(200, 404, 412),
-        parameters=("writing",),
+        also=(),
+        parameters=("writing", "prefer"),
     )
     put = replace(
         written,
         method="PUT",
         body=body,
         action=resource.action("UPSERT"),
-        statuses=(200, *waiting, 409, 412, 422),
-        parameters=("mode", "writing"),
+        statuses=(200, 409, 412, 422),
+        also=(_ACCEPTED,),
+        parameters=("mode", "writing", "preferAny"),
     )
     change = replace(
         written,
@@ -153,8 +165,9 @@ def _writing(resource: Resource, shared: Operation, one: str) -> Iterator[Operat
         action=resource.action("CREATE"),
         summary=f"Create a {one}",
         result=resource.schema_name,
-        statuses=(201, *waiting, 409, 422),
-        parameters=("writing",),
+        statuses=(201, 409, 422),
+        also=(_TRIED, *((_WAITING,) if resource.references else ())),
+        parameters=("creating", "once"),
     )
     yield replace(
         put,
@@ -164,11 +177,12 @@ def _writing(resource: Resource, shared: Operation, one: str) -> Iterator[Operat
         user_message=resource.title_plural,
         action=resource.action("UPSERT_MANY"),
         statuses=(200,),
-        parameters=("errorPolicy",),
+        also=(_ACCEPTED,),
+        parameters=("errorPolicy", "preferLater"),
     )
     upsert = f"Create or update a {one} by external id"
     yield replace(put, path=root + "/{externalId}", endpoint=writing.upsert, summary=upsert)
-    by_id = replace(put, statuses=(200, 404, 409, 412, 422))
+    by_id = replace(put, statuses=(200, 404, 409, 412, 422), also=(), parameters=("mode", "writing", "prefer"))
     yield replace(by_id, path=root + "/id/{id}", endpoint=writing.upsert_by_id, summary=f"Update a {one} by id")
     for tail, by, patch, delete in (
         ("/external/{externalId}", "external id", writing.patch, writing.delete),

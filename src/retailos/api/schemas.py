@@ -1,6 +1,6 @@
 """JSON Schemas of what the API takes and gives, derived from declarations, structs and the family of errors."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -10,7 +10,7 @@ from retailos import errors
 from retailos.api import examples
 from retailos.api.bulk import RECORDS_MOST
 from retailos.api.changes import ChangesView, ChangeView
-from retailos.api.envelope import Envelope, Fault, Meta
+from retailos.api.envelope import Envelope, Fault, Meta, ProblemDetails
 from retailos.api.jobs import requeue_fields
 from retailos.declare.field import Field, Reference
 from retailos.declare.resource import Resource, Resources
@@ -28,12 +28,13 @@ _WHEN = MappingProxyType({"type": "string", "format": "date-time"})
 _UUID = MappingProxyType({"type": "string", "format": "uuid"})
 
 
-def object_schema(fields: Mapping[str, Field], *, input: bool) -> Schema:
+def object_schema(fields: Mapping[str, Field], *, input: bool, owner: str) -> Schema:
     """Describe an object with these fields: as it is accepted (`input`), or as it is shown.
 
     Accepted, it has its required fields and none that is unknown; what is read-only may come along and is ignored.
+    The objects and the fixed words within it are called after their `owner`: `StoreStatus`.
     """
-    properties = {name: _member(each, input=input) for name, each in fields.items()}
+    properties = {name: _member(each, owner, input=input) for name, each in fields.items()}
     schema: Schema = {"type": "object", "properties": properties}
     if input:
         required = [name for name, each in fields.items() if each.required and not each.read_only]
@@ -68,16 +69,19 @@ def resource_schemas(resources: Resources, resource: Resource) -> Iterator[tuple
     accepted = _accepted(resources, resource)
     yield f"{name}Input", accepted
     yield f"{name}BulkInput", _many(resource, f"{name}Input", accepted)
-    yield f"{name}Patch", {key: value for key, value in accepted.items() if key not in ("required", "anyOf", "allOf")}
+    yield f"{name}Patch", {key: value for key, value in accepted.items() if key not in ("required", "not", "allOf")}
     yield f"{name}List", list_schema(name, entity, cursor=True)
     yield f"{name}Reference", _reference(resource)
     if resource.projection:
         shown = {field: resource.fields[field] for field in resource.projection}
-        yield f"{name}Projection", object_schema(shown, input=False)
+        yield f"{name}Projection", object_schema(shown, input=False, owner=name)
     for each in resource.references:
         if each.projection:
             own = {field.name: field for field in resources.projection(each)}
-            yield _projection_name(resources, resource, each), object_schema(own, input=False)
+            yield (
+                _projection_name(resources, resource, each),
+                object_schema(own, input=False, owner=resources[each.to].schema_name),
+            )
 
 
 def standing_schemas(resources: Resources) -> dict[str, Schema]:
@@ -90,11 +94,12 @@ def standing_schemas(resources: Resources) -> dict[str, Schema]:
         createdAt=_WHEN,
         completedAt=nullable(dict(_WHEN)),
         outcome=ended,
-        error={"type": ["object", "null"]},
+        error=nullable(ref("Fault")),
         unresolvedReferences={"type": "array", "items": ref("UnresolvedReference")},
         warnings={"type": "array", "items": ref("JobWarning")},
     )
     codes = sorted({each.code for each in error_family()})
+    code = {"type": "string", "examples": codes, "description": "Further codes may be added; take those too."}
     return {
         "JobQueueMeta": job | {"examples": [examples.job_of_nobody()]},
         "UnresolvedReference": struct_schema(UnresolvedReference),
@@ -104,11 +109,12 @@ def standing_schemas(resources: Resources) -> dict[str, Schema]:
         "Change": struct_schema(ChangeView, id=_UUID, changedAt=_WHEN, data={"type": "object"}),
         "ChangeList": struct_schema(ChangesView, rows={"type": "array", "items": ref("Change")})
         | {"examples": [{"rows": [], "nextCursor": "c1042.7", "hasMore": False}]},
-        "JobRequeueInput": object_schema(requeue_fields(resources), input=True),
+        "JobRequeueInput": object_schema(requeue_fields(resources), input=True, owner="JobRequeue"),
         "JobsRequeued": struct_schema(JobsRequeued) | {"examples": [{"count": 3, "dryRun": True}]},
         "Batch": struct_schema(Batch, id=_UUID, createdAt=_WHEN) | {"examples": [examples.batch()]},
         "Meta": struct_schema(Meta, requestId=_UUID, requestTimestamp=_WHEN),
-        "Fault": struct_schema(Fault, code={"type": "string", "enum": codes}),
+        "Fault": struct_schema(Fault, code=code),
+        "ProblemDetails": struct_schema(ProblemDetails, code=code),
         "Error": enveloped({"type": "null"}, error=ref("Fault")),
     }
 
@@ -133,14 +139,14 @@ def nullable(schema: Schema) -> Schema:
     """Allow null beside what a schema allows."""
     if not schema:
         return schema
-    if "type" not in schema:
+    if "type" not in schema or not {"title", "const"}.isdisjoint(schema):
         return {"anyOf": [schema, {"type": "null"}]}
-    words = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
-    return schema | {"type": [schema["type"], "null"]} | words
+    return schema | {"type": [schema["type"], "null"]}
 
 
-def _member(field: Field, *, input: bool) -> Schema:
-    schema = field.kind.schema() if input else _opened(field.kind.schema())
+def _member(field: Field, owner: str, *, input: bool) -> Schema:
+    title = f"{owner}{field.name[0].upper()}{field.name[1:]}"
+    schema = _titled(field.kind.schema() if input else opened(field.kind.schema()), title, input=input)
     if not field.required if input else field.nullable:
         schema = nullable(schema)
     if input and field.default not in (None, {}, []):
@@ -150,21 +156,43 @@ def _member(field: Field, *, input: bool) -> Schema:
     return schema | {name: True for name, marked in marks.items() if marked}
 
 
-def _opened(schema: Schema) -> Schema:
+def _titled(schema: Schema, title: str, *, input: bool) -> Schema:
+    """Give what a generated client has a type for its name: objects and fixed words, wherever they stand in a schema.
+
+    Objects are accepted and shown in two forms, so that the accepted one has a name of its own.
+    """
+    inner = dict(schema)
+    if "properties" in schema:
+        inner["properties"] = {
+            name: _titled(each, f"{title}{name[0].upper()}{name[1:]}", input=input)
+            for name, each in schema["properties"].items()
+        }
+    if "items" in schema:
+        inner["items"] = _titled(schema["items"], f"{title}Item", input=input)
+    if "oneOf" in schema:
+        inner["oneOf"] = [_titled(each, title, input=input) for each in schema["oneOf"]]
+    if "enum" in schema:
+        return {"title": title} | inner
+    if schema.get("type") == "object" and "title" not in schema:
+        return {"title": f"{title}Input" if input else title} | inner
+    return inner
+
+
+def opened(schema: Schema) -> Schema:
     """Turn enumerations into examples and close no object: who reads must be ready for what later versions add."""
     closed = ("enum", "additionalProperties") if schema.get("additionalProperties") is False else ("enum",)
-    opened = {key: value for key, value in schema.items() if key not in closed}
+    told = {key: value for key, value in schema.items() if key not in closed}
     if "enum" in schema:
-        opened |= {"examples": schema["enum"], "description": "Further words may be added; take those too."}
+        told |= {"examples": schema["enum"], "description": "Further words may be added; take those too."}
     if "items" in schema:
-        opened["items"] = _opened(schema["items"])
+        told["items"] = opened(schema["items"])
     if "properties" in schema:
-        opened["properties"] = {name: _opened(each) for name, each in schema["properties"].items()}
-    return opened
+        told["properties"] = {name: opened(each) for name, each in schema["properties"].items()}
+    return told
 
 
 def _entity(resources: Resources, resource: Resource) -> Schema:
-    fields = object_schema(resource.fields, input=False)["properties"]
+    fields = object_schema(resource.fields, input=False, owner=resource.schema_name)["properties"]
     properties = {}
     for each in resource.shown:
         if isinstance(each, Reference):
@@ -177,7 +205,7 @@ def _entity(resources: Resources, resource: Resource) -> Schema:
 
 
 def _accepted(resources: Resources, resource: Resource) -> Schema:
-    schema = object_schema(resource.fields, input=True)
+    schema = object_schema(resource.fields, input=True, owner=resource.schema_name)
     fields, properties = schema["properties"], {}
     for each in resource.shown:
         if isinstance(each, Reference):
@@ -188,10 +216,10 @@ def _accepted(resources: Resources, resource: Resource) -> Schema:
     schema |= {"properties": properties, "required": list(resource.required)}
     schema |= {"examples": [examples.accepted(resource)]}
     if resource.requires_one_of:
-        schema["anyOf"] = [{"required": [name]} for name in resource.requires_one_of]
+        schema["not"] = _none_of(resource.requires_one_of)
     either = [(each.name, each.id_field.name) for each in resource.references if each.required]
     if either:
-        schema["allOf"] = [{"anyOf": [{"required": [name]} for name in names]} for names in either]
+        schema["allOf"] = [{"not": _none_of(names)} for names in either]
     return {key: value for key, value in schema.items() if value != []}
 
 
@@ -212,8 +240,17 @@ def _reference(resource: Resource) -> Schema:
         "type": "object",
         "description": f"A {resource.title.lower()} that exists, by its external id or its id; the rest is ignored.",
         "properties": {key: resource.external_id.kind.schema(), "id": dict(_UUID)},
-        "anyOf": [{"required": [key]}, {"required": ["id"]}],
+        "not": _none_of((key, "id")),
     }
+
+
+def _none_of(names: Iterable[str]) -> Schema:
+    """Describe an object without any of these members.
+
+    Its negation is what is demanded: an `anyOf` of what is required says the same, and generators of clients take it
+    for a choice between types that have no name.
+    """
+    return {"allOf": [{"not": {"required": [name]}} for name in names]}
 
 
 def _projection_name(resources: Resources, resource: Resource, reference: Reference) -> str:

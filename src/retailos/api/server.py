@@ -2,20 +2,27 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import uvicorn
 from starlette.routing import BaseRoute
 
+from retailos.api import port
+from retailos.api.access import admit
 from retailos.api.admin import admin_operations
 from retailos.api.call import Engine, Operation
 from retailos.api.documents import document_routes
 from retailos.api.health import health_routes
+from retailos.api.limits import FailureRate, RequestRate
 from retailos.api.middleware import FrontDoor
 from retailos.api.protocol import EnvelopeProtocol
 from retailos.api.router import build_router
 from retailos.api.routes import public_operations
+from retailos.api.tls import Certificate
 from retailos.database.pool import connect
+from retailos.jobs.queue import Queue
 from retailos.keys import KeyRing
+from retailos.keys.used import LastUsed
 from retailos.records.writer import Writer
 from retailos.resources import RESOURCES
 from retailos.settings import Settings
@@ -25,8 +32,6 @@ from retailos.webhooks.hint import Hint
 IDLE_SECONDS = 15
 #: Requests that are under way when the process is told to stop have so long to end.
 DRAIN_SECONDS = 10
-#: Connections that may wait to be taken, while the process is busy or has only just begun.
-BACKLOG = 2048
 
 
 @asynccontextmanager
@@ -41,12 +46,25 @@ async def open_engine(settings: Settings, url: str) -> AsyncIterator[Engine]:
     )
     hint = Hint(pool)
     writer = Writer(pool, RESOURCES, after_commit=hint.give)
-    pepper = settings.pepper.encode() if settings.pepper else None
+    queue = Queue(pool, RESOURCES, after_commit=hint.give)
+    used = LastUsed(pool)
+    limited, failing = settings.requests_per_second, settings.failures_per_minute
     try:
+        await queue.open()
         yield Engine(
-            pool=pool, resources=RESOURCES, writer=writer, keys=KeyRing(pool, pepper), settings=settings, hint=hint.give
+            pool=pool,
+            resources=RESOURCES,
+            writer=writer,
+            queue=queue,
+            keys=KeyRing(pool, settings.pepper_bytes, settings.environment, proved=used.note),
+            settings=settings,
+            hint=hint.give,
+            requests=RequestRate(limited, settings.requests_burst) if limited else None,
+            failures=FailureRate(failing) if failing else None,
         )
     finally:
+        await queue.close()
+        await used.close()
         await writer.close()
         await hint.close()
         await pool.close()
@@ -56,7 +74,9 @@ def build_app(engine: Engine) -> FrontDoor:
     """Put the routes together behind the front door."""
     operations = all_operations(engine)
     others: Iterable[BaseRoute] = (*health_routes(engine), *document_routes(engine.resources, operations))
-    return FrontDoor(build_router(engine, operations, others))
+    settings = engine.settings
+    asks = settings.caller_networks or settings.trusted_proxies
+    return FrontDoor(build_router(engine, operations, others), partial(admit, settings) if asks else None)
 
 
 def all_operations(engine: Engine) -> tuple[Operation, ...]:
@@ -64,19 +84,22 @@ def all_operations(engine: Engine) -> tuple[Operation, ...]:
     return (*public_operations(engine.resources), *admin_operations(engine.resources))
 
 
-async def run_api(settings: Settings, url: str, ready: Callable[[int], None]) -> None:
-    """Serve until SIGTERM or SIGINT; call `ready` with the port once connections are taken."""
+async def run_api(settings: Settings, url: str, ready: Callable[[int], None], *, shared: bool) -> None:
+    """Serve until SIGTERM or SIGINT, at a port that is ours alone or shared with others of ours.
+
+    Calls `ready` with the port once connections are taken.
+    """
     async with open_engine(settings, url) as engine:
         server = uvicorn.Server(server_config(settings, build_app(engine)))
         # Bound here, so that connections queue from now on and the port is known even where it was left open.
-        listener = server.config.bind_socket()
-        listener.listen(BACKLOG)
+        listener = port.listen(settings.host, settings.port, shared=shared)
         ready(listener.getsockname()[1])
         await server.serve([listener])
 
 
 def server_config(settings: Settings, app: FrontDoor) -> uvicorn.Config:
     """How the server runs: our protocol, our limits, and nothing that trusts what a stranger says of himself."""
+    tls = Certificate(settings.tls_certificate, settings.tls_key) if settings.tls_certificate else None
     return uvicorn.Config(
         app,
         host=settings.host,
@@ -88,9 +111,10 @@ def server_config(settings: Settings, app: FrontDoor) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        ssl_context_factory=(lambda *_: tls.context) if tls else None,
         # Who a request comes from is decided by our own table, not by whoever sends X-Forwarded-For.
         proxy_headers=False,
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=DRAIN_SECONDS,
-        backlog=BACKLOG,
+        backlog=port.BACKLOG,
     )

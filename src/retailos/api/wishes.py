@@ -29,6 +29,8 @@ class Wishes:
     #: Show the record in each job.
     representation: bool = False
     on_unresolved: OnUnresolved = OnUnresolved.PARK
+    #: Answer when it is accepted, and write it soon after.
+    later: bool = False
 
     @property
     def conditional(self) -> bool:
@@ -47,6 +49,7 @@ class Wishes:
 
 #: What most callers ask for.
 NONE = Wishes()
+RESPOND_ASYNC = "respond-async"
 _SAID_IN = (b"if-match", b"if-none-match", b"prefer")
 
 
@@ -59,14 +62,16 @@ def read_wishes(call: Call, known: tuple[str, ...]) -> Wishes:
     problems: list[Problem] = []
     mode = _choice(given.get("mode", "merge"), "mode", ("merge", "replace"), problems)
     unknown = _choice(given.get("unknownFields", "refuse"), "unknownFields", ("refuse", "ignore"), problems)
+    preferred = preferences(call)
     wishes = Wishes(
         replace=mode == "replace",
-        ignore_unknown=unknown == "ignore" and "handling=strict" not in preferences(call),
+        ignore_unknown=unknown == "ignore" and "handling=strict" not in preferred,
         dry_run=query.flag(given, "dryRun", False, problems),
         versions=_versions(call),
         must_be_new=_must_be_new(call),
-        representation="return=representation" in preferences(call),
+        representation="return=representation" in preferred,
         on_unresolved=on_unresolved(given, problems),
+        later=RESPOND_ASYNC in preferred,
     )
     if problems:
         raise ValidationFailed(problems)

@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
+from uuid import UUID
 
 import msgspec
 from msgspec import UNSET
@@ -11,10 +13,12 @@ from retailos.api.body import json_body
 from retailos.api.call import Answer, Call, Engine
 from retailos.api.endpoints import external_id_of, record_id_of, resource_of
 from retailos.api.envelope import encode
-from retailos.api.wishes import Wishes, read_wishes
+from retailos.api.once import idempotency_key, once
+from retailos.api.wishes import RESPOND_ASYNC, Wishes, read_wishes
 from retailos.database.pool import Connection, acquire
+from retailos.declare.resource import Resource
 from retailos.errors import ExternalIdExists
-from retailos.jobs import jobs
+from retailos.jobs import jobs, queue
 from retailos.records import body, careful, query, store, waking
 from retailos.records.body import Reading
 from retailos.records.careful import Demand, Origin
@@ -31,9 +35,21 @@ async def upsert(engine: Engine, call: Call) -> Answer:
     draft = await _draft(engine, call, external_id, wishes.reading())
     if wishes.conditional:
         written = await _write_carefully(engine, call, wishes, draft, Demand(external_id=external_id))
+    elif wishes.later and not wishes.dry_run:
+        return await _accept(engine, call, draft)
     else:
+        # Asked here, and not in a call: this is the way that nearly all writes go.
+        if engine.queue.busy:
+            await engine.queue.passed(resource_of(call), [external_id])
         written = await _write(engine, call, wishes, draft)
     return await _answer(engine, call, wishes, written)
+
+
+async def _accept(engine: Engine, call: Call, draft: Draft) -> Answer:
+    """Queue an upsert, to be written soon after the answer."""
+    origin = queue.Origin(request_id=call.request_id, api_key_id=call.api_key_id)
+    accepted = await engine.queue.accept(resource_of(call), [(0, draft)], origin)
+    return Answer(encode([accepted[0]]), 202, {"Preference-Applied": RESPOND_ASYNC})
 
 
 async def upsert_by_id(engine: Engine, call: Call) -> Answer:
@@ -45,21 +61,23 @@ async def upsert_by_id(engine: Engine, call: Call) -> Answer:
 
 
 async def create(engine: Engine, call: Call) -> Answer:
-    """POST a new record and show it; one with that external id must not exist."""
+    """POST a new record and show it; one with that external id must not exist.
+
+    With an Idempotency-Key it is one record, however often the request is sent.
+    """
     resource, wishes = resource_of(call), read_wishes(call, _OTHER)
-    draft = await _draft(engine, call, None, wishes.reading())
+    raw, key = await json_body(call, engine.settings.body_limit_bytes), idempotency_key(call)
+    draft = body.read(engine.resources, resource, raw, external_id=None, reading=wishes.reading())
+    if draft.external_id:
+        await _wait_for_turn(engine, call, draft.external_id)
+    if key and not wishes.dry_run:
+        return await once(engine, call, key, raw, partial(_create, engine, call, draft))
     written = await _write(engine, call, wishes, draft, create_only=True)
-    if written.outcome is Outcome.EXISTS:
-        raise ExternalIdExists(details={"resourceId": str(written.record_id)})
+    _must_be_new(written)
     if wishes.dry_run or written.version == 0:
         return await _answer(engine, call, wishes, written)
-    shown = await store.get_by_id(
-        engine.pool, engine.resources, resource, written.record_id, query.show(resource, {}, []), deleted=True
-    )
-    if shown is None:
-        raise LookupError("expected the record that was just made")
-    location = f"/v2/public/{resource.collection}/id/{written.record_id}"
-    return Answer(shown.json.encode(), 201, {"ETag": f'"{shown.version}"', "Location": location})
+    async with acquire(engine.pool) as connection:
+        return await _made(engine, resource, written, connection)
 
 
 async def patch(engine: Engine, call: Call) -> Answer:
@@ -91,6 +109,7 @@ async def _patch(engine: Engine, call: Call, demand: Demand) -> Answer:
 
 async def _delete(engine: Engine, call: Call, demand: Demand) -> Answer:
     wishes = read_wishes(call, ("dryRun",))
+    await _wait_for_turn(engine, call, demand.external_id)
     async with _transaction(engine, wishes) as connection:
         written = await careful.delete(connection, resource_of(call), _demanded(wishes, demand), _origin(call))
     return await _answer(engine, call, wishes, written, operation="delete")
@@ -116,6 +135,7 @@ async def _write(engine: Engine, call: Call, wishes: Wishes, draft: Draft, *, cr
 async def _write_carefully(
     engine: Engine, call: Call, wishes: Wishes, draft: Draft, demand: Demand, *, merge: bool = False
 ) -> Written:
+    await _wait_for_turn(engine, call, demand.external_id)
     async with _transaction(engine, wishes) as connection:
         return await careful.upsert(
             connection,
@@ -126,6 +146,36 @@ async def _write_carefully(
             _origin(call),
             merge=merge,
         )
+
+
+async def _wait_for_turn(engine: Engine, call: Call, external_id: str | None) -> None:
+    """Let what was queued before of a record be written first; where it goes by our id, all of the resource."""
+    if engine.queue.busy:
+        await engine.queue.passed(resource_of(call), None if external_id is None else [external_id])
+
+
+async def _create(engine: Engine, call: Call, draft: Draft, connection: Connection) -> tuple[Answer, UUID]:
+    """Create a record in a transaction; the answer, and the record's id."""
+    resource = resource_of(call)
+    upsert = Upsert(draft=draft, create_only=True, request_id=call.request_id, api_key_id=call.api_key_id)
+    written = await waking.write_one(connection, engine.resources, resource, upsert)
+    _must_be_new(written)
+    if written.version == 0:
+        return Answer(encode([jobs.told(resource, written)]), 202), written.record_id
+    return await _made(engine, resource, written, connection), written.record_id
+
+
+def _must_be_new(written: Written) -> None:
+    if written.outcome is Outcome.EXISTS:
+        raise ExternalIdExists(details={"resourceId": str(written.record_id)})
+
+
+async def _made(engine: Engine, resource: Resource, written: Written, connection: Connection) -> Answer:
+    """Show a new record, and say where it is."""
+    show = query.show(resource, {}, [])
+    shown = await store.just_made(connection, engine.resources, resource, written.record_id, show)
+    location = f"/v2/public/{resource.collection}/id/{written.record_id}"
+    return Answer(shown.json.encode(), 201, {"ETag": f'"{shown.version}"', "Location": location})
 
 
 @asynccontextmanager
@@ -146,8 +196,7 @@ async def _transaction(engine: Engine, wishes: Wishes) -> AsyncIterator[Connecti
 def _demanded(wishes: Wishes, demand: Demand) -> Demand:
     return replace(
         demand,
-        versions=wishes.versions or None,
-        must_exist=demand.must_exist or wishes.versions == frozenset(),
+        versions=wishes.versions,
         must_be_new=demand.must_be_new or wishes.must_be_new,
     )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 
 from retailos import __version__
+from retailos.api.tls import valid_until
 from retailos.app import DATA_DIR, open_database, open_pool
 from retailos.cli.options import data_dir, output, run, settings_of, write_json
 from retailos.database import migrate
@@ -19,6 +20,8 @@ from retailos.settings import Settings
 
 #: Two machines whose clocks are further apart than this put their records and log lines in a wrong order.
 CLOCKS_APART_SECONDS: Final = 2.0
+#: What renews certificates does so a month before they end; one that is so near its end was forgotten.
+RENEWED_DAYS: Final = 14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +37,7 @@ class Finding:
 @data_dir
 @output
 def doctor(data_dir: Path | None, output: str) -> None:
-    """Look at the database, its settings and its migrations, and at the clock; exit with 1 if something is wrong.
+    """Look at the certificate, the database, its settings and migrations, and the clock; exit with 1 if one is wrong.
 
     Nothing is changed, but an embedded server that does not run is started for the moment.
 
@@ -61,6 +64,8 @@ async def _all(settings: Settings) -> list[Finding]:
 async def _findings(settings: Settings) -> AsyncIterator[Finding]:
     """Look at one thing after the other, as far as it leads."""
     yield Finding(name="version", good=True, said=f"RetailOS {__version__}")
+    if settings.tls_certificate:
+        yield _certificate(settings.tls_certificate, settings.tls_key)
     directory = settings.data_dir or DATA_DIR
     if not (settings.database_url or directory.is_dir()):
         said = (
@@ -75,6 +80,16 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
             yield await _clock(pool)
     except (ConfigurationError, RetailOSError) as error:
         yield Finding(name="database", good=False, said=str(error))
+
+
+def _certificate(certificate: Path, key: Path | None) -> Finding:
+    try:
+        until = datetime.fromtimestamp(valid_until(certificate, key), UTC)
+    except ConfigurationError as error:
+        return Finding(name="certificate", good=False, said=str(error))
+    good = until - datetime.now(UTC) > timedelta(days=RENEWED_DAYS)
+    said = f"{certificate} is valid until {until:%Y-%m-%d %H:%M} UTC" + ("" if good else "; renew it")
+    return Finding(name="certificate", good=good, said=said)
 
 
 async def _database(pool: Pool, *, embedded: bool) -> Finding:

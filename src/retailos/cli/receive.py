@@ -13,7 +13,7 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from retailos.app import address
+from retailos.api.port import address
 from retailos.cli.options import output, run, write_json
 from retailos.errors import ConfigurationError
 from retailos.receiver import Behaviour, Received, Receiver

@@ -51,6 +51,6 @@ def expected(what: str, value: Any, at: str) -> Problem:
 
 def storable(value: str) -> bool:
     """Tell whether PostgreSQL can keep this text: it takes neither NUL nor half of a surrogate pair."""
-    if "\x00" in value:
-        return False
-    return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
+    if value.isascii():
+        return "\x00" not in value
+    return not any(character == "\x00" or "\ud800" <= character <= "\udfff" for character in value)

@@ -18,6 +18,8 @@ FREE_JSON_DEPTH = 10
 #: Numbers of 40 digits and exponents within a double's are exact here and readable elsewhere.
 NUMBER_DIGITS = 40
 NUMBER_EXPONENT = 308
+_BEYOND = 10**NUMBER_DIGITS
+_UNSTORABLE = Problem("", "UNSTORABLE_TEXT", "expected text without NUL and lone surrogates")
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -35,8 +37,8 @@ class FreeJson:
             pass
         elif self.object_only and type(value) is not dict:
             problems.append(expected("an object", value, at))
-        elif not _check_free(value, at, problems, FREE_JSON_DEPTH):
-            pass
+        elif problem := _free_problem(value, FREE_JSON_DEPTH):
+            problems.append(Problem(at + problem.path, problem.code, problem.message))
         elif (size := len(_encode(value))) > FREE_JSON_BYTES:
             problems.append(Problem(at, "TOO_LARGE", f"expected at most {FREE_JSON_BYTES} bytes of JSON, got {size}"))
         return value
@@ -47,7 +49,7 @@ class FreeJson:
 
     def schema(self) -> dict[str, Any]:
         """An object with any members, or any value."""
-        return {"type": "object", "additionalProperties": True} if self.object_only else {}
+        return {"title": "FreeObject", "type": "object", "additionalProperties": True} if self.object_only else {}
 
     def column(self, text: str) -> str:
         """The JSON itself."""
@@ -58,37 +60,40 @@ class FreeJson:
         return {} if self.object_only else None
 
 
-def _check_free(value: Any, at: str, problems: list[Problem], depth: int) -> bool:
-    """Walk free JSON down to its limit; give False where it has a problem."""
-    problem = _free_problem(value, at, depth)
-    if problem:
-        problems.append(problem)
-        return False
-    if type(value) is dict:
-        for key, member in value.items():
-            if not storable(key):
-                problems.append(Problem(at, "UNSTORABLE_TEXT", "expected keys without NUL and lone surrogates"))
-                return False
-            if not _check_free(member, f"{at}/{escaped(key)}", problems, depth - 1):
-                return False
-    elif type(value) is list:
-        return all(_check_free(member, f"{at}/{i}", problems, depth - 1) for i, member in enumerate(value))
-    return True
+def _free_problem(value: Any, depth: int) -> Problem | None:
+    """Walk free JSON down to its limit; give its first problem, whose pointer begins at the value."""
+    if type(value) is str:
+        problem = None if storable(value) else _UNSTORABLE
+    elif type(value) is dict or type(value) is list:
+        problem = _too_deep() if depth == 0 else _inner_problem(value, depth - 1)
+    else:
+        problem = _number_problem(value)
+    return problem
 
 
-def _free_problem(value: Any, at: str, depth: int) -> Problem | None:
-    if type(value) in (dict, list) and depth == 0:
-        return Problem(at, "TOO_DEEP", f"expected JSON of at most {FREE_JSON_DEPTH} levels")
-    if type(value) is str and not storable(value):
-        return Problem(at, "UNSTORABLE_TEXT", "expected text without NUL and lone surrogates")
-    if type(value) is int and abs(value) >= 10**NUMBER_DIGITS:
-        return Problem(at, "OUT_OF_RANGE", f"expected a number of at most {NUMBER_DIGITS} digits")
+def _inner_problem(value: Any, depth: int) -> Problem | None:
+    for key, member in value.items() if type(value) is dict else enumerate(value):
+        if type(key) is str and not storable(key):
+            return Problem("", "UNSTORABLE_TEXT", "expected keys without NUL and lone surrogates")
+        problem = _free_problem(member, depth)
+        if problem:
+            return Problem(f"/{escaped(str(key))}{problem.path}", problem.code, problem.message)
+    return None
+
+
+def _number_problem(value: Any) -> Problem | None:
+    if type(value) is int and abs(value) >= _BEYOND:
+        return Problem("", "OUT_OF_RANGE", f"expected a number of at most {NUMBER_DIGITS} digits")
     if type(value) is Decimal:
         digits, exponent = len(value.as_tuple().digits), abs(value.adjusted())
         if digits > NUMBER_DIGITS or exponent > NUMBER_EXPONENT:
             limits = f"{NUMBER_DIGITS} digits and an exponent of {NUMBER_EXPONENT}"
-            return Problem(at, "OUT_OF_RANGE", f"expected a number of at most {limits}")
+            return Problem("", "OUT_OF_RANGE", f"expected a number of at most {limits}")
     return None
+
+
+def _too_deep() -> Problem:
+    return Problem("", "TOO_DEEP", f"expected JSON of at most {FREE_JSON_DEPTH} levels")
 
 
 def escaped(key: str) -> str:

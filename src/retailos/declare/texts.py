@@ -1,7 +1,8 @@
-"""Kinds of text: free text, e-mail addresses, telephone numbers, choices and codes."""
+"""Kinds of text: free text, e-mail addresses, telephone numbers, networks, choices and codes."""
 
 import re
 from dataclasses import dataclass
+from ipaddress import ip_network
 from random import Random
 from typing import Any
 
@@ -30,13 +31,15 @@ class Text:
 
     def read(self, value: Any, at: str, problems: list[Problem]) -> Any:
         """Take a string within the limits, as sent."""
+        if type(value) is str and self.least <= len(value) <= self.most and storable(value):
+            return value
         if type(value) is not str:
             problems.append(expected(f"a string of at most {self.most} characters", value, at))
         elif len(value) > self.most:
             problems.append(Problem(at, "TOO_LONG", f"expected at most {self.most} characters, got {len(value)}"))
         elif len(value) < self.least:
             problems.append(Problem(at, "TOO_SHORT", f"expected at least {self.least} characters, got {len(value)}"))
-        elif not storable(value):
+        else:
             problems.append(Problem(at, "UNSTORABLE_TEXT", "expected text without NUL and lone surrogates"))
         return value
 
@@ -95,6 +98,29 @@ class Telephone(Text):
     def column(self, text: str) -> str:
         """The digits, without the international prefix 00."""
         return f"regexp_replace(regexp_replace({text}, '[^0-9]', '', 'g'), '^00', '')"
+
+
+@dataclass(frozen=True, slots=True)
+class Cidr(Text):
+    """A network in CIDR notation, of IPv4 or IPv6, kept in the one usual form; an address is a network of its own."""
+
+    most: int = 50
+    like: tuple[str, ...] = ("10.20.0.0/16",)
+
+    def read(self, value: Any, at: str, problems: list[Problem]) -> Any:
+        """Take a network without bits behind its prefix."""
+        before = len(problems)
+        value = Text.read(self, value, at, problems)
+        if len(problems) > before:
+            return value
+        try:
+            if "%" in value:
+                raise ValueError("a zone names an interface of one machine")
+            return str(ip_network(value))
+        except ValueError:
+            message = "expected a network such as 10.20.0.0/16 or 2001:db8::/32, without bits behind its prefix"
+            problems.append(Problem(at, "INVALID_NETWORK", message))
+            return value
 
 
 @dataclass(frozen=True, slots=True)

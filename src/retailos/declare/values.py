@@ -162,8 +162,7 @@ class Dob:
             born = date(year, month, day)
         except ValueError:
             raise ValueError("expected a day that exists, as dd/mm/yyyy") from None
-        # Somebody in Kiribati is born up to 14 hours before this day begins in Greenwich.
-        if year < 1900 or born > (datetime.now(UTC) + timedelta(hours=14)).date():
+        if year < 1900 or (born >= date.today() and born > _latest_day()):
             raise ValueError("expected a day from 01/01/1900 to today")
         return born
 
@@ -237,6 +236,11 @@ def moment(text: str) -> datetime:
     if not 1 < when.year < 9999:
         raise ValueError("expected a year from 2 to 9998")
     return when
+
+
+def _latest_day() -> date:
+    """Today where it begins first: in Kiribati, 14 hours before Greenwich."""
+    return (datetime.now(UTC) + timedelta(hours=14)).date()
 
 
 def printed(when: datetime) -> str:

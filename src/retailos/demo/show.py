@@ -8,6 +8,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from retailos import app, keys
+from retailos.api.port import address
 from retailos.database.pool import Pool
 from retailos.demo.caller import Caller
 from retailos.demo.fill import fill
@@ -17,6 +18,7 @@ from retailos.settings import Settings, load
 from retailos.supervisor import Program, Supervisor
 
 API_PORT, RECEIVER_PORT = 8080, 9000
+ENVIRONMENT = "demo"
 
 
 async def show(place: Place, port: int | None) -> None:
@@ -42,24 +44,25 @@ async def _everything(
     receiver_port = free_port(kept.receiver_port if kept else RECEIVER_PORT)
     settings = load(
         {},
+        environment=ENVIRONMENT,
         data_dir=place.directory,
         port=free_port(API_PORT) if port is None else port,
         allow_addresses="127.0.0.0/8",
         log_level="warning",
     )
-    app.check_port(settings)
-    if kept is None:
-        console.print("Making a database with sample records, which takes some seconds …\n")
-    async with app.kept_database(settings) as database, Supervisor.open() as supervisor:
-        settings = replace(settings, database_url=database.url)
-        starting = asyncio.gather(
-            app.start_roles(supervisor, settings, app.ROLES),
-            supervisor.start(_receiver(settings, receiver_port, deliveries)),
-        )
-        async with app.open_pool(database.url, "demo") as pool:
-            kept = await _content(pool, place, kept, receiver_port)
-        [api_port, _], _ = await starting
-        yield api_port, kept
+    with app.held_port(settings) as settings:
+        if kept is None:
+            console.print("Making a database with sample records, which takes some seconds …\n")
+        async with app.kept_database(settings) as database, Supervisor.open() as supervisor:
+            connected = replace(settings, database_url=database.url)
+            starting = asyncio.gather(
+                app.start_roles(supervisor, connected, app.ROLES),
+                supervisor.start(_receiver(connected, receiver_port, deliveries)),
+            )
+            async with app.open_pool(database.url, "demo") as pool:
+                kept = await _content(pool, place, kept, receiver_port)
+            await starting
+            yield settings.port, kept
 
 
 def _receiver(settings: Settings, port: int, deliveries: Deliveries) -> Program:
@@ -70,7 +73,7 @@ def _receiver(settings: Settings, port: int, deliveries: Deliveries) -> Program:
 
 async def _content(pool: Pool, place: Place, kept: Keys | None, receiver_port: int) -> Keys:
     """What the demo keeps: as it was, or new where it was lost, with the sample records to it."""
-    ring = keys.KeyRing(pool, None)
+    ring = keys.KeyRing(pool, None, ENVIRONMENT)
     if kept and await ring.recognise(kept.api_key) and await ring.recognise(kept.admin_key):
         now = Keys(api_key=kept.api_key, admin_key=kept.admin_key, receiver_port=receiver_port)
     else:
@@ -84,16 +87,16 @@ async def _content(pool: Pool, place: Place, kept: Keys | None, receiver_port: i
 
 
 async def _new_key(pool: Pool, name: str, scopes: tuple[str, ...]) -> str:
-    return (await keys.create(pool, name=name, environment="demo", scopes=scopes, pepper=None)).key
+    return (await keys.create(pool, name=name, environment=ENVIRONMENT, scopes=scopes, pepper=None)).key
 
 
 def _tell(console: Console, place: Place, port: int, kept: Keys) -> None:
-    at = app.address("127.0.0.1", port)
+    at = address("127.0.0.1", port)
     lines = {
         "Public API": f"{at}/v2/public",
         "Swagger UI": f"{at}/v2/public/docs",
         "Admin API": f"{at}/v2/admin/docs",
-        "Receiver": f"{app.address('127.0.0.1', kept.receiver_port)}, which a webhook tells of every customer",
+        "Receiver": f"{address('127.0.0.1', kept.receiver_port)}, which a webhook tells of every customer",
         "API key": kept.api_key,
         "Admin key": kept.admin_key,
         "Data": str(place.directory),

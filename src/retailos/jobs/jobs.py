@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -142,6 +143,26 @@ def _without_record(meta: JobQueueMeta, written: Written) -> JobQueueMeta:
     )
 
 
+def queued(
+    resource: Resource, job_id: UUID, external_id: str, at: datetime, *, batch_id: UUID | None = None, index: int = 0
+) -> JobQueueMeta:
+    """Show an upsert that was accepted, and is still to be written, as the job that it is."""
+    return JobQueueMeta(
+        id=job_id,
+        queue_name=resource.queue("upsert"),
+        status="queued",
+        created_at=printed(at),
+        resource=resource.name,
+        external_id=external_id,
+        resource_id=None,
+        version=None,
+        outcome=None,
+        completed_at=None,
+        batch_id=batch_id,
+        index=index,
+    )
+
+
 def failed(resource: Resource, refused: Refused, batch_id: UUID, at: str) -> JobQueueMeta:
     """Show a record that was refused as the failed job that it was."""
     return JobQueueMeta(
@@ -221,25 +242,19 @@ async def batch(pool: Pool, batch_id: UUID) -> Batch:
     )
 
 
-def _completed_at(row: Record) -> str | None:
-    if row["completed_at"] is not None:
-        return printed(row["completed_at"])
-    return printed(row["created_at"]) if row["status"] in ("completed", "failed") else None
-
-
 def _shown(row: Record) -> JobQueueMeta:
-    at = printed(row["created_at"])
+    ended = row["status"] in ("completed", "failed")
     return JobQueueMeta(
         id=row["id"],
         queue_name=row["queue_name"],
         status=row["status"],
-        created_at=at,
+        created_at=printed(row["created_at"]),
         resource=row["queue_name"].split(":")[1],
         external_id=row["external_id"],
         resource_id=row["record_id"],
         version=row["version"],
         outcome=row["outcome"],
-        completed_at=_completed_at(row),
+        completed_at=printed(row["completed_at"] or row["created_at"]) if ended else None,
         batch_id=row["batch_id"],
         index=row["position"],
         error=msgspec.json.decode(row["error"]) if row["error"] else None,

@@ -14,7 +14,7 @@ select id, queue_name, status, outcome, external_id, record_id, version, created
         )
         from awaited where awaited.job_id = job.id
     ) end as awaits
-from job where id = $1;
+from any_job as job where id = $1;
 
 -- name: list
 -- Jobs by queue ($1), status ($2), resource ($3, the middle of the queue's name), external id ($4) and batch ($5); each
@@ -27,7 +27,7 @@ select id, queue_name, status, outcome, external_id, record_id, version, created
         )
         from awaited where awaited.job_id = job.id
     ) end as awaits
-from job
+from any_job as job
 where ($1::text is null or queue_name = $1) and ($2::text is null or status = $2)
     and ($3::text is null or split_part(queue_name, ':', 2) = $3)
     and ($4::text is null or external_id = $4) and ($5::uuid is null or batch_id = $5)
@@ -37,4 +37,4 @@ limit $6 offset $7;
 -- name: batch
 -- How many jobs of a batch there are by status and outcome, and when it came.
 select status, outcome, count(*) as jobs, min(created_at) as created_at
-from job where batch_id = $1 group by status, outcome order by status, outcome;
+from any_job where batch_id = $1 group by status, outcome order by status, outcome;

@@ -40,7 +40,7 @@ class Demand:
     #: Addressed by our id; None: by the external id.
     record_id: UUID | None = None
     external_id: str | None = None
-    #: Versions of If-Match; None: any, or none at all.
+    #: Versions of If-Match, empty where it is `*`: any, but there must be one; None: it was not sent.
     versions: frozenset[int] | None = None
     #: It must be there, and living.
     must_exist: bool = False
@@ -91,15 +91,19 @@ async def upsert(
         rekeyed = await _rekey(transaction, resource, found, draft.external_id or "", origin)
     target = rekeyed.external_id if rekeyed else found.external_id if found else draft.external_id
     patch = _merged(resource, draft, found) if merge and found else draft.patch
-    draft = replace(draft, external_id=target, patch=patch)
+    draft = msgspec.structs.replace(draft, external_id=target, patch=patch)
     [finding] = await resolve(transaction, resources, resource, [draft])
     if not isinstance(finding, Filled):
         raise refused(finding)
-    written = await _write(transaction, resource, draft, finding, demand, origin)
+    written = await _write(transaction, resource, draft, finding, origin, create_only=demand.must_be_new)
+    if written.outcome is Outcome.EXISTS:
+        raise VersionConflict(details={"currentVersion": written.version})
     names = {written.external_id, found.external_id if found else written.external_id} - sent_to.keys()
     await parked.supersede(transaction, resource, dict.fromkeys(names, draft))
     await waking.wake(transaction, resources, resource, [written.external_id])
-    return replace(written, outcome=Outcome.UPDATED) if rekeyed and written.outcome is Outcome.UNCHANGED else written
+    if rekeyed and written.outcome is Outcome.UNCHANGED:
+        return msgspec.structs.replace(written, outcome=Outcome.UPDATED)
+    return written
 
 
 async def _write(
@@ -107,12 +111,11 @@ async def _write(
     resource: Resource,
     draft: Draft,
     filled: Filled,
-    demand: Demand,
     origin: Origin,
+    *,
+    create_only: bool,
 ) -> Written:
-    upsert = Upsert(
-        draft=draft, create_only=demand.must_be_new, request_id=origin.request_id, api_key_id=origin.api_key_id
-    )
+    upsert = Upsert(draft=draft, create_only=create_only, request_id=origin.request_id, api_key_id=origin.api_key_id)
     try:
         results = await write_rows(transaction, sql.upsert(resource), [(upsert, filled)], wakes=True)
     except asyncpg.UniqueViolationError as error:
@@ -121,8 +124,6 @@ async def _write(
     # Where there was no record to lock, another writer may have made one meanwhile.
     if written is None:
         raise Unavailable("The record is being written by others; send again.")
-    if written.outcome is Outcome.EXISTS:
-        raise VersionConflict(details={"currentVersion": written.version})
     return written
 
 
@@ -154,9 +155,16 @@ async def _demanded(transaction: Connection, resource: Resource, demand: Demand)
         raise VersionConflict(details={"currentVersion": found.version})
     if (demand.must_exist or demand.record_id) and (found is None or (demand.must_exist and found.deleted)):
         raise ResourceNotFound
-    if demand.versions is not None and (found is None or found.version not in demand.versions):
+    if demand.versions is not None and not _matches(found, demand.versions):
         raise VersionConflict(details={"currentVersion": found.version if found else None})
     return found
+
+
+def _matches(found: Locked | None, versions: frozenset[int]) -> bool:
+    """Whether a record is as If-Match demands; a tombstone has no state that `*` could mean."""
+    if found is None:
+        return False
+    return found.version in versions if versions else not found.deleted
 
 
 def _locked(row: Any) -> Locked:

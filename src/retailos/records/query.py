@@ -30,6 +30,8 @@ PARAMETERS_MOST = 50
 #: Values of one `[in]`.
 VALUES_MOST = 500
 
+#: Lists of words: `fields=id,email`, or, as some clients write lists, `fields=id&fields=email`.
+LISTS = ("sort", "fields", "expand", "resources")
 #: What moves a page and leaves the list as it is.
 _PAGING = ("limit", "offset", "cursor", "fields", "expand", "withCount")
 OPERATORS = ("in", "ne", "gt", "gte", "lt", "lte", "startsWith", "isNull")
@@ -99,9 +101,18 @@ def parameters(raw: bytes) -> dict[str, str]:
         raise ValidationFailed([Problem("", "TOO_MANY", message)]) from None
     given = dict(pairs)
     if len(given) != len(pairs):
-        raise ValidationFailed([Problem("", "REPEATED", "expected each parameter of the query once")])
+        given = _together(pairs)
     if not all(storable(text) for pair in pairs for text in pair):
         raise ValidationFailed([Problem("", "UNSTORABLE_TEXT", "expected a query without NUL characters")])
+    return given
+
+
+def _together(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    given: dict[str, str] = {}
+    for name, value in pairs:
+        if name in given and name not in LISTS:
+            raise ValidationFailed([Problem("", "REPEATED", "expected each parameter of the query once")])
+        given[name] = f"{given[name]},{value}" if name in given else value
     return given
 
 

@@ -1,10 +1,11 @@
 """What a write asks for and what came of it: drafts, wants and the outcome of an upsert."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from retailos.errors import Problem
 
@@ -40,8 +41,7 @@ class OnUnresolved(StrEnum):
     NULL = "null"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Want:
+class Want(msgspec.Struct, frozen=True, kw_only=True):
     """A reference of a draft that must be found: by id, by external id, or, where both were sent, by both alike."""
 
     #: The reference's name, `registeredAt`.
@@ -52,8 +52,7 @@ class Want:
     external_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """One record as a caller wants it, checked: what is absent from `patch` is kept as it is."""
 
     #: None: the record takes its own id as its external id.
@@ -68,8 +67,7 @@ class Draft:
     on_unresolved: OnUnresolved = OnUnresolved.REJECT
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Awaited:
+class Awaited(msgspec.Struct, frozen=True, kw_only=True):
     """A record that an upsert waits for, and the reference that names it, as a JSON pointer into the request."""
 
     path: str
@@ -77,8 +75,7 @@ class Awaited:
     external_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class Written(msgspec.Struct, frozen=True, kw_only=True):
     """What came of one upsert: the job that stands for it, the record and its version (0 while it is parked)."""
 
     job_id: UUID

@@ -1,9 +1,10 @@
 """References in a body: the nested object, the id, or both where they agree, become wants that the writer finds."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
+
+from msgspec import structs
 
 from retailos.declare.field import EXTERNAL_ID, MANY, Reference
 from retailos.declare.kind import expected
@@ -101,7 +102,7 @@ def _agreeing(
     if len(found) != len(ids) or any(want and want.id not in (None, each) for want, each in pairs):
         problems.append(_conflict(f"/{reference.name}", reference.ids))
         return []
-    return [replace(want, id=each) for want, each in pairs if want]
+    return [structs.replace(want, id=each) for want, each in pairs if want]
 
 
 def _nested(resources: Resources, reference: Reference, value: Any, at: str, problems: list[Problem]) -> Want | None:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from asyncpg import Record
 
-from retailos.database.pool import Pool, acquire
+from retailos.database.pool import Connection, Pool, acquire
 from retailos.declare.field import Field, Reference
 from retailos.declare.resource import Resource, Resources
 from retailos.records import cursor, page
@@ -47,6 +47,20 @@ async def get_by_id(
     async with acquire(pool) as connection:
         row = await connection.fetchrow(page.by_id(resources, resource, show), record_id)
     return _shown(row, deleted)
+
+
+async def just_made(
+    connection: Connection,
+    resources: Resources,
+    resource: Resource,
+    record_id: UUID,
+    show: tuple[Field | Reference, ...],
+) -> Shown:
+    """Read a record that is known to be there, such as one that this transaction has made; it may be deleted by now."""
+    shown = _shown(await connection.fetchrow(page.by_id(resources, resource, show), record_id), deleted=True)
+    if shown is None:
+        raise LookupError("expected the record that was just made")
+    return shown
 
 
 async def get_by_external_id(

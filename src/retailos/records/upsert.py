@@ -1,7 +1,6 @@
 """Upserts on their way into the database: what goes into the statement of a write, and what comes of each."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from uuid import UUID
 
 import asyncpg
@@ -18,8 +17,7 @@ from retailos.records.table import unique_index
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Upsert:
+class Upsert(msgspec.Struct, frozen=True, kw_only=True):
     """A draft on its way into the database, with the ids that it will have if it is a new record's."""
 
     draft: Draft
@@ -31,8 +29,8 @@ class Upsert:
     position: int = 0
     #: It was parked: its job stands already, and is told of by who wakes it.
     woken: bool = False
-    record_id: UUID = field(default_factory=new_id)
-    job_id: UUID = field(default_factory=new_id)
+    record_id: UUID = msgspec.field(default_factory=new_id)
+    job_id: UUID = msgspec.field(default_factory=new_id)
 
     @property
     def external_id(self) -> str:

@@ -24,8 +24,10 @@ from retailos.records.upsert import Upsert, is_awaited, taken, write_rows
 #: Bounds how long one statement holds its locks: about four milliseconds. Beyond it a row gets no cheaper, and the
 #: callers of a large batch all come back at once, so that the database and this process take turns in waiting.
 BATCH_MOST = 32
-#: Batches of a resource that are written at once, so that the database has one while another is made or answered.
-BATCHES_MOST = 2
+#: Of the rows that one request brought together; they wait for each other anyway.
+BATCH_OF_MANY_MOST = 250
+#: Batches of such requests that are written at once, so that they leave connections to all others.
+MANY_AT_ONCE = 2
 #: About half a second's worth of upserts; beyond it, waiting only makes callers give up.
 WAITING_MOST = 4_000
 #: A row is tried again when another writer was in its way; more often than this, something else is wrong.
@@ -54,6 +56,7 @@ class Writer:
     def __init__(self, pool: Pool, resources: Resources, *, after_commit: Callable[[], None]) -> None:
         """Take the pool to write with, and what to call after a commit that owes deliveries."""
         self._lines = {name: Line(pool, resources, each, after_commit) for name, each in resources.items()}
+        self._many = asyncio.Semaphore(MANY_AT_ONCE)
 
     async def write(
         self,
@@ -84,20 +87,26 @@ class Writer:
         api_key_id: str | None,
         batch_id: UUID,
     ) -> dict[int, Written | RetailOSError]:
-        """Write many drafts, each with its position in the request; give what came of each, by its position."""
+        """Write many drafts, each with its position in the request; give what came of each, by its position.
+
+        They go in batches of their own, so that nobody with one record waits for them.
+        """
         loop, line = asyncio.get_running_loop(), self._lines[resource.name]
-        waiting: dict[int, asyncio.Future[Written]] = {}
-        for position, draft in drafts:
-            upsert = Upsert(
-                draft=draft, request_id=request_id, api_key_id=api_key_id, batch_id=batch_id, position=position
+        waiting = [
+            Waiting(
+                Upsert(draft=draft, request_id=request_id, api_key_id=api_key_id, batch_id=batch_id, position=position),
+                loop.create_future(),
             )
-            waiting[position] = loop.create_future()
-            line.join(Waiting(upsert, waiting[position]))
-        results = await asyncio.gather(*waiting.values(), return_exceptions=True)
+            for position, draft in drafts
+        ]
+        for first in range(0, len(waiting), BATCH_OF_MANY_MOST):
+            async with self._many:
+                await line.write(waiting[first : first + BATCH_OF_MANY_MOST])
+        results = await asyncio.gather(*(each.answer for each in waiting), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException) and not isinstance(result, RetailOSError):
                 raise result
-        return dict(zip(waiting, results, strict=True))  # type: ignore[arg-type]
+        return {each.upsert.position: result for each, result in zip(waiting, results, strict=True)}  # type: ignore[misc]
 
     async def close(self) -> None:
         """Wait until everything that waits is written."""
@@ -112,47 +121,47 @@ class Line:
         self._after_commit = after_commit
         self._statement = sql.upsert(resource)
         self._waiting: deque[Waiting] = deque()
-        #: The external ids of the batches that are being written.
-        self._writing: set[str] = set()
-        self._runs = 0
         #: The last batch woke parked upserts, so the next one is likely to.
         self._wakes = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._run: asyncio.Task[None] | None = None
 
     def join(self, waiting: Waiting) -> None:
         """Take an upsert in, to go with the next batch that has room for it."""
         if len(self._waiting) >= WAITING_MOST:
             raise Unavailable("More writes are waiting than can be done soon; send again a little later.")
         self._waiting.append(waiting)
-        if self._runs < BATCHES_MOST:
-            self._runs += 1
-            task = asyncio.create_task(self._run())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        self._begin()
+
+    async def write(self, batch: Sequence[Waiting]) -> None:
+        """Write a batch at once, but for what must go alone, and answer each, if need be later."""
+        together = [each for each in batch if not self._climbs(each.upsert)]
+        if together:
+            await self._write(together)
+        self._waiting.extend(each for each in batch if self._climbs(each.upsert))
+        self._begin()
 
     async def drained(self) -> None:
         """Return when nothing waits any more."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        while self._run:
+            await asyncio.wait([self._run])
 
-    async def _run(self) -> None:
-        """Write batch after batch, until nothing waits but what another run has in hand and will come back to."""
+    def _begin(self) -> None:
+        if self._waiting and self._run is None:
+            self._run = asyncio.create_task(self._write_all())
+
+    async def _write_all(self) -> None:
+        """Write batch after batch until nothing waits."""
         try:
             while batch := self._next_batch():
-                ids = {each.upsert.external_id for each in batch}
-                self._writing |= ids
-                try:
-                    await self._write(batch)
-                finally:
-                    self._writing -= ids
+                await self._write(batch)
         finally:
-            self._runs -= 1
+            self._run = None
 
     def _next_batch(self) -> list[Waiting]:
         """Take what goes together: each external id once, its later upserts left for later batches, in their order."""
         batch: list[Waiting] = []
         later: deque[Waiting] = deque()
-        taken = self._writing.copy()
+        taken: set[str] = set()
         while self._waiting and len(batch) < BATCH_MOST:
             each = self._waiting.popleft()
             if each.upsert.external_id in taken or (batch and not self._go_together(batch[0].upsert, each.upsert)):
@@ -163,7 +172,7 @@ class Line:
         self._waiting.extendleft(reversed(later))
         return batch
 
-    async def _write(self, batch: list[Waiting]) -> None:
+    async def _write(self, batch: Sequence[Waiting]) -> None:
         """Write a batch; where it fails as a whole, each row goes alone, so that a bad one hurts nobody else."""
         try:
             async with acquire(self._pool) as connection:
@@ -180,7 +189,7 @@ class Line:
             for each in batch:
                 await self._write([each])
 
-    async def _attempt(self, connection: Connection, batch: list[Waiting]) -> asyncpg.PostgresError | None:
+    async def _attempt(self, connection: Connection, batch: Sequence[Waiting]) -> asyncpg.PostgresError | None:
         """Write a batch, or give what the database objects to; an outage is not an objection and passes."""
         try:
             if self._wakes or self._climbs(batch[0].upsert):
@@ -199,7 +208,7 @@ class Line:
             self._answer(each, results.get(each.upsert.job_id))
         return None
 
-    async def _write_alone(self, connection: Connection, batch: list[Waiting]) -> dict[UUID, waking.Result]:
+    async def _write_alone(self, connection: Connection, batch: Sequence[Waiting]) -> dict[UUID, waking.Result]:
         """Write a batch that parked upserts do not concern, which the statement itself finds out."""
         drafts = [each.upsert.draft for each in batch]
         findings = await resolve(connection, self._resources, self._resource, drafts)
@@ -217,7 +226,7 @@ class Line:
                 return await self._write_and_wake(connection, batch)
             raise
 
-    async def _write_and_wake(self, connection: Connection, batch: list[Waiting]) -> dict[UUID, waking.Result]:
+    async def _write_and_wake(self, connection: Connection, batch: Sequence[Waiting]) -> dict[UUID, waking.Result]:
         upserts = [each.upsert for each in batch]
         async with connection.transaction():
             results, others = await waking.write(connection, self._resources, self._resource, upserts)
@@ -242,6 +251,7 @@ class Line:
         waiting.tries += 1
         if waiting.tries < TRIES_MOST:
             self._waiting.appendleft(waiting)
+            self._begin()
         else:
             waiting.fail(error)
 

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import msgspec
 
 from retailos.declare.resource import Resource
+from retailos.records.identity import new_id
 from retailos.webhooks.exchange import Request
 from retailos.webhooks.webhook import Webhook
 
@@ -42,7 +43,7 @@ class Turn:
 
 def build_request(resource: Resource, webhook: Webhook, record: Told, turn: Turn) -> tuple[UUID, Request]:
     """Make the request of one attempt, with an id of its own; CannotBeAddressed where the URL lacks a value."""
-    request_id = uuid4()
+    request_id = new_id()
     own = (
         ("Content-Type", "application/json"),
         ("Accept", "application/json"),

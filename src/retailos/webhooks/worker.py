@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
+from retailos import answers
 from retailos.database.pool import Pool, acquire, connect, transaction
 from retailos.declare.resource import Resources
 from retailos.errors import Unavailable
@@ -30,6 +31,8 @@ TIDY_SECONDS = 2.0
 #: What waits for other records waits for hours, so a minute more is nothing.
 EXPIRE_SECONDS = 60.0
 DAYS_SECONDS = 3600.0
+#: Answers are kept for so much longer than they count, at most.
+SWEEP_SECONDS = 60.0
 #: Requests that are under way when the worker is told to stop have so long to end.
 DRAIN_SECONDS = 10.0
 #: Workers' statements are by the hundred, and may wait for the locks of a hundred writes.
@@ -95,6 +98,7 @@ class Worker:
                 self._every(TIDY_SECONDS, lambda: register.tidy(self._pool)),
                 self._every(EXPIRE_SECONDS, self._expire),
                 self._every(DAYS_SECONDS, lambda: register.make_days(self._pool)),
+                self._every(SWEEP_SECONDS, lambda: answers.sweep(self._pool)),
                 self._look(),
                 self._listen(),
             )
