@@ -93,6 +93,7 @@ async def _one(stage: Stage) -> float:
             "8": "false",
             "9": "array[null::uuid]",
             "10": "array[0]",
+            "11": "false",
         }
     )
     return await _pgbench(stage, script, CONCURRENCY)
@@ -117,6 +118,7 @@ async def many(stage: Stage, rows: int, *, clients: int = 1) -> float:
             "8": "false",
             "9": each("null::uuid"),
             "10": each("0"),
+            "11": "false",
         }
     )
     return rows * await _pgbench(stage, script, clients)

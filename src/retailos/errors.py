@@ -55,6 +55,11 @@ class RetailOSError(Exception):
         self.headers = dict(headers or {})
         super().__init__(self.message)
 
+    @property
+    def fault(self) -> dict[str, Any]:
+        """The error as answers and jobs show it."""
+        return {"code": self.code, "message": self.message, "details": self.details}
+
 
 class BadRequest(RetailOSError):
     """The request can't be understood."""

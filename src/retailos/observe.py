@@ -211,6 +211,15 @@ class ImportEnded(Observation):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UpsertsExpired(Observation):
+    """So many upserts waited too long for records that they refer to; their jobs failed and can be requeued."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseLost(Observation):
     """The database can't be reached; requests get 503 until it is back."""
 
@@ -243,6 +252,7 @@ OBSERVATIONS: Final[tuple[type[Observation], ...]] = (
     WorkerStarted,
     ClaimsRescued,
     ImportEnded,
+    UpsertsExpired,
     DatabaseLost,
     DatabaseBack,
 )

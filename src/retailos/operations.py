@@ -9,12 +9,14 @@ from uuid import UUID
 import msgspec
 
 from retailos import keys
-from retailos.database.pool import Pool, transaction
+from retailos.database.pool import Pool, acquire, transaction
 from retailos.declare.resource import Resources
 from retailos.declare.values import Uuid, printed
 from retailos.errors import Problem, ResourceNotFound, ValidationFailed
 from retailos.keys import ListedKey, NewKey
 from retailos.keys.key import read_key, read_rotation
+from retailos.records import parked, waking
+from retailos.records.parked import Choice
 from retailos.settings import Settings
 from retailos.webhooks import deliveries, orders
 from retailos.webhooks.addresses import Policy, Refused, vet
@@ -22,6 +24,7 @@ from retailos.webhooks.deliveries import Asked, DeliveryWithAttempts, Found
 from retailos.webhooks.exchange import ErrorClass
 from retailos.webhooks.webhook import HIDDEN, Webhook, read_webhook
 
+_BEFORE_ALL = UUID(int=0)
 _PORTS = {"http": 80, "https": 443}.get
 
 
@@ -56,6 +59,13 @@ class Requeued(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """How many failed deliveries of a webhook are owed again, or would be."""
 
     webhook: int
+    count: int
+    dry_run: bool
+
+
+class JobsRequeued(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How many jobs are tried again, or would be."""
+
     count: int
     dry_run: bool
 
@@ -108,6 +118,17 @@ async def requeue(pool: Pool, webhook_id: int, *, dry_run: bool) -> Requeued:
     await orders.webhook(pool, webhook_id)
     work = deliveries.count_failed if dry_run else deliveries.requeue
     return Requeued(webhook=webhook_id, count=await work(pool, webhook_id), dry_run=dry_run)
+
+
+async def requeue_jobs(pool: Pool, resources: Resources, choice: Choice, *, dry_run: bool) -> JobsRequeued:
+    """Try upserts again that were parked and given up, or only count them; those that miss a record wait anew."""
+    async with acquire(pool) as connection:
+        count = await parked.count(connection, choice)
+    last = None if dry_run else _BEFORE_ALL
+    while last is not None:
+        async with transaction(pool) as connection:
+            last = await waking.requeue(connection, resources, choice, last)
+    return JobsRequeued(count=count, dry_run=dry_run)
 
 
 async def list_keys(pool: Pool) -> list[ListedKey]:

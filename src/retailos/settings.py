@@ -101,6 +101,8 @@ class Settings:
     import_limit_bytes: Annotated[int, Meta(ge=1024, le=1 << 40)] = 10 << 30
     #: Days for which an import is kept after its end, with the rows that were refused.
     import_days: Annotated[int, Meta(ge=1, le=3650)] = 30
+    #: Hours that an upsert waits for records that it refers to; then its job has failed, and can be requeued.
+    unresolved_hours: Annotated[float, Meta(ge=0.1, le=720)] = 48.0
     #: The least level that is logged.
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     #: Log a line for each request and each attempt; off, because at thousands a second the lines are most of the work.

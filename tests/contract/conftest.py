@@ -237,7 +237,11 @@ async def serving(settings: Settings, database: str, resources: Resources = RESO
             engine.pool, name="records", environment="test", scopes=keys.DEFAULT_SCOPES, pepper=None
         )
         admin = await keys.create(
-            engine.pool, name="all", environment="test", scopes=(*keys.DEFAULT_SCOPES, keys.ADMIN), pepper=None
+            engine.pool,
+            name="all",
+            environment="test",
+            scopes=(*keys.DEFAULT_SCOPES, keys.REQUEUE, keys.ADMIN),
+            pepper=None,
         )
         listener = socket.create_server(("127.0.0.1", 0))
         server = Server(engine)

@@ -91,6 +91,18 @@ async def test_a_key_counts_for_one_api_key_and_one_route(shop: Api, number: int
     assert all("idempotency-replayed" not in each.headers for each in answers)
 
 
+NOWHERE = {"registeredAt": {"externalStoreId": "none"}}
+
+
+async def test_what_waits_is_answered_once_too(shop: Api, number: int) -> None:
+    """A POST that waits for a store waits once, however often it is sent, and is answered with the same job."""
+    answers = [await shop.post("/customers", ADA | NOWHERE, headers=keyed(number)) for _ in range(2)]
+    assert [each.status for each in answers] == [202, 202]
+    assert answers[0].result == answers[1].result
+    waiting = await shop.get(f"/jobs?status=unresolved&externalId={answers[0].result[0]['externalId']}")
+    assert [each["id"] for each in waiting.result["rows"]] == [answers[0].result[0]["id"]]
+
+
 async def test_a_request_without_effect_leaves_its_key_free(shop: Api, number: int) -> None:
     """What was refused, or only tried, is not remembered: the same key may come with a request that is put right."""
     taken = {"externalCustomerId": f"taken-{number}"}
@@ -98,7 +110,7 @@ async def test_a_request_without_effect_leaves_its_key_free(shop: Api, number: i
     answers = [
         await shop.post("/customers", {"frstName": "Ada"}, headers=keyed(number)),
         await shop.post("/customers", ADA | taken, headers=keyed(number)),
-        await shop.post("/customers", ADA | {"registeredAt": {"externalStoreId": "none"}}, headers=keyed(number)),
+        await shop.post("/customers?onUnresolved=reject", ADA | NOWHERE, headers=keyed(number)),
         await shop.post("/customers?dryRun=true", ADA, headers=keyed(number)),
         await shop.post("/customers", ADA, headers=keyed(number)),
     ]

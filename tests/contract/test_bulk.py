@@ -47,11 +47,11 @@ async def test_an_external_id_stands_once_in_a_request(api: Api) -> None:
 
 
 async def test_a_row_with_a_missing_reference_fails_alone(api: Api) -> None:
-    """A row that refers to a store that is not there fails with its pointer, and its neighbours are applied."""
+    """A row whose store is not there, where none may wait, fails with its pointer, and its neighbours are applied."""
     rows = customers("Ada", "Grace")["customers"]
     assert isinstance(rows, list)
     rows[1]["registeredAt"] = {"externalStoreId": "nowhere"}
-    answer = await api.put("/customers", {"customers": rows})
+    answer = await api.put("/customers?onUnresolved=reject", {"customers": rows})
     assert [job["status"] for job in answer.result] == ["completed", "failed"]
     assert answer.result[1]["error"]["details"]["errors"][0]["path"] == "/customers/1/registeredAt"
 

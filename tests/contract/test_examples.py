@@ -124,10 +124,11 @@ async def test_the_examples_of_what_is_of_no_resource_work(api: Api, public: dic
     assert (await run(api, public, "GET", f"{root}/jobs/{{id}}", {"id": job})).result["id"] == job
     assert (await run(api, public, "GET", f"{root}/jobs", {})).result["rows"][0]["id"] == job
     assert (await run(api, public, "GET", f"{root}/batches/{{id}}", {"id": batch})).result["count"] == 1
+    assert (await run(api, public, "POST", f"{root}/jobs/requeues", {})).result == {"count": 0, "dryRun": False}
     assert (await run(api, public, "GET", f"{root}/changes", {})).result["rows"][0]["externalId"] is not None
     titles = {each.title_plural for each in RESOURCES.values()}
     others = [path for _, path, operation in operations_of(public) if not titles.intersection(operation["tags"])]
-    assert len(others) == 9, "Run the examples of the new operations here or below, too."
+    assert len(others) == 10, "Run the examples of the new operations here or below, too."
 
 
 @VARIED_RESOURCES

@@ -75,7 +75,7 @@ def covers(scope: str, asked: str) -> bool:
 async def test_every_route_asks_for_its_scope(shop: Api) -> None:
     """A key opens a route if it has the route's scope or one that covers it, and is told which one it lacks."""
     operations = all_operations(shop.engine)
-    assert {each.scope.partition(":")[2] for each in operations} == {"read", "write", "*"}
+    assert {each.scope.partition(":")[2] for each in operations} == {"read", "write", "requeue", "*"}
     assert {each.scope for each in operations} - {keys.ANY_WRITE, keys.ANY_VERB} <= set(all_scopes(RESOURCES))
     wrong, scopes = [], sorted({each.scope for each in operations} - {keys.ANY_WRITE, keys.ANY_VERB})
     for i, scope in enumerate(scopes):

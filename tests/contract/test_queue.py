@@ -120,12 +120,25 @@ async def test_what_only_the_database_knows_is_told_by_the_job(shop: Api, number
     ]
     users = (await shop.put("/users", {"users": body}, headers=LATER)).result
     lost = ADA | {"registeredAt": {"externalStoreId": "nowhere"}}
-    [lonely] = (await shop.put(f"/customers/lost-{number}", lost, headers=LATER)).result
+    [lonely] = (await shop.put(f"/customers/lost-{number}?onUnresolved=reject", lost, headers=LATER)).result
     ends = [await ended(shop, each) for each in (*users, lonely)]
     assert [each["status"] for each in ends] == ["completed", "completed", "failed", "failed"]
     assert [each["error"]["code"] for each in ends[2:]] == ["NOT_UNIQUE", "REFERENCE_NOT_FOUND"]
     assert ends[3]["error"]["details"]["errors"][0]["path"] == "/registeredAt"
     assert (ends[2]["createdAt"], ends[2]["index"]) == (users[2]["createdAt"], 2)
+
+
+async def test_what_was_accepted_may_wait_for_other_records(shop: Api, number: int) -> None:
+    """An upsert that was queued, and names a store that is not there, goes on waiting for that under the same job."""
+    body = ADA | {"registeredAt": {"externalStoreId": f"later-{number}"}}
+    [accepted] = (await shop.put(f"/customers/waits-{number}", body, headers=LATER)).result
+    waiting = await ended(shop, accepted)
+    assert (waiting["status"], waiting["completedAt"]) == ("unresolved", None)
+    assert [each["externalId"] for each in waiting["unresolvedReferences"]] == [f"later-{number}"]
+    [store] = (await shop.put(f"/stores/later-{number}", {"name": "X"}, headers=LATER)).result
+    await ended(shop, store)
+    done = await ended(shop, accepted)
+    assert (done["status"], done["outcome"], done["createdAt"]) == ("completed", "created", accepted["createdAt"])
 
 
 async def test_parents_may_come_in_the_same_request(shop: Api, number: int) -> None:

@@ -42,6 +42,8 @@ TRANSACTING: Final = (
     f"{SRC}/operations.py",
     f"{SRC}/operations/",
     f"{SRC}/records/writer.py",
+    # Only savepoints.
+    f"{SRC}/records/waking.py",
     f"{SRC}/jobs/queue.py",
     f"{SRC}/webhooks/worker.py",
     f"{SRC}/imports/runner.py",

@@ -11,12 +11,13 @@ from retailos.catalogue import prices
 from retailos.database.pool import Connection
 from retailos.database.statements import load
 from retailos.keys import store
-from retailos.records import merge_sql, page, query, sql
+from retailos.records import merge_sql, page, parked, query, sql
 from retailos.resources import RESOURCES
 from retailos.webhooks import deliveries, register
 
 CUSTOMER, STORE = RESOURCES["customer"], RESOURCES["store"]
 REGISTER, DELIVERIES, KEYS = load(register.__file__), load(deliveries.__file__), load(store.__file__)
+PARKED = load(parked.__file__)
 RECORDS, OWED, VARIANTS = 50_000, 5_000, 10_000
 SOMEBODY = UUID(int=77)
 
@@ -47,6 +48,12 @@ insert into tally values ('customer', {RECORDS});
 insert into job (id, queue_name, status, created_at) select gen_random_uuid(), 'q', 's', now() from customers;
 insert into change (resource, record_id, version, operation, at)
 select 'customer', id, 1, 'create', now() from customers;
+insert into parked
+    (job_id, resource, external_id, record_id, create_only, body, wants, pointer, position, parked_at, failed_at)
+select id, 'customer', 'p-' || external_id, id, false, '{{}}', '[]', '', 0, now(), case when i % 2 = 0 then now() end
+from (select *, row_number() over () as i from customers limit {OWED}) as given;
+insert into awaited (resource, external_id, job_id, pointer) select 'store', 's-' || i % 500, job_id, '/registeredAt'
+from (select *, row_number() over () as i from parked) as given;
 analyze;
 """
 
@@ -170,7 +177,7 @@ async def test_an_upsert_reads_only_what_it_writes(filled: Connection) -> None:
     for size in (1, 100):
         keys_, bodies = [f"c-{i:05d}" for i in range(size)], ['{"firstName": "Eve"}'] * size
         ids, nothing = [uuid4() for _ in range(size)], [None] * size
-        arguments = (keys_, bodies, ids, ids, nothing, nothing, nothing, False, nothing, [0] * size)
+        arguments = (keys_, bodies, ids, ids, nothing, nothing, nothing, False, nothing, [0] * size, False)
         plan = await planned(filled, sql.upsert(RESOURCES, CUSTOMER), *arguments)
         assert "customers_external_id_key" in used(plan)
 
@@ -183,6 +190,19 @@ async def test_a_merge_reads_only_what_it_is_about(filled: Connection) -> None:
     statement = merge_sql.repoint(CUSTOMER, [CUSTOMER.reference["registeredAt"]])
     assert "customers_registered_at_id" in used(await planned(filled, statement, *gone, *nothing))
     assert "alias_record_id" in used(await planned(filled, merge_sql.lead_aliases(CUSTOMER), *gone))
+
+
+async def test_what_is_parked_is_found_by_indexes(filled: Connection) -> None:
+    """Who waits for a record, what is older than a write, and what is too old are read by their keys."""
+    for statement, arguments, index in (
+        (PARKED.take, ("store", ["s-7", "s-8"], 200), "awaited_pkey"),
+        (PARKED.supersede, ("customer", ["p-c-7"], [None]), "parked_resource_external_id_key"),
+        (PARKED.finish, ([SOMEBODY], ["created"], [SOMEBODY], [1], ["x"]), "awaited_job_id"),
+        (PARKED.expire, (48.0, 200, "x", "%s"), "parked_parked_at"),
+        (PARKED.forget, (7,), "parked_failed_at"),
+    ):
+        plan = await planned(filled, statement, *arguments, generic=statement is not PARKED.expire)
+        assert index in used(plan), (statement, used(plan))
 
 
 @pytest.mark.parametrize(

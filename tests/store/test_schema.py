@@ -72,6 +72,8 @@ async def test_every_table_is_a_resource_s_or_the_engine_s(scratch: Connection) 
         "import",
         "import_chunk",
         "import_failure",
+        "parked",
+        "awaited",
     }
     found = {row["relname"] for row in names}
     assert {each.table for each in RESOURCES.values()} | engine <= found
@@ -79,7 +81,7 @@ async def test_every_table_is_a_resource_s_or_the_engine_s(scratch: Connection) 
         "select relname from pg_attribute join pg_class on pg_class.oid = attrelid"
         " where attname = 'external_id' and relkind = 'r' and relnamespace = 'public'::regnamespace"
     )
-    of_records = {row["relname"] for row in columns} - {"alias", "queued", "import_failure"}
+    of_records = {row["relname"] for row in columns} - {"alias", "queued", "import_failure", "parked", "awaited"}
     assert {name for name in of_records if not name.startswith("job")} == {each.table for each in RESOURCES.values()}
 
 

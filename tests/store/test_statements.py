@@ -45,9 +45,14 @@ def composed(resource: Resource) -> Iterator[tuple[str, list[Any]]]:
     patch = ['{"name": "X", "firstName": "X"}']
     yield (
         sql.upsert(RESOURCES, resource),
-        [names, patch, records, [uuid4()], [None], [uuid4()], ["key"], False, [uuid4()], [0]],
+        [names, patch, records, [uuid4()], [None], [uuid4()], ["key"], False, [uuid4()], [0], False],
     )
-    yield sql.upsert(RESOURCES, resource), [names, patch, records, [uuid4()], [None], [None], [None], True, [None], [0]]
+    yield (
+        sql.upsert(RESOURCES, resource),
+        [names, patch, records, [uuid4()], [None], [None], [None], True, [None], [0], True],
+    )
+    yield sql.keep_places(resource), [[uuid4()], ["z"]]
+    yield sql.clear_places(resource), [records]
     yield sql.delete(resource), [records[0], uuid4(), uuid4(), "key"]
     yield sql.rekey(resource), [records[0], uuid4(), None, None, "y"]
     yield sql.lock(resource), [records[0], None]

@@ -8,7 +8,7 @@ from retailos.api.body import json_body
 from retailos.api.call import Answer, Call, Engine
 from retailos.api.endpoints import resource_of
 from retailos.api.envelope import encode
-from retailos.api.wishes import RESPOND_ASYNC, preferences
+from retailos.api.wishes import RESPOND_ASYNC, on_unresolved, preferences
 from retailos.database.pool import acquire, transaction
 from retailos.declare.kind import expected
 from retailos.declare.resource import Resource
@@ -17,6 +17,7 @@ from retailos.jobs import jobs
 from retailos.jobs.jobs import Refused
 from retailos.jobs.queue import Origin
 from retailos.records import body, bulk, query
+from retailos.records.body import Reading
 from retailos.records.identity import new_id
 from retailos.records.record import Draft, Written
 
@@ -28,12 +29,12 @@ Read = Draft | RetailOSError
 
 async def upsert_many(engine: Engine, call: Call) -> Answer:
     """PUT up to 1,000 records under the plural name: good ones are applied, bad ones fail alone, or all or none."""
-    resource, all_or_none = resource_of(call), _all_or_none(call)
+    resource, (all_or_none, reading) = resource_of(call), _asked(call)
     # Whether all or none, only the writing can tell.
     queued = not all_or_none and RESPOND_ASYNC in preferences(call)
     raw = await json_body(call, engine.settings.bulk_body_limit_bytes)
     records = _records(resource, body.decode(raw))
-    read = list(_read(engine, resource, records))
+    read = list(_read(engine, resource, records, reading))
     batch_id = new_id()
     if queued:
         results = await _queue_each(engine, call, resource, read, batch_id)
@@ -105,21 +106,25 @@ async def _told(
     return [
         jobs.failed(resource, refused[i], batch_id, call.at)
         if isinstance(each, RetailOSError)
-        else jobs.completed(resource, each, batch_id=batch_id, index=i)
+        else jobs.told(resource, each, batch_id=batch_id, index=i)
         if isinstance(each, Written)
         else each
         for i, each in enumerate(results)
     ]
 
 
-def _all_or_none(call: Call) -> bool:
+def _asked(call: Call) -> tuple[bool, Reading]:
+    """Whether all or none are to be written, and how each is to be read."""
     given = query.parameters(call.query)
-    query.refuse_unknown(given, ("errorPolicy",))
+    query.refuse_unknown(given, ("errorPolicy", "onUnresolved"))
+    problems: list[Problem] = []
     policy = given.get("errorPolicy", "applyGood")
     if policy not in ("applyGood", "rejectEverything"):
-        message = "expected applyGood or rejectEverything"
-        raise ValidationFailed([Problem("errorPolicy", "UNKNOWN_CHOICE", message)])
-    return policy == "rejectEverything"
+        problems.append(Problem("errorPolicy", "UNKNOWN_CHOICE", "expected applyGood or rejectEverything"))
+    reading = Reading(on_unresolved=on_unresolved(given, problems))
+    if problems:
+        raise ValidationFailed(problems)
+    return policy == "rejectEverything", reading
 
 
 def _records(resource: Resource, value: Any) -> list[Any]:
@@ -135,13 +140,13 @@ def _records(resource: Resource, value: Any) -> list[Any]:
     return records
 
 
-def _read(engine: Engine, resource: Resource, records: list[Any]) -> Iterator[Read]:
+def _read(engine: Engine, resource: Resource, records: list[Any], reading: Reading) -> Iterator[Read]:
     """Read each record; the second of one external id is a mistake of the sender's, and is not guessed about."""
     seen: set[str] = set()
     for i, record in enumerate(records):
         at = f"/{resource.plural}/{i}"
         try:
-            draft = body.named(engine.resources, resource, record, at)
+            draft = body.named(engine.resources, resource, record, at, reading)
         except RetailOSError as error:
             yield error
             continue

@@ -226,9 +226,17 @@ def file(media_type: str, *, refused: bool = False) -> dict[str, Any]:
     return {"schema": {"type": "string"}, "example": (_REFUSED if refused else _FILES)[kind]}
 
 
-def job(resource: Resource) -> dict[str, Any]:
-    """Make the face of a write that is done."""
-    return _job(resource.queue("upsert"), resource.name, external_id(resource), internal_id(resource))
+def job(resource: Resource, *, waiting: bool = False) -> dict[str, Any]:
+    """Make the face of a write that is done, or that waits for the first record that it refers to."""
+    done = _job(resource.queue("upsert"), resource.name, external_id(resource), internal_id(resource))
+    if not waiting:
+        return done
+    awaited = [
+        {"path": f"/{each.name}", "resource": each.to, "externalId": f"example-{snake(each.to)}-id"}
+        for each in resource.references[:1]
+    ]
+    undone = dict.fromkeys(("resourceId", "version", "outcome", "completedAt"))
+    return done | undone | {"status": "unresolved", "unresolvedReferences": awaited}
 
 
 def queued(resource: Resource) -> dict[str, Any]:

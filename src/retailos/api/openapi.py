@@ -101,7 +101,7 @@ def document(resources: Resources, operations: Sequence[Operation], *, title: st
 
 
 def _schemas(resources: Resources, about: Iterable[Resource], operations: Iterable[Operation]) -> dict[str, Schema]:
-    schemas = standing_schemas() | admin_schemas(resources)
+    schemas = standing_schemas(resources) | admin_schemas(resources)
     for resource in about:
         schemas |= resource_schemas(resources, resource)
     results = [each.result for each in operations] + [each.result for one in operations for each in one.also]

@@ -19,6 +19,7 @@ from retailos.imports.imports import STATUSES as IMPORT_STATUSES
 from retailos.imports.rows import FORMATS
 from retailos.jobs.jobs import STATUSES as JOB_STATUSES
 from retailos.records import query
+from retailos.records.record import OnUnresolved
 from retailos.webhooks.deliveries import STATUSES
 
 Parameter = dict[str, Any]
@@ -115,6 +116,13 @@ _UNKNOWN = _of_query(
     _word("UnknownFields", ("refuse", "ignore")),
     "What becomes of fields that are unknown; `refuse` unless told.",
 )
+_ON_UNRESOLVED = _of_query(
+    "onUnresolved",
+    _word("OnUnresolved", tuple(OnUnresolved)),
+    "What becomes of a record that refers, by external id, to one that is not there: it waits for it (`park`, unless"
+    " told: 202), it is refused (422), or the reference is cleared, with a warning. Under a condition, in part, and by"
+    " id nothing waits.",
+)
 _ERROR_POLICY = _of_query(
     "errorPolicy",
     _word("ErrorPolicy", ("applyGood", "rejectEverything")),
@@ -124,13 +132,13 @@ _WISHES = MappingProxyType(
     {
         "includeDeleted": (_DELETED,),
         "mode": (_MODE,),
-        "writing": (_UNKNOWN, _DRY_RUN, _IF_MATCH, _IF_NONE_MATCH),
+        "writing": (_UNKNOWN, _ON_UNRESOLVED, _DRY_RUN, _IF_MATCH, _IF_NONE_MATCH),
         "prefer": (_PREFER,),
         "preferLater": (_PREFER_LATER,),
         "preferAny": (_PREFER_ANY,),
         "once": (_IDEMPOTENCY_KEY,),
-        "errorPolicy": (_ERROR_POLICY,),
-        "creating": (_UNKNOWN, _DRY_RUN, _PREFER),
+        "errorPolicy": (_ERROR_POLICY, _ON_UNRESOLVED),
+        "creating": (_UNKNOWN, _ON_UNRESOLVED, _DRY_RUN, _PREFER),
         "deleting": (_DRY_RUN, _PREFER, _IF_MATCH),
         "unlessMatch": (_UNLESS_MATCH,),
         "merging": (_DRY_RUN, _IF_MATCH),

@@ -8,14 +8,17 @@ from retailos.api.body import EVENTS
 from retailos.api.call import Further, Operation
 from retailos.api.merge import merge
 from retailos.declare.resource import Resource, Resources
-from retailos.keys import ANY_VERB, ANY_WRITE
+from retailos.keys import ANY_VERB, ANY_WRITE, REQUEUE
 
 PUBLIC = "/v2/public"
 
 _UNCHANGED = Further(status=304, when="The record is still at the version that If-None-Match names.")
 _ACCEPTED = Further(
-    status=202, when="With `Prefer: respond-async`: accepted, and written soon.", result="JobQueueMetaList"
+    status=202,
+    when="Accepted: written soon (`Prefer: respond-async`), or once what it refers to is there.",
+    result="JobQueueMetaList",
 )
+_WAITING = Further(status=202, when="It waits for records that it refers to.", result="JobQueueMetaList")
 _TRIED = Further(status=200, when="With `dryRun`: what would happen.", result="JobQueueMetaList")
 
 
@@ -106,6 +109,19 @@ def _of_jobs() -> Iterator[Operation]:
         result="JobList",
         statuses=(200,),
         parameters=("jobs",),
+    )
+    yield replace(
+        one,
+        method="POST",
+        path=f"{PUBLIC}/jobs/requeues",
+        endpoint=jobs.requeue,
+        action="JOB_REQUEUE",
+        user_message="Requeue",
+        scope=REQUEUE,
+        summary="Requeue jobs that failed for want of other records",
+        body="JobRequeueInput",
+        result="JobsRequeued",
+        statuses=(200,),
     )
     yield one
     yield replace(
@@ -251,7 +267,7 @@ def _writing(resource: Resource, shared: Operation, one: str) -> Iterator[Operat
         summary=f"Create a {one}",
         result=resource.schema_name,
         statuses=(201, 409, 422),
-        also=(_TRIED,),
+        also=(_TRIED, *((_WAITING,) if resource.references else ())),
         parameters=("creating", "once"),
     )
     yield replace(

@@ -11,6 +11,7 @@ from retailos.api import examples
 from retailos.api.bulk import RECORDS_MOST
 from retailos.api.change_view import ChangesView, ChangeView
 from retailos.api.envelope import Envelope, Fault, Meta, ProblemDetails
+from retailos.api.jobs import requeue_fields
 from retailos.api.merge import MergeView
 from retailos.declare.field import Field, Reference
 from retailos.declare.resource import Resource, Resources
@@ -18,12 +19,15 @@ from retailos.errors import RetailOSError
 from retailos.imports.imports import STATUSES as IMPORT_STATUSES
 from retailos.imports.imports import Import
 from retailos.imports.rows import FORMATS
-from retailos.jobs.jobs import Batch, JobQueueMeta
+from retailos.jobs.jobs import Batch, JobQueueMeta, JobWarning, UnresolvedReference
+from retailos.operations import JobsRequeued
 from retailos.records.merging import MERGED_MOST
 from retailos.records.record import Outcome
 
 Schema = dict[str, Any]
 
+#: Outcomes that a job does not show as such.
+_NO_OUTCOMES = (Outcome.EXISTS, Outcome.PARKED, Outcome.SUPERSEDED)
 _COMPONENTS = "#/components/schemas/"
 _WHEN = MappingProxyType({"type": "string", "format": "date-time"})
 _UUID = MappingProxyType({"type": "string", "format": "uuid"})
@@ -87,9 +91,9 @@ def resource_schemas(resources: Resources, resource: Resource) -> Iterator[tuple
             )
 
 
-def standing_schemas() -> dict[str, Schema]:
+def standing_schemas(resources: Resources) -> dict[str, Schema]:
     """Describe what every document has: jobs, the envelope's parts, and the envelope of an error."""
-    written = [each.value for each in Outcome if each not in (Outcome.EXISTS, Outcome.FINAL)]
+    written = [each.value for each in Outcome if each not in _NO_OUTCOMES]
     ended = {"type": ["string", "null"], "examples": written, "description": "What the upsert did to the record."}
     job = struct_schema(
         JobQueueMeta,
@@ -98,16 +102,22 @@ def standing_schemas() -> dict[str, Schema]:
         completedAt=nullable(dict(_WHEN)),
         outcome=ended,
         error=nullable(ref("Fault")),
+        unresolvedReferences={"type": "array", "items": ref("UnresolvedReference")},
+        warnings={"type": "array", "items": ref("JobWarning")},
     )
     codes = sorted({each.code for each in error_family()})
     code = {"type": "string", "examples": codes, "description": "Further codes may be added; take those too."}
     return {
         "JobQueueMeta": job | {"examples": [examples.job_of_nobody()]},
+        "UnresolvedReference": struct_schema(UnresolvedReference),
+        "JobWarning": struct_schema(JobWarning),
         "JobQueueMetaList": {"type": "array", "items": ref("JobQueueMeta")},
         "JobList": list_schema("JobQueueMeta", job | {"examples": []}) | {"examples": [{"count": None, "rows": []}]},
         "Change": struct_schema(ChangeView, id=_UUID, changedAt=_WHEN, data={"type": "object"}),
         "ChangeList": struct_schema(ChangesView, rows={"type": "array", "items": ref("Change")})
         | {"examples": [{"rows": [], "nextCursor": "c1042.7.5f3a90c1", "hasMore": False}]},
+        "JobRequeueInput": object_schema(requeue_fields(resources), input=True, owner="JobRequeue"),
+        "JobsRequeued": struct_schema(JobsRequeued) | {"examples": [{"count": 3, "dryRun": True}]},
         "Batch": struct_schema(Batch, id=_UUID, createdAt=_WHEN) | {"examples": [examples.batch()]},
         "MergeInput": _merge_input(),
         **_of_imports(),

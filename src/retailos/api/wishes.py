@@ -1,11 +1,14 @@
 """How a caller wants a write done: the query's parameters and the conditional and Prefer headers, checked."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from retailos.api.call import Call
 from retailos.errors import BadRequest, Problem, ValidationFailed
 from retailos.records import query
+from retailos.records.body import Reading
+from retailos.records.record import OnUnresolved
 
 #: A list of entity tags, as RFC 9110 writes them; ours are the record's version.
 _TAGS = re.compile(r'(W/)?"([^"]*)"')
@@ -25,13 +28,23 @@ class Wishes:
     must_be_new: bool = False
     #: Show the record in each job.
     representation: bool = False
+    on_unresolved: OnUnresolved = OnUnresolved.PARK
     #: Answer when it is accepted, and write it soon after.
     later: bool = False
 
     @property
-    def careful(self) -> bool:
+    def conditional(self) -> bool:
         """Whether the record must be looked at before it is written."""
-        return self.dry_run or self.must_be_new or self.versions is not None
+        return self.must_be_new or self.versions is not None
+
+    def reading(self, *, partial: bool = False) -> Reading:
+        """How the body is to be read."""
+        return Reading(
+            partial=partial,
+            replace=self.replace,
+            ignore_unknown=self.ignore_unknown,
+            on_unresolved=self.on_unresolved,
+        )
 
 
 #: What most callers ask for.
@@ -57,11 +70,19 @@ def read_wishes(call: Call, known: tuple[str, ...]) -> Wishes:
         versions=_versions(call),
         must_be_new=_must_be_new(call),
         representation="return=representation" in preferred,
+        on_unresolved=on_unresolved(given, problems),
         later=RESPOND_ASYNC in preferred,
     )
     if problems:
         raise ValidationFailed(problems)
     return wishes
+
+
+def on_unresolved(given: Mapping[str, str], problems: list[Problem]) -> OnUnresolved:
+    """What is to be done with an upsert that refers to a record which is not there."""
+    words = tuple(OnUnresolved)
+    text = _choice(given.get("onUnresolved", OnUnresolved.PARK), "onUnresolved", words, problems)
+    return OnUnresolved(text) if text in words else OnUnresolved.PARK
 
 
 def preferences(call: Call) -> frozenset[str]:

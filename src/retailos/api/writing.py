@@ -20,35 +20,33 @@ from retailos.database.pool import Connection, acquire, in_the_way
 from retailos.declare.resource import Resource
 from retailos.errors import ExternalIdExists, ExternalIdMismatch, Unavailable
 from retailos.jobs import jobs, queue
-from retailos.records import body, careful, query, sql, store
+from retailos.records import body, careful, query, sql, store, waking
 from retailos.records.body import Reading
 from retailos.records.careful import Demand, Origin
 from retailos.records.record import Draft, Outcome, Written
+from retailos.records.upsert import Upsert
 
 T = TypeVar("T")
 
 #: Whose transaction was let go so often for another's is told to come back.
 TRIES_MOST: Final = 4
-_PUT = ("mode", "unknownFields", "dryRun")
-_OTHER = ("unknownFields", "dryRun")
+_PUT = ("mode", "unknownFields", "onUnresolved", "dryRun")
+_OTHER = ("unknownFields", "onUnresolved", "dryRun")
 
 
 async def upsert(engine: Engine, call: Call) -> Answer:
     """PUT a record by its external id: it is made, updated, or found to be like that already."""
     external_id, wishes = external_id_of(call), read_wishes(call, _PUT)
-    reading = Reading(replace=wishes.replace, ignore_unknown=wishes.ignore_unknown)
-    draft = await _draft(engine, call, external_id, reading)
-    if wishes.careful:
+    draft = await _draft(engine, call, external_id, wishes.reading())
+    if wishes.conditional:
         written = await _write_carefully(engine, call, wishes, draft, Demand(external_id=external_id))
-    elif wishes.later:
+    elif wishes.later and not wishes.dry_run:
         return await _accept(engine, call, draft)
     else:
         # Asked here, and not in a call: this is the way that nearly all writes go.
         if engine.queue.busy:
             await engine.queue.passed(resource_of(call), [external_id])
-        written = await engine.writer.write(
-            resource_of(call), draft, request_id=call.request_id, api_key_id=call.api_key_id
-        )
+        written = await _write(engine, call, wishes, draft)
     return await _answer(engine, call, wishes, written)
 
 
@@ -62,8 +60,7 @@ async def _accept(engine: Engine, call: Call, draft: Draft) -> Answer:
 async def upsert_by_id(engine: Engine, call: Call) -> Answer:
     """PUT a record by our id; another external id in the body is its new one, and the old one stays as an alias."""
     record_id, wishes = record_id_of(call), read_wishes(call, _PUT)
-    reading = Reading(replace=wishes.replace, ignore_unknown=wishes.ignore_unknown)
-    draft = await _draft(engine, call, None, reading)
+    draft = await _draft(engine, call, None, wishes.reading())
     written = await _write_carefully(engine, call, wishes, draft, Demand(record_id=record_id))
     return await _answer(engine, call, wishes, written)
 
@@ -78,12 +75,12 @@ async def upsert_by_natural_key(engine: Engine, call: Call) -> Answer:
     keys = _natural_key(engine, call, resource, entity)
     async with acquire(engine.pool) as connection:
         known = await connection.fetchval(sql.by_natural_key(engine.resources, resource), *keys)
-    reading = Reading(replace=wishes.replace, ignore_unknown=wishes.ignore_unknown)
-    draft = body.draft(engine.resources, resource, entity, at, known, reading)
-    if wishes.careful:
+    draft = body.draft(engine.resources, resource, entity, at, known, wishes.reading())
+    if wishes.conditional:
         written = await _write_carefully(engine, call, wishes, draft, Demand(external_id=draft.external_id))
     else:
-        written = await engine.writer.write(resource, draft, request_id=call.request_id, api_key_id=call.api_key_id)
+        await _wait_for_turn(engine, call, draft.external_id)
+        written = await _write(engine, call, wishes, draft)
     return await _answer(engine, call, wishes, written)
 
 
@@ -109,21 +106,15 @@ async def create(engine: Engine, call: Call) -> Answer:
     """
     resource, wishes = resource_of(call), read_wishes(call, _OTHER)
     raw, key = await json_body(call, engine.settings.body_limit_bytes), idempotency_key(call)
-    reading = Reading(ignore_unknown=wishes.ignore_unknown)
-    draft = body.read(engine.resources, resource, raw, external_id=None, reading=reading)
+    draft = body.read(engine.resources, resource, raw, external_id=None, reading=wishes.reading())
     if draft.external_id:
         await _wait_for_turn(engine, call, draft.external_id)
-    if wishes.dry_run:
-        async with transaction_of(engine, wishes) as connection:
-            tried = await careful.create(connection, engine.resources, resource, draft, _origin(call))
-        return await _answer(engine, call, wishes, tried)
-    if key:
+    if key and not wishes.dry_run:
         return await once(engine, call, key, raw, partial(_create, engine, call, draft))
-    written = await engine.writer.write(
-        resource, draft, create_only=True, request_id=call.request_id, api_key_id=call.api_key_id
-    )
-    if written.outcome is Outcome.EXISTS:
-        raise ExternalIdExists(details={"resourceId": str(written.record_id)})
+    written = await _write(engine, call, wishes, draft, create_only=True)
+    _must_be_new(written)
+    if wishes.dry_run or written.version == 0:
+        return await _answer(engine, call, wishes, written)
     async with acquire(engine.pool) as connection:
         return await _made(engine, resource, written, connection)
 
@@ -150,8 +141,7 @@ async def delete_by_id(engine: Engine, call: Call) -> Answer:
 
 async def _patch(engine: Engine, call: Call, demand: Demand) -> Answer:
     wishes = read_wishes(call, _OTHER)
-    reading = Reading(partial=True, ignore_unknown=wishes.ignore_unknown)
-    draft = await _draft(engine, call, demand.external_id, reading)
+    draft = await _draft(engine, call, demand.external_id, wishes.reading(partial=True))
     written = await _write_carefully(engine, call, wishes, draft, demand, merge=True)
     return await _answer(engine, call, wishes, written)
 
@@ -167,6 +157,18 @@ async def _delete(engine: Engine, call: Call, demand: Demand) -> Answer:
 async def _draft(engine: Engine, call: Call, external_id: str | None, reading: Reading) -> Draft:
     raw = await json_body(call, engine.settings.body_limit_bytes)
     return body.read(engine.resources, resource_of(call), raw, external_id=external_id, reading=reading)
+
+
+async def _write(engine: Engine, call: Call, wishes: Wishes, draft: Draft, *, create_only: bool = False) -> Written:
+    """Write with the others, or, as a trial, alone."""
+    resource = resource_of(call)
+    if not wishes.dry_run:
+        return await engine.writer.write(
+            resource, draft, create_only=create_only, request_id=call.request_id, api_key_id=call.api_key_id
+        )
+    async with transaction_of(engine, wishes) as connection:
+        upsert = Upsert(draft=draft, create_only=create_only)
+        return await waking.write_one(connection, engine.resources, resource, upsert)
 
 
 async def _write_carefully(
@@ -198,8 +200,17 @@ async def _wait_for_turn(engine: Engine, call: Call, external_id: str | None) ->
 async def _create(engine: Engine, call: Call, draft: Draft, connection: Connection) -> tuple[Answer, UUID]:
     """Create a record in a transaction; the answer, and the record's id."""
     resource = resource_of(call)
-    written = await careful.create(connection, engine.resources, resource, draft, _origin(call))
+    upsert = Upsert(draft=draft, create_only=True, request_id=call.request_id, api_key_id=call.api_key_id)
+    written = await waking.write_one(connection, engine.resources, resource, upsert)
+    _must_be_new(written)
+    if written.version == 0:
+        return Answer(encode([jobs.told(resource, written)]), 202), written.record_id
     return await _made(engine, resource, written, connection), written.record_id
+
+
+def _must_be_new(written: Written) -> None:
+    if written.outcome is Outcome.EXISTS:
+        raise ExternalIdExists(details={"resourceId": str(written.record_id)})
 
 
 async def _made(engine: Engine, resource: Resource, written: Written, connection: Connection) -> Answer:
@@ -250,11 +261,13 @@ def _origin(call: Call) -> Origin:
 
 async def _answer(engine: Engine, call: Call, wishes: Wishes, written: Written, *, operation: str = "upsert") -> Answer:
     resource = resource_of(call)
-    job = jobs.completed(resource, written, operation=operation)
+    job = jobs.told(resource, written, operation=operation)
     if wishes.dry_run:
         job = msgspec.structs.replace(job, dry_run=True)
     elif wishes.representation:
         show = query.show(resource, {}, [])
         shown = await store.get_by_id(engine.pool, engine.resources, resource, written.record_id, show, deleted=True)
         job = msgspec.structs.replace(job, record=msgspec.Raw(shown.json.encode()) if shown else UNSET)
+    if written.version == 0:
+        return Answer(encode([job]), 202 if job.status != "completed" else 200)
     return Answer(encode([job]), headers={"ETag": f'"{written.version}"'})

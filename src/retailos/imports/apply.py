@@ -17,24 +17,22 @@ from asyncpg import Record
 from retailos.database.pool import Connection, is_outage
 from retailos.database.statements import load
 from retailos.declare.resource import Resource, Resources
-from retailos.errors import Internal, RetailOSError, TooManyFailed, Unavailable
+from retailos.errors import Internal, RetailOSError, TooManyFailed
 from retailos.imports.rows import Row
 from retailos.jobs import jobs
-from retailos.jobs.jobs import Refused, fault
+from retailos.jobs.jobs import Refused
 from retailos.observe import DefectFound, describe, emit
-from retailos.records import sql
+from retailos.records import waking
 from retailos.records.identity import new_id
 from retailos.records.record import Draft, Written
-from retailos.records.resolve import lock_tree, resolve
-from retailos.records.upsert import Upsert, objection, refusal_of, write_rows
+from retailos.records.resolve import climbs, lock_tree
+from retailos.records.upsert import Upsert, objection
 
 _SQL = load(__file__)
 _FENCE, _KEEP_FAILURES, _CHECKPOINT = _SQL.fence, _SQL.keep_failures, _SQL.checkpoint
 
 #: Below this many rows a share of failed ones says little.
 ERROR_ROWS_LEAST = 100
-#: A row that another writer made meanwhile is tried again; more often than this, something else is wrong.
-TRIES_MOST = 5
 
 Result = Written | RetailOSError
 
@@ -78,7 +76,7 @@ async def _keep(
         [row.line for row, _ in refused],
         [row.external_id for row, _ in refused],
         [row.data for row, _ in refused],
-        [msgspec.json.encode(fault(error)).decode() for _, error in refused],
+        [msgspec.json.encode(error.fault).decode() for _, error in refused],
     )
 
 
@@ -96,7 +94,7 @@ async def _checkpoint(transaction: Connection, hold: Hold, number: int, held: Re
         message = (
             f"Of {read} rows {failed} were refused, more than maxErrorRate={rate:g} allows; the rest was not tried."
         )
-        why = msgspec.json.encode(fault(TooManyFailed(message))).decode()
+        why = msgspec.json.encode(TooManyFailed(message).fault).decode()
     totals = msgspec.json.encode(outcomes).decode()
     await transaction.execute(
         _CHECKPOINT, hold.import_id, number, read, failed, totals, status, why, hold.lease_seconds
@@ -109,11 +107,10 @@ class _OneRecordTwice(Exception):
 
 
 class _Going(NamedTuple):
-    """A row on its way, and what goes into the statement for it."""
+    """A row on its way."""
 
     row: Row
     upsert: Upsert
-    patch: dict[str, Any]
 
 
 async def _write(
@@ -122,19 +119,12 @@ async def _write(
     """Write rows in their order; give what came of each, by its line."""
     results: dict[int, Result] = {row.line: row.read for row in rows if isinstance(row.read, RetailOSError)}
     good = [row for row in rows if isinstance(row.read, Draft)]
-    if any(_climbs(resource, row) for row in good):
+    if any(climbs(resource, _draft(row)) for row in good):
         # At once, and not in the middle, where others may hold what we would wait for.
         await lock_tree(transaction, resource)
     for group in _groups(resource, good):
-        findings = await resolve(transaction, resources, resource, [_draft(row) for row in group])
-        going = []
-        for row, finding in zip(group, findings, strict=True):
-            if isinstance(finding, RetailOSError):
-                results[row.line] = finding
-            else:
-                going.append(_Going(row, Upsert(draft=_draft(row), position=row.position, **origin), finding))
-        if going:
-            results |= await _attempt(transaction, resources, resource, going)
+        going = [_Going(row, Upsert(draft=_draft(row), position=row.position, **origin)) for row in group]
+        results |= await _attempt(transaction, resources, resource, going)
     return results
 
 
@@ -144,13 +134,13 @@ def _groups(resource: Resource, rows: Sequence[Row]) -> Iterator[list[Row]]:
     group: list[Row] = []
     names: set[str | None] = set()
     for row in rows:
-        climbs = _climbs(resource, row)
-        if group and (climbs or row.external_id in names):
+        alone = climbs(resource, _draft(row))
+        if group and (alone or row.external_id in names):
             yield group
             group, names = [], set()
         group.append(row)
         names.add(row.external_id)
-        if climbs:
+        if alone:
             yield group
             group, names = [], set()
     if group:
@@ -163,24 +153,15 @@ def _draft(row: Row) -> Draft:
     return row.read
 
 
-def _climbs(resource: Resource, row: Row) -> bool:
-    return any(resource.reference[want.reference].levels for want in _draft(row).wants)
-
-
 async def _attempt(
     transaction: Connection, resources: Resources, resource: Resource, going: Sequence[_Going]
 ) -> dict[int, Result]:
-    """Write rows in one statement; where the database objects, in two halves, down to the row that it objects to."""
-    rows = [(each.upsert, each.patch) for each in going]
+    """Write rows together; where the database objects, in two halves, down to the row that it objects to."""
     try:
         async with transaction.transaction():
-            written = await write_rows(transaction, sql.upsert(resources, resource), rows)
-            for _ in range(TRIES_MOST):
-                again = [row for row in rows if row[0].job_id not in written]
-                if not again:
-                    break
-                written |= await write_rows(transaction, sql.upsert(resources, resource), again)
-            if len({each.record_id for each in written.values()}) < len(written):
+            results, _ = await waking.write(transaction, resources, resource, [each.upsert for each in going])
+            done = [each for each in results.values() if isinstance(each, Written) and each.version]
+            if len({each.record_id for each in done}) < len(done):
                 raise _OneRecordTwice
     except (asyncpg.PostgresError, _OneRecordTwice) as error:
         if is_outage(error):
@@ -190,10 +171,7 @@ async def _attempt(
         half = len(going) // 2
         first = await _attempt(transaction, resources, resource, going[:half])
         return first | await _attempt(transaction, resources, resource, going[half:])
-    if len(written) < len(rows):
-        raise Unavailable("Some of the records are being written by others.")
-    results = {each.row.line: written[each.upsert.job_id] for each in going}
-    return {line: refusal_of(each) or each for line, each in results.items()}
+    return {each.row.line: results[each.upsert.job_id] for each in going}
 
 
 def _refusal(resource: Resource, going: _Going, error: Exception) -> RetailOSError:

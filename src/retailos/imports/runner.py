@@ -16,7 +16,6 @@ from retailos.errors import BadRequest, Internal, RetailOSError, Unavailable
 from retailos.imports.apply import Hold, apply_chunk
 from retailos.imports.rows import Layout, Row, layout_of, read_chunk
 from retailos.imports.upload import LAPSE_SECONDS
-from retailos.jobs.jobs import fault
 from retailos.observe import DefectFound, ImportEnded, describe, emit
 from retailos.resources import RESOURCES
 from retailos.settings import Settings
@@ -103,7 +102,7 @@ async def run_next(runner: Runner, stop: asyncio.Event) -> bool:
 
 async def _fail(runner: Runner, import_id: UUID, error: RetailOSError) -> None:
     async with acquire(runner.pool) as connection:
-        await connection.execute(_FAIL, import_id, runner.id, msgspec.json.encode(fault(error)).decode())
+        await connection.execute(_FAIL, import_id, runner.id, msgspec.json.encode(error.fault).decode())
     emit(ImportEnded(import_id=str(import_id), status="failed"))
 
 
@@ -150,7 +149,7 @@ async def _read(runner: Runner, layout: Layout, hold: Hold, number: int) -> Sequ
 
 async def tidy(runner: Runner) -> None:
     """Remove what is no longer needed, and end uploads that nobody goes on with."""
-    broken = msgspec.json.encode(fault(BadRequest("The upload broke off; send the file again."))).decode()
+    broken = msgspec.json.encode(BadRequest("The upload broke off; send the file again.").fault).decode()
     async with acquire(runner.pool) as connection:
         await connection.execute(_FAIL_LAPSED, LAPSE_SECONDS, broken)
         await connection.execute(_FORGET, runner.days, IMPORTS_FORGOTTEN)

@@ -19,7 +19,6 @@ from retailos.imports.framing import Framing, Record
 from retailos.imports.gunzip import Gunzip
 from retailos.imports.imports import Import, shown
 from retailos.imports.rows import layout_of
-from retailos.jobs.jobs import fault
 
 _SQL = load(__file__)
 _BEGIN, _APPEND, _TOUCH, _QUEUE, _FAIL = _SQL.begin, _SQL.append, _SQL.touch, _SQL.queue, _SQL.fail
@@ -140,7 +139,7 @@ class _Upload:
 
     async def fail(self, error: RetailOSError) -> None:
         """Keep why the file is no good."""
-        why = msgspec.json.encode(fault(error)).decode()
+        why = msgspec.json.encode(error.fault).decode()
         async with acquire(self._pool) as connection:
             await connection.execute(_FAIL, self._asked.id, self._bytes, why)
 

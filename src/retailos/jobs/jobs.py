@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -15,12 +16,30 @@ from retailos.database.statements import load
 from retailos.declare.resource import Resource
 from retailos.declare.values import printed
 from retailos.errors import ResourceNotFound, RetailOSError
-from retailos.records.record import Written
+from retailos.records.record import Outcome, Written
 
 _SQL = load(__file__)
 _INSERT_FAILED, _FIND, _LIST, _BATCH = _SQL.insert_failed, _SQL.find, _SQL.list, _SQL.batch
 
+#: Outcomes of writes that are not done, as the statuses of their jobs.
+_UNDONE = MappingProxyType({Outcome.PARKED: "unresolved", Outcome.SUPERSEDED: "superseded"})
 STATUSES = ("queued", "active", "completed", "retrying", "unresolved", "failed", "superseded", "cancelled")
+
+
+class UnresolvedReference(msgspec.Struct, frozen=True, rename="camel"):
+    """A record that an upsert waits for, and the reference that names it, as a pointer into the request."""
+
+    path: str
+    resource: str
+    external_id: str
+
+
+class JobWarning(msgspec.Struct, frozen=True):
+    """What was done otherwise than it was asked for: where (a pointer into the request), which rule, and what."""
+
+    path: str
+    code: str
+    message: str
 
 
 class JobQueueMeta(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -39,12 +58,15 @@ class JobQueueMeta(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     batch_id: UUID | None = None
     index: int = 0
     error: Any = None
-    unresolved_references: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
+    unresolved_references: tuple[UnresolvedReference, ...] = ()
+    warnings: tuple[JobWarning, ...] = ()
     #: The record as it is now, where `Prefer: return=representation` asked for it.
     record: msgspec.Raw | UnsetType = UNSET
     #: Nothing of this was done: it is what would have been.
     dry_run: bool | UnsetType = UNSET
+
+
+_decode_awaited = msgspec.json.Decoder(tuple[UnresolvedReference, ...]).decode
 
 
 class Batch(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -81,12 +103,12 @@ class Asked:
     offset: int = 0
 
 
-def completed(
+def told(
     resource: Resource, written: Written, *, operation: str = "upsert", batch_id: UUID | None = None, index: int = 0
 ) -> JobQueueMeta:
-    """Show a write that is committed as the completed job that it was."""
+    """Show a write that is committed as the job that it was: a completed one, unless it waits."""
     at = printed(written.at)
-    return JobQueueMeta(
+    meta = JobQueueMeta(
         id=written.job_id,
         queue_name=resource.queue(operation),
         status="completed",
@@ -99,6 +121,25 @@ def completed(
         completed_at=at,
         batch_id=batch_id,
         index=index,
+        warnings=tuple(JobWarning(each.path, each.code, each.message) for each in written.warnings)
+        if written.warnings
+        else (),
+    )
+    return meta if written.version else _without_record(meta, written)
+
+
+def _without_record(meta: JobQueueMeta, written: Written) -> JobQueueMeta:
+    status = _UNDONE.get(written.outcome, "completed")
+    return msgspec.structs.replace(
+        meta,
+        status=status,
+        resource_id=None,
+        version=None,
+        outcome=meta.outcome if status == "completed" else None,
+        completed_at=None if status == "unresolved" else meta.completed_at,
+        unresolved_references=tuple(
+            UnresolvedReference(each.path, each.resource, each.external_id) for each in written.awaits
+        ),
     )
 
 
@@ -137,7 +178,7 @@ def failed(resource: Resource, refused: Refused, batch_id: UUID, at: str) -> Job
         completed_at=at,
         batch_id=batch_id,
         index=refused.position,
-        error=fault(refused.error),
+        error=refused.error.fault,
     )
 
 
@@ -152,7 +193,7 @@ async def keep_failed(
         batch_id,
         [each.job_id for each in refused],
         [each.external_id for each in refused],
-        [msgspec.json.encode(fault(each.error)).decode() for each in refused],
+        [msgspec.json.encode(each.error.fault).decode() for each in refused],
         [each.position for each in refused],
     )
 
@@ -200,11 +241,6 @@ async def batch(pool: Pool, batch_id: UUID) -> Batch:
     )
 
 
-def fault(error: RetailOSError) -> dict[str, Any]:
-    """An error as jobs, and imports, keep and show it."""
-    return {"code": error.code, "message": error.message, "details": error.details}
-
-
 def _shown(row: Record) -> JobQueueMeta:
     ended = row["status"] in ("completed", "failed")
     return JobQueueMeta(
@@ -221,4 +257,5 @@ def _shown(row: Record) -> JobQueueMeta:
         batch_id=row["batch_id"],
         index=row["position"],
         error=msgspec.json.decode(row["error"]) if row["error"] else None,
+        unresolved_references=_decode_awaited(row["awaits"]) if row["awaits"] else (),
     )

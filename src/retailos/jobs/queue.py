@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -22,11 +21,11 @@ from retailos.errors import Internal, RetailOSError, Unavailable
 from retailos.jobs import jobs
 from retailos.jobs.jobs import JobQueueMeta
 from retailos.observe import DefectFound, describe, emit
-from retailos.records import sql
+from retailos.records import waking
 from retailos.records.identity import new_id
 from retailos.records.record import Draft, Written
-from retailos.records.resolve import lock_tree, resolve
-from retailos.records.upsert import Upsert, objection, refusal_of, write_rows
+from retailos.records.resolve import climbs
+from retailos.records.upsert import Upsert, objection
 
 _SQL = load(__file__)
 _ACCEPT, _WAITING, _FIRST, _SETTLE, _REFUSE = _SQL.accept, _SQL.waiting, _SQL.first, _SQL.settle, _SQL.refuse
@@ -187,7 +186,7 @@ class Queue:
             refused = {job_id: each for job_id, each in results.items() if isinstance(each, RetailOSError)}
             await connection.execute(_SETTLE, done)
             if refused:
-                errors = [msgspec.json.encode(jobs.fault(each)).decode() for each in refused.values()]
+                errors = [msgspec.json.encode(each.fault).decode() for each in refused.values()]
                 await connection.execute(_REFUSE, list(refused), errors)
         self._after_commit()
         return True
@@ -210,49 +209,29 @@ def _together(resource: Resource, upserts: Sequence[Upsert]) -> list[Upsert]:
     """The first of them, as many as can go in one statement: each external id once, and what climbs a tree alone."""
     chosen: dict[str, Upsert] = {}
     for each in upserts:
-        if each.external_id in chosen or (chosen and _climbs(resource, each)):
+        if each.external_id in chosen or (chosen and climbs(resource, each.draft)):
             break
         chosen[each.external_id] = each
-        if _climbs(resource, each):
+        if climbs(resource, each.draft):
             break
     return list(chosen.values())
-
-
-def _climbs(resource: Resource, upsert: Upsert) -> bool:
-    return any(resource.reference[want.reference].levels for want in upsert.draft.wants)
 
 
 async def _written(
     transaction: Connection, resources: Resources, resource: Resource, upserts: Sequence[Upsert]
 ) -> dict[UUID, Written | RetailOSError]:
-    """Write upserts; what came of each, by its job. One that is missing has to be tried again."""
-    if _climbs(resource, upserts[0]):
-        await lock_tree(transaction, resource)
-    findings = await resolve(transaction, resources, resource, [each.draft for each in upserts])
-    found = list(zip(upserts, findings, strict=True))
-    refused = {each.job_id: finding for each, finding in found if isinstance(finding, RetailOSError)}
-    good = [(each, finding) for each, finding in found if not isinstance(finding, RetailOSError)]
-    return refused | await _stored(transaction, resources, resource, good)
-
-
-async def _stored(
-    transaction: Connection, resources: Resources, resource: Resource, rows: Sequence[tuple[Upsert, dict[str, Any]]]
-) -> dict[UUID, Written | RetailOSError]:
-    """Write rows in one statement; where the database objects, each goes alone, so that a bad one hurts nobody else."""
-    if not rows:
-        return {}
+    """Write upserts; what came of each, by its job. Where the database objects, each goes alone."""
     try:
         async with transaction.transaction():
-            written = await write_rows(transaction, sql.upsert(resources, resource), rows)
-            return {job_id: refusal_of(each) or each for job_id, each in written.items()}
+            return (await waking.write(transaction, resources, resource, upserts))[0]
     except asyncpg.PostgresError as error:
         if is_outage(error):
             raise
-        if len(rows) == 1:
-            return {rows[0][0].job_id: _objection(resource, rows[0][0], error)}
+        if len(upserts) == 1:
+            return {upserts[0].job_id: _objection(resource, upserts[0], error)}
     results: dict[UUID, Written | RetailOSError] = {}
-    for each in rows:
-        results |= await _stored(transaction, resources, resource, [each])
+    for each in upserts:
+        results |= await _written(transaction, resources, resource, [each])
     return results
 
 

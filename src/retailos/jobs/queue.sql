@@ -22,9 +22,11 @@ where resource = $1 and ($2::text[] is null or external_id = any($2))
 order by seq limit $3 for update;
 
 -- name: settle
--- End the waiting of drafts that this transaction has written ($1, their jobs), which began when they were accepted.
+-- End the waiting of drafts that this transaction has written ($1, their jobs), which began when they were accepted; some
+-- wait on, for other records.
 with written as (delete from queued where job_id = any($1::uuid[]) returning job_id, accepted_at)
-update job set created_at = written.accepted_at, completed_at = job.created_at
+update job set created_at = written.accepted_at,
+    completed_at = case when job.status <> 'unresolved' then job.created_at end
 from written
 where job.id = written.job_id and job.created_at = date_trunc('milliseconds', now());
 

@@ -1,6 +1,6 @@
 """API keys: how they are written down, made, recognised, rotated and taken away."""
 
-from retailos.keys.key import ADMIN, ANY_VERB, ANY_WRITE, DEFAULT_SCOPES, Key, ListedKey, NewKey
+from retailos.keys.key import ADMIN, ANY_VERB, ANY_WRITE, DEFAULT_SCOPES, REQUEUE, Key, ListedKey, NewKey
 from retailos.keys.ring import KeyRing
 from retailos.keys.store import change, create, listed, revoke, rotate, shown
 
@@ -9,6 +9,7 @@ __all__ = (
     "ANY_VERB",
     "ANY_WRITE",
     "DEFAULT_SCOPES",
+    "REQUEUE",
     "Key",
     "KeyRing",
     "ListedKey",

@@ -24,10 +24,11 @@ ADMIN = "admin:*"
 #: What an operation asks for whose endpoint alone can tell which resource it is about: any one's, as that will be
 #: asked for there.
 ANY_WRITE, ANY_VERB = "<resource>:write", "<resource>:*"
+REQUEUE = "jobs:requeue"
 #: What a key may do unless it is told: everything with records, nothing with the administration.
 DEFAULT_SCOPES = ("*:read", "*:write")
 #: What can be asked for that is no record.
-_OTHER_SCOPES = ("changes:read", "jobs:read", ADMIN)
+_OTHER_SCOPES = ("changes:read", "jobs:read", REQUEUE, ADMIN)
 SCOPES_MOST = 100
 #: More are a network's plan, and belong into a firewall.
 NETWORKS_MOST = 100

@@ -27,7 +27,7 @@ from retailos.errors import (
     RetailOSError,
     ValidationFailed,
 )
-from retailos.records.record import Draft, Want
+from retailos.records.record import Draft, OnUnresolved, Want
 from retailos.records.references import external_id_problem, read_uuid, read_wants
 
 #: More problems than anybody reads; the rest is counted.
@@ -107,6 +107,8 @@ class Reading:
     replace: bool = False
     #: Unknown members are passed over.
     ignore_unknown: bool = False
+    #: What is done where it refers to a record that is not there.
+    on_unresolved: OnUnresolved = OnUnresolved.PARK
 
 
 PUT = Reading()
@@ -170,14 +172,15 @@ def draft(
         claimed_id=claimed,
         source_updated_at=source,
         at=at,
+        on_unresolved=reading.on_unresolved,
     )
 
 
-def named(resources: Resources, resource: Resource, record: Any, at: str) -> Draft:
+def named(resources: Resources, resource: Resource, record: Any, at: str, reading: Reading = PUT) -> Draft:
     """Check a record of many, which has no URL and must name itself."""
     if type(record) is not dict:
         raise ValidationFailed([expected(f"an object with the fields of a {resource.name}", record, at)])
-    read = draft(resources, resource, record, at, None)
+    read = draft(resources, resource, record, at, None, reading)
     if read.external_id is None:
         name = resource.external_id.name
         raise ValidationFailed([Problem(f"{at}/{name}", "REQUIRED", "expected an external id, got none")])

@@ -9,9 +9,9 @@ import asyncpg
 from retailos.database.pool import Connection
 from retailos.declare.resource import Resource, Resources
 from retailos.errors import Problem, RetailOSError, Unavailable, ValidationFailed
-from retailos.records import sql
+from retailos.records import parked, sql, waking
 from retailos.records.record import Draft, Written
-from retailos.records.resolve import lock_tree, resolve
+from retailos.records.resolve import Filled, lock_tree, refused, resolve
 from retailos.records.upsert import Upsert, objection, refusal_of, write_rows
 
 
@@ -23,31 +23,37 @@ async def upsert_all(
     origin: tuple[UUID | None, str | None, UUID | None],
 ) -> list[Written]:
     """Write all drafts, or raise everything that is wrong with any of them; `origin`: request, API key, batch."""
+    # Before the records are locked, since who wakes a parked upsert locks that first, too.
+    sent_to = {draft.external_id: draft for draft in drafts if draft.external_id}
+    await parked.supersede(transaction, resource, sent_to)
     if any(reference.levels for reference in resource.references):
         await lock_tree(transaction, resource)
     findings = await resolve(transaction, resources, resource, drafts)
-    errors = [each for each in findings if isinstance(each, RetailOSError)]
+    errors = [refused(each) for each in findings if not isinstance(each, Filled)]
     if errors:
         raise together(errors)
     request_id, api_key_id, batch_id = origin
     rows = [
-        (Upsert(draft=draft, request_id=request_id, api_key_id=api_key_id, batch_id=batch_id, position=i), patch)
-        for i, (draft, patch) in enumerate(zip(drafts, findings, strict=True))
-        if not isinstance(patch, RetailOSError)
+        (Upsert(draft=draft, request_id=request_id, api_key_id=api_key_id, batch_id=batch_id, position=i), filled)
+        for i, (draft, filled) in enumerate(zip(drafts, findings, strict=True))
+        if isinstance(filled, Filled)
     ]
     try:
-        written = await write_rows(transaction, sql.upsert(resources, resource), rows)
+        written = await write_rows(transaction, sql.upsert(resources, resource), rows, wakes=True)
     except asyncpg.IntegrityConstraintViolationError as error:
-        refused = objection(resource, "", error)
-        if refused is None:
+        broken = objection(resource, "", error)
+        if broken is None:
             raise
         # The database names the rule that was broken, and not the record that broke it.
-        raise type(refused)([replace(each, path="") for each in refused.problems]) from None
+        raise type(broken)([replace(each, path="") for each in broken.problems]) from None
     if len(written) < len(rows):
         raise Unavailable("Some of the records are being written by others; send again.")
     refusals = [refusal for each in written.values() if (refusal := refusal_of(each))]
     if refusals:
         raise refusals[0]
+    names = {written[upsert.job_id].external_id: upsert.draft for upsert, _ in rows}
+    await parked.supersede(transaction, resource, {name: each for name, each in names.items() if name not in sent_to})
+    await waking.wake(transaction, resources, resource, names)
     return [written[upsert.job_id] for upsert, _ in rows]
 
 

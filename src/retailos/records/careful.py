@@ -5,6 +5,7 @@ Each is one transaction that locks its record first. What needs no look goes wit
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,16 +19,15 @@ from retailos.errors import (
     IdMismatch,
     Problem,
     ResourceNotFound,
-    RetailOSError,
     Unavailable,
     ValidationFailed,
     VersionConflict,
 )
-from retailos.records import sql
+from retailos.records import parked, sql, waking
 from retailos.records.body import as_kept
 from retailos.records.identity import new_id
 from retailos.records.record import Draft, Outcome, Written
-from retailos.records.resolve import hold, lock_tree, resolve
+from retailos.records.resolve import Filled, climbs, hold, lock_tree, refused, resolve
 from retailos.records.store import merged
 from retailos.records.upsert import Upsert, objection, refusal_of, write_rows
 
@@ -84,7 +84,10 @@ async def upsert(
     merge: bool = False,
 ) -> Written:
     """Write a draft where the demand holds; with `merge`, details and reporting are merged and not replaced."""
-    if any(resource.reference[want.reference].levels for want in draft.wants):
+    # Before the record is locked, since who wakes a parked upsert locks that first, too.
+    sent_to = {demand.external_id: draft} if demand.external_id else {}
+    await parked.supersede(transaction, resource, sent_to)
+    if climbs(resource, draft):
         await lock_tree(transaction, resource)
     await hold(transaction, resources, resource, draft)
     found = await _demanded(transaction, resource, demand)
@@ -97,11 +100,14 @@ async def upsert(
     patch = _merged(resource, draft, found) if merge and found else draft.patch
     draft = msgspec.structs.replace(draft, external_id=target, patch=patch)
     [finding] = await resolve(transaction, resources, resource, [draft])
-    if isinstance(finding, RetailOSError):
-        raise finding
+    if not isinstance(finding, Filled):
+        raise refused(finding)
     written = await _write(transaction, resources, resource, draft, finding, origin, create_only=demand.must_be_new)
     if written.outcome is Outcome.EXISTS:
         raise VersionConflict(details={"currentVersion": written.version})
+    names = {written.external_id, found.external_id if found else written.external_id} - sent_to.keys()
+    await parked.supersede(transaction, resource, dict.fromkeys(names, draft))
+    await waking.wake(transaction, resources, resource, [written.external_id])
     if found and found.redirected:
         outcome = Outcome.STALE if written.outcome is Outcome.STALE else Outcome.REDIRECTED
         return msgspec.structs.replace(written, outcome=outcome)
@@ -110,34 +116,19 @@ async def upsert(
     return written
 
 
-async def create(
-    transaction: Connection, resources: Resources, resource: Resource, draft: Draft, origin: Origin
-) -> Written:
-    """Write a draft as a new record; raises ExternalIdExists, which names the one that there is already."""
-    if any(resource.reference[want.reference].levels for want in draft.wants):
-        await lock_tree(transaction, resource)
-    [finding] = await resolve(transaction, resources, resource, [draft])
-    if isinstance(finding, RetailOSError):
-        raise finding
-    written = await _write(transaction, resources, resource, draft, finding, origin, create_only=True)
-    if written.outcome is Outcome.EXISTS:
-        raise ExternalIdExists(details={"resourceId": str(written.record_id)})
-    return written
-
-
 async def _write(
     transaction: Connection,
     resources: Resources,
     resource: Resource,
     draft: Draft,
-    patch: dict[str, Any],
+    filled: Filled,
     origin: Origin,
     *,
     create_only: bool,
 ) -> Written:
     upsert = Upsert(draft=draft, create_only=create_only, request_id=origin.request_id, api_key_id=origin.api_key_id)
     try:
-        results = await write_rows(transaction, sql.upsert(resources, resource), [(upsert, patch)])
+        results = await write_rows(transaction, sql.upsert(resources, resource), [(upsert, filled)], wakes=True)
     except asyncpg.IntegrityConstraintViolationError as error:
         raise objection(resource, draft.at, error) or error from None
     written = results.get(upsert.job_id)
@@ -150,12 +141,20 @@ async def _write(
 
 
 async def delete(transaction: Connection, resource: Resource, demand: Demand, origin: Origin) -> Written:
-    """Make a tombstone of a record; of a tombstone, nothing."""
+    """Make a tombstone of a record; of a tombstone, nothing. What is parked for it is given up."""
+    name = demand.external_id
+    given_up = await parked.supersede(transaction, resource, {name: None} if name else {})
     # A merged record is gone already; the survivor that its external id leads to is not meant.
     found = await _demanded(transaction, resource, replace(demand, must_exist=False), follow=False)
+    if found and found.external_id != name:
+        await parked.supersede(transaction, resource, {found.external_id: None})
+    job_id = new_id()
+    if found is None and name and given_up:
+        # There was only an upsert that waited, and it will not make the record any more.
+        now = datetime.now(UTC)
+        return Written(job_id=job_id, external_id=name, record_id=job_id, version=0, outcome=Outcome.UNCHANGED, at=now)
     if found is None:
         raise ResourceNotFound
-    job_id = new_id()
     if found.deleted:
         row = await transaction.fetchrow(sql.lock(resource), found.id, None)
         return _written(job_id, found.id, Outcome.UNCHANGED, row)

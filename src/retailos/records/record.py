@@ -7,6 +7,8 @@ from uuid import UUID
 
 import msgspec
 
+from retailos.errors import Problem
+
 
 class Outcome(StrEnum):
     """What an upsert did to its record."""
@@ -26,6 +28,21 @@ class Outcome(StrEnum):
     EXISTS = "exists"
     #: The record is written once, and was written otherwise: nothing changed.
     FINAL = "final"
+    #: It waits for records that it refers to: nothing changed yet.
+    PARKED = "parked"
+    #: It would have to wait, and one of the same record that is newer at its source waits already: nothing changed.
+    SUPERSEDED = "superseded"
+
+
+class OnUnresolved(StrEnum):
+    """What is done with an upsert that refers to a record which is not there."""
+
+    #: It waits for the record, if it names it by its external id.
+    PARK = "park"
+    #: It is refused.
+    REJECT = "reject"
+    #: The reference is cleared, and the caller warned.
+    NULL = "null"
 
 
 class Want(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,10 +68,19 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     source_updated_at: datetime | None = None
     #: Where the record stands in the request: "" or "/customer".
     at: str = ""
+    on_unresolved: OnUnresolved = OnUnresolved.REJECT
+
+
+class Awaited(msgspec.Struct, frozen=True, kw_only=True):
+    """A record that an upsert waits for, and the reference that names it, as a JSON pointer into the request."""
+
+    path: str
+    resource: str
+    external_id: str
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of one upsert: the job that stands for it, the record and its version."""
+    """What came of one upsert: the job that stands for it, the record and its version (0 while it is parked)."""
 
     job_id: UUID
     external_id: str
@@ -63,3 +89,7 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
     #: When the job was made and completed, by the database's clock.
     at: datetime
+    #: What a parked upsert waits for.
+    awaits: tuple[Awaited, ...] = ()
+    #: What was done otherwise than it was asked for.
+    warnings: tuple[Problem, ...] = ()

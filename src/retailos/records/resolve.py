@@ -1,8 +1,8 @@
-"""References of drafts found in the database, all of a batch at once; a draft whose reference is missing is refused."""
+"""References of drafts found in the database, all of a batch at once; a draft that misses one is refused, or waits."""
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -11,10 +11,32 @@ from retailos.declare.field import Reference
 from retailos.declare.resource import Resource, Resources
 from retailos.errors import IdMismatch, Problem, ReferenceConflict, ReferenceNotFound, RetailOSError, ValidationFailed
 from retailos.records import sql, survivors
-from retailos.records.record import Draft, Want
+from retailos.records.record import Awaited, Draft, OnUnresolved, Want
 from retailos.records.survivors import followed
 
-Finding = dict[str, Any] | RetailOSError
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A draft's patch with its references filled in, and which of them were cleared for want of a record."""
+
+    patch: dict[str, Any]
+    warnings: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """A draft that may wait for records which have not come yet; where it can't, it is refused with the error."""
+
+    error: ReferenceNotFound
+    awaits: tuple[Awaited, ...]
+
+
+Finding = Filled | Unresolved | RetailOSError
+
+
+def refused(finding: Unresolved | RetailOSError) -> RetailOSError:
+    """The error of a draft that can't be written now, for those who let nothing wait."""
+    return finding.error if isinstance(finding, Unresolved) else finding
 
 
 async def resolve(
@@ -22,9 +44,10 @@ async def resolve(
 ) -> list[Finding]:
     """Give for each draft its patch with the references filled in, or the error that refuses it.
 
-    Records are never removed, only marked as deleted, so what is found here is still there when it is written.
+    It is Unresolved where it may wait and all that is missing may come: what is named by an external id. Records are
+    never removed, only marked as deleted, so what is found here is still there when it is written.
     """
-    findings: list[Finding] = [draft.patch for draft in drafts]
+    findings: list[Finding] = [Filled(draft.patch) for draft in drafts]
     wanting = [i for i, draft in enumerate(drafts) if draft.wants]
     if wanting:
         found = await _find(connection, resources, resource, [drafts[i] for i in wanting])
@@ -33,6 +56,11 @@ async def resolve(
             await _check_tree(connection, resource, drafts[i], findings, i)
     await _check_ids(connection, resource, drafts, findings)
     return findings
+
+
+def climbs(resource: Resource, draft: Draft) -> bool:
+    """Whether a draft names a parent: then it is written alone, so that no two close a circle that neither sees."""
+    return any(resource.reference[want.reference].levels for want in draft.wants)
 
 
 async def lock_tree(transaction: Connection, resource: Resource) -> None:
@@ -80,7 +108,7 @@ async def _find(connection: Connection, resources: Resources, resource: Resource
 
 
 def _filled(resource: Resource, draft: Draft, found: Found) -> Finding:
-    missing: list[Problem] = []
+    missing: list[Want] = []
     conflicts: list[Problem] = []
     patch = dict(draft.patch)
     for want in draft.wants:
@@ -88,7 +116,7 @@ def _filled(resource: Resource, draft: Draft, found: Found) -> Finding:
         keys = [each for each in (want.id, want.external_id) if each is not None]
         ids = {found.get((reference.to, key)) for key in keys}
         if None in ids:
-            missing.append(_missing(draft, want, reference))
+            missing.append(want)
         elif len(ids) > 1:
             message = "expected the id and the external id to name the same record"
             conflicts.append(Problem(draft.at + want.at, ReferenceConflict.code, message))
@@ -96,7 +124,27 @@ def _filled(resource: Resource, draft: Draft, found: Found) -> Finding:
             _fill(patch, reference, str(ids.pop()))
     if conflicts:
         return ReferenceConflict(conflicts)
-    return ReferenceNotFound(missing) if missing else patch
+    return _without(resource, draft, patch, missing) if missing else Filled(patch)
+
+
+def _without(resource: Resource, draft: Draft, patch: dict[str, Any], missing: Sequence[Want]) -> Finding:
+    """What becomes of a draft whose references are missing: it is refused, it waits, or they are cleared."""
+    references = [resource.reference[want.reference] for want in missing]
+    if draft.on_unresolved is OnUnresolved.NULL and not any(each.required for each in references):
+        for reference in references:
+            patch.setdefault(reference.id_field.name, None)
+        return Filled(patch, tuple(_missing(draft, want, resource, "it was left out") for want in missing))
+    problems = [_missing(draft, want, resource, "send it first, then this record again") for want in missing]
+    awaits = [
+        Awaited(path=draft.at + want.at, resource=reference.to, external_id=want.external_id)
+        for want, reference in zip(missing, references, strict=True)
+        # An id is made here, so one that is not known now will never be.
+        if want.external_id is not None and want.id is None
+    ]
+    for_itself = any((each.resource, each.external_id) == (resource.name, draft.external_id) for each in awaits)
+    if draft.on_unresolved is not OnUnresolved.PARK or len(awaits) < len(missing) or for_itself:
+        return ReferenceNotFound(problems)
+    return Unresolved(ReferenceNotFound(problems), tuple(sorted(awaits, key=lambda each: each.path)))
 
 
 def _fill(patch: dict[str, Any], reference: Reference, found: str) -> None:
@@ -106,8 +154,8 @@ def _fill(patch: dict[str, Any], reference: Reference, found: str) -> None:
         patch[reference.id_field.name] = found
 
 
-def _missing(draft: Draft, want: Want, reference: Reference) -> Problem:
-    message = f"expected a {reference.to} that exists; send it first, then this record again"
+def _missing(draft: Draft, want: Want, resource: Resource, advice: str) -> Problem:
+    message = f"expected a {resource.reference[want.reference].to} that exists; {advice}"
     return Problem(draft.at + want.at, ReferenceNotFound.code, message)
 
 
@@ -132,9 +180,9 @@ async def _check_tree(
     connection: Connection, resource: Resource, draft: Draft, findings: list[Finding], i: int
 ) -> None:
     """Refuse a draft that would close a circle of parents, or make a tree deeper than it may be."""
-    patch = findings[i]
+    finding = findings[i]
     for reference in resource.references:
-        parent = None if isinstance(patch, RetailOSError) else patch.get(reference.id_field.name)
+        parent = finding.patch.get(reference.id_field.name) if isinstance(finding, Filled) else None
         if not reference.levels or parent is None:
             continue
         [row] = await connection.fetch(

@@ -102,7 +102,8 @@ def upsert(resources: Resources, resource: Resource) -> str:
 
     $1 external ids, sorted and each once · $2 bodies as JSON text · $3 ids for new records · $4 job ids ·
     $5 when each was updated at its source · $6 request ids · $7 API key ids · $8 true: only create ·
-    $9 batch ids · $10 positions in the batch.
+    $9 batch ids · $10 positions in the batch · $11 true: the transaction sees to parked upserts itself; else the
+    statement fails with RW001 where there are some that it concerns. A job id that is null: the job stands already.
     Gives for each input, by its ordinal: the record's id, external id and version, the outcome, and the moment.
     The id is null where another writer made the record meanwhile: ask again.
     """
@@ -115,7 +116,9 @@ def upsert(resources: Resources, resource: Resource) -> str:
         _result(resource),
         _done(resource),
     )
-    return f"with {', '.join(clauses)} select i, record_id, target, version, outcome, {NOW} as at from result"
+    return f"""with {", ".join(clauses)}
+select i, record_id, target, version, outcome, {NOW} as at from result
+where (select $11 or refuse_awaited('{resource.name}', array_agg(target)) from result)"""
 
 
 def delete(resource: Resource) -> str:
@@ -356,7 +359,7 @@ def _done(resource: Resource) -> str:
     )
     select job_id, '{resource.queue("upsert")}', 'completed', outcome, external_id, record_id, version, {NOW},
         request_id, batch_id, position
-    from result where record_id is not null and outcome not in ('exists', 'final')
+    from result where record_id is not null and outcome not in ('exists', 'final') and job_id is not null
 )"""
 
 
@@ -422,6 +425,27 @@ select max(level) as levels, coalesce(bool_or(external_id = $3), false) as circl
 def external_ids(resource: Resource) -> str:
     """Write the statement that gives the external ids of records ($1, their ids)."""
     return f"select id, external_id from {resource.table} where id = any($1::uuid[])"
+
+
+def keep_places(resource: Resource) -> str:
+    """Write the statement that takes the places of external ids ($2, sorted; ids for them: $1) in the key's index.
+
+    It waits for whoever is just making such a record; afterwards whoever makes one waits for this transaction.
+    """
+    return f"""
+insert into {resource.table} (id, external_id, version, operation, created_at, updated_at, body)
+select id, external_id, 1, 'create', {NOW}, {NOW}, '{{}}'
+from unnest($1::uuid[], $2::text[]) as given(id, external_id) order by external_id
+on conflict (external_id) do nothing
+"""
+
+
+def clear_places(resource: Resource) -> str:
+    """Write the statement that removes the rows ($1, their ids) that `keep_places` made; nobody ever sees them.
+
+    Their entries in the index keep others waiting until the transaction ends all the same.
+    """
+    return f"delete from {resource.table} where id = any($1::uuid[])"
 
 
 def lock_tree(resource: Resource) -> str:

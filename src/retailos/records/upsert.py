@@ -1,7 +1,6 @@
 """Upserts on their way into the database: what goes into the statement of a write, and what comes of each."""
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -12,6 +11,7 @@ from retailos.declare.resource import Resource
 from retailos.errors import NotUnique, Problem, RetailOSError, ValidationFailed, WrittenOnce
 from retailos.records.identity import new_id
 from retailos.records.record import Draft, Outcome, Written
+from retailos.records.resolve import Filled
 from retailos.records.table import check, together_index, unique_index
 
 encode_body = msgspec.json.Encoder(decimal_format="number").encode
@@ -27,6 +27,8 @@ class Upsert(msgspec.Struct, frozen=True, kw_only=True):
     #: The request that it came with others in, and where it stood there.
     batch_id: UUID | None = None
     position: int = 0
+    #: It was parked: its job stands already, and is told of by who wakes it.
+    woken: bool = False
     record_id: UUID = msgspec.field(default_factory=new_id)
     job_id: UUID = msgspec.field(default_factory=new_id)
 
@@ -37,42 +39,48 @@ class Upsert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def write_rows(
-    connection: Connection, statement: str, rows: Sequence[tuple[Upsert, dict[str, Any]]]
+    connection: Connection, statement: str, rows: Sequence[tuple[Upsert, Filled]], *, wakes: bool = False
 ) -> dict[UUID, Written]:
-    """Write upserts, with their patches filled in, in one statement; give what came of each, by its job's id.
+    """Write upserts, with their references filled in, in one statement; give what came of each, by its job's id.
 
     Rows are locked in the order of their external ids, by every writer. One that another writer made while the
-    statement ran is not among the results: it has to be tried again.
+    statement ran is not among the results: it has to be tried again. Where parked upserts are concerned the statement
+    fails, as `is_awaited` tells, unless its transaction `wakes` them.
     """
     rows = sorted(rows, key=lambda row: row[0].external_id.encode())
     results = await connection.fetch(
         statement,
         [each.external_id for each, _ in rows],
-        [encode_body(patch).decode() for _, patch in rows],
+        [encode_body(filled.patch).decode() for _, filled in rows],
         [each.record_id for each, _ in rows],
-        [each.job_id for each, _ in rows],
+        [None if each.woken else each.job_id for each, _ in rows],
         [each.draft.source_updated_at for each, _ in rows],
         [each.request_id for each, _ in rows],
         [each.api_key_id for each, _ in rows],
         rows[0][0].create_only,
         [each.batch_id for each, _ in rows],
         [each.position for each, _ in rows],
+        wakes,
     )
-    return {
-        rows[result["i"] - 1][0].job_id: _written(rows[result["i"] - 1][0].job_id, result)
-        for result in results
-        if result["record_id"] is not None
-    }
+    written = (_written(rows[each["i"] - 1], each) for each in results if each["record_id"] is not None)
+    return {each.job_id: each for each in written}
 
 
-def _written(job_id: UUID, result: asyncpg.Record) -> Written:
+def is_awaited(error: BaseException) -> bool:
+    """Whether a write failed because parked upserts wait for its records, or are older than it."""
+    return isinstance(error, asyncpg.PostgresError) and error.sqlstate == "RW001"
+
+
+def _written(row: tuple[Upsert, Filled], result: asyncpg.Record) -> Written:
+    upsert, filled = row
     return Written(
-        job_id=job_id,
+        job_id=upsert.job_id,
         external_id=result["target"],
         record_id=result["record_id"],
         version=result["version"],
         outcome=Outcome(result["outcome"]),
         at=result["at"],
+        warnings=filled.warnings,
     )
 
 

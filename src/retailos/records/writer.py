@@ -1,7 +1,8 @@
 """The writer: while one batch of upserts is being committed, those that arrive collect, and then go together.
 
 One statement writes a batch's records, their changes, what is owed to webhooks, and the jobs: one round trip and one
-commit, shared by all requests that arrived meanwhile. A batch forms by itself, no timer is needed.
+commit, shared by all requests that arrived meanwhile. A batch forms by itself, no timer is needed. Where upserts wait
+for other records, or such records come, a batch is a transaction of several statements (`waking.py`).
 """
 
 import asyncio
@@ -15,10 +16,10 @@ import asyncpg
 from retailos.database.pool import Connection, Pool, acquire, is_outage
 from retailos.declare.resource import Resource, Resources
 from retailos.errors import RetailOSError, Unavailable
-from retailos.records import sql
+from retailos.records import sql, waking
 from retailos.records.record import Draft, Written
-from retailos.records.resolve import lock_tree, resolve
-from retailos.records.upsert import Upsert, objection, refusal_of, write_rows
+from retailos.records.resolve import Filled, Unresolved, climbs, resolve
+from retailos.records.upsert import Upsert, is_awaited, objection, refusal_of, write_rows
 
 #: Bounds how long one statement holds its locks: about four milliseconds. Beyond it a row gets no cheaper, and the
 #: callers of a large batch all come back at once, so that the database and this process take turns in waiting.
@@ -66,7 +67,7 @@ class Writer:
         request_id: UUID | None = None,
         api_key_id: str | None = None,
     ) -> Written:
-        """Write one draft and return when it is committed.
+        """Write one draft and return when it is committed, parked ones included.
 
         Raises ReferenceNotFound, ReferenceConflict, IdMismatch, NotUnique and ValidationFailed for what only the
         database can know, and Unavailable when it can't be reached or too much is waiting; then the write may or
@@ -120,6 +121,8 @@ class Line:
         self._after_commit = after_commit
         self._statement = sql.upsert(resources, resource)
         self._waiting: deque[Waiting] = deque()
+        #: The last batch woke parked upserts, so the next one is likely to.
+        self._wakes = False
         self._run: asyncio.Task[None] | None = None
 
     def join(self, waiting: Waiting) -> None:
@@ -189,12 +192,10 @@ class Line:
     async def _attempt(self, connection: Connection, batch: Sequence[Waiting]) -> asyncpg.PostgresError | None:
         """Write a batch, or give what the database objects to; an outage is not an objection and passes."""
         try:
-            if self._climbs(batch[0].upsert):
-                async with connection.transaction():
-                    await lock_tree(connection, self._resource)
-                    results = await self._write_with(connection, batch)
+            if self._wakes or self._climbs(batch[0].upsert):
+                results = await self._write_and_wake(connection, batch)
             else:
-                results = await self._write_with(connection, batch)
+                results = await self._write_alone(connection, batch)
         except _IN_THE_WAY as error:
             return error
         except asyncpg.PostgresError as error:
@@ -203,29 +204,40 @@ class Line:
             return error
         # Only now is it committed.
         self._after_commit()
-        for each, written in results:
-            self._answer(each, written)
+        for each in batch:
+            self._answer(each, results.get(each.upsert.job_id))
         return None
 
-    async def _write_with(
-        self, connection: Connection, batch: Sequence[Waiting]
-    ) -> list[tuple[Waiting, Written | RetailOSError | None]]:
+    async def _write_alone(self, connection: Connection, batch: Sequence[Waiting]) -> dict[UUID, waking.Result]:
+        """Write a batch that parked upserts do not concern, which the statement itself finds out."""
         drafts = [each.upsert.draft for each in batch]
         findings = await resolve(connection, self._resources, self._resource, drafts)
-        found = list(zip(batch, findings, strict=True))
-        rows = [(each.upsert, patch) for each, patch in found if not isinstance(patch, RetailOSError)]
-        written = await write_rows(connection, self._statement, rows) if rows else {}
-        return [
-            (each, finding if isinstance(finding, RetailOSError) else written.get(each.upsert.job_id))
-            for each, finding in found
-        ]
+        if any(isinstance(each, Unresolved) for each in findings):
+            return await self._write_and_wake(connection, batch)
+        found = [(each.upsert, finding) for each, finding in zip(batch, findings, strict=True)]
+        rows = [(upsert, finding) for upsert, finding in found if isinstance(finding, Filled)]
+        results: dict[UUID, waking.Result] = {
+            upsert.job_id: finding for upsert, finding in found if isinstance(finding, RetailOSError)
+        }
+        try:
+            return results | (await write_rows(connection, self._statement, rows) if rows else {})
+        except asyncpg.PostgresError as error:
+            if is_awaited(error):
+                return await self._write_and_wake(connection, batch)
+            raise
+
+    async def _write_and_wake(self, connection: Connection, batch: Sequence[Waiting]) -> dict[UUID, waking.Result]:
+        upserts = [each.upsert for each in batch]
+        async with connection.transaction():
+            results, others = await waking.write(connection, self._resources, self._resource, upserts)
+        self._wakes = others > 0
+        return results
 
     def _go_together(self, one: Upsert, other: Upsert) -> bool:
         return one.create_only is other.create_only and not (self._climbs(one) or self._climbs(other))
 
     def _climbs(self, upsert: Upsert) -> bool:
-        """Whether an upsert names a parent: then it goes alone, so that no two close a circle that neither sees."""
-        return any(self._resource.reference[want.reference].levels for want in upsert.draft.wants)
+        return climbs(self._resource, upsert.draft)
 
     def _answer(self, waiting: Waiting, written: Written | RetailOSError | None) -> None:
         if isinstance(written, RetailOSError):

@@ -13,8 +13,8 @@ from retailos import answers
 from retailos.database.pool import Pool, acquire, connect, transaction
 from retailos.declare.resource import Resources
 from retailos.errors import Unavailable
-from retailos.observe import ClaimsRescued, DatabaseBack, DatabaseLost, Stopping, WorkerStarted, emit
-from retailos.records import feed
+from retailos.observe import ClaimsRescued, DatabaseBack, DatabaseLost, Stopping, UpsertsExpired, WorkerStarted, emit
+from retailos.records import feed, parked
 from retailos.resources import RESOURCES
 from retailos.settings import Settings
 from retailos.webhooks import orders, register
@@ -28,6 +28,8 @@ LOOK_SECONDS = 1.0
 #: Two looks are at least so far apart, however many hints come.
 PAUSE_SECONDS = 0.002
 TIDY_SECONDS = 2.0
+#: What waits for other records waits for hours, so a minute more is nothing.
+EXPIRE_SECONDS = 60.0
 DAYS_SECONDS = 3600.0
 #: Answers are kept for so much longer than they count, at most.
 SWEEP_SECONDS = 60.0
@@ -104,6 +106,7 @@ class Worker:
                 self._every(lease / 4, self._renew),
                 self._every(lease / 2, self._rescue),
                 self._every(TIDY_SECONDS, lambda: register.tidy(self._pool)),
+                self._every(EXPIRE_SECONDS, self._expire),
                 self._every(DAYS_SECONDS, lambda: register.make_days(self._pool)),
                 self._every(SWEEP_SECONDS, lambda: answers.sweep(self._pool)),
                 self._every(DROP_SECONDS, lambda: feed.drop(self._pool, self._settings.change_retention_days)),
@@ -154,6 +157,10 @@ class Worker:
         for name, count in rescued.items():
             emit(ClaimsRescued(worker=name, count=count))
             self._hinted.set()
+
+    async def _expire(self) -> None:
+        if count := await parked.expire(self._pool, self._settings.unresolved_hours):
+            emit(UpsertsExpired(count=count))
 
     async def _look(self) -> None:
         """Keep a lane for each active webhook, and wake those that have something due."""
