@@ -8,12 +8,10 @@ import asyncpg
 import pytest
 
 from retailos.declare.resource import Resource
-from retailos.resources import RESOURCES
 from tests.conftest import eventually
-from tests.contract.conftest import Api, check_envelope, full
+from tests.contract.conftest import VARIED_RESOURCES, Api, check_envelope, full, ground
 from tests.contract.delivering import working
 
-EACH_RESOURCE = pytest.mark.parametrize("resource", RESOURCES.values(), ids=lambda resource: resource.name)
 ADA = {"firstName": "Ada", "lastName": "Lovelace"}
 #: Statements that wait for a lock, as PostgreSQL shows them to everybody.
 WAITING = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
@@ -31,9 +29,10 @@ def keyed(key: object) -> dict[str, str]:
     return {"Idempotency-Key": f"key-{key}"}
 
 
-@EACH_RESOURCE
+@VARIED_RESOURCES
 async def test_a_request_that_comes_again_is_answered_as_before(shop: Api, resource: Resource, number: int) -> None:
     """The same request under the same key has the status, the result and the headers that it had, and no effect."""
+    await ground(shop, resource, number)
     body, path = full(resource, number), f"/{resource.collection}"
     first = await shop.post(path, body, headers=keyed(number))
     before = await shop.stored()

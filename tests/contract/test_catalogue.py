@@ -222,7 +222,7 @@ async def test_stock_keeps_the_external_id_that_it_has(shop: Api, variant: str, 
         ({"store": "Leeds"}, "VALIDATION_ERROR"),
     ):
         assert (await shop.put(path, {"onHand": 3} | wrong)).error["code"] == code
-    missing = await shop.put(f"/stores/external/nowhere/stock/{variant}", {"onHand": 1})
+    missing = await shop.put(f"/stores/external/nowhere/stock/{variant}?onUnresolved=reject", {"onHand": 1})
     assert (missing.status, codes(missing)) == (422, [("/store", "REFERENCE_NOT_FOUND")])
     assert (await shop.get(f"/stock-levels/own-{number}")).result["onHand"] == 2
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, get_type_hints
 
+import msgspec
 import pytest
 
 from retailos.declare.field import snake
@@ -30,11 +31,15 @@ Import = Callable[[str], Any]
 async def generated(shop: Api, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Path]:
     """A client's package, generated from the document as it is served; a warning of the generator fails."""
     directory = tmp_path_factory.mktemp("generated")
-    config, target = directory / "config.json", directory / PACKAGE
+    config, target, document = directory / "config.json", directory / PACKAGE, directory / "openapi.json"
     config.write_text('{"post_hooks": []}')
+    served = (await shop.get("/openapi.json", key="")).json
+    # The generator has no words for files, and says so: they are left to others.
+    del served["paths"]["/v2/public/imports"]["post"]
+    document.write_bytes(msgspec.json.encode(served))
     options = ("--meta", "none", "--config", config, "--output-path", target, "--fail-on-warning")
     process = await asyncio.create_subprocess_exec(
-        GENERATOR, "generate", "--url", f"{shop.url}/v2/public/openapi.json", *options, stdout=PIPE, stderr=STDOUT
+        GENERATOR, "generate", "--path", document, *options, stdout=PIPE, stderr=STDOUT
     )
     said = (await process.communicate())[0].decode()
     assert process.returncode == 0, said
@@ -127,7 +132,8 @@ def test_every_body_of_a_generated_client_is_typed(taken: Import, generated: Pat
         for file in api.glob("*.py")
         if "body:" in file.read_text()
     }
-    assert {each.__name__ for each in typed.values()} == {f"{name}Input", f"{name}Patch", f"{name}BulkInput"}
+    merging = {"MergeInput"} if resource.mergeable else set()
+    assert {each.__name__ for each in typed.values()} == {f"{name}Input", f"{name}Patch", f"{name}BulkInput"} | merging
     for reference in resource.references:
         target = RESOURCES[reference.to]
         sent = {target.external_id.name: "x-1"}

@@ -115,7 +115,7 @@ BAD: list[dict[str, Any]] = [
     {"firstName": "No id"},
     {"externalCustomerId": "bad-1", "firstName": 7},
     {"externalCustomerId": "bad-2", "firstName": "Ada", "emial": "x"},
-    {"externalCustomerId": "bad-3", "firstName": "Ada", "registeredAt": {"externalStoreId": "nowhere"}},
+    {"externalCustomerId": "bad-3", "firstName": "Ada", "registeredAtId": "01999999-7b1e-7c3a-9d52-3f1b2c4d5e6f"},
     {"externalCustomerId": "bad-4", "firstName": "Ada", "dob": "1990-06-09", "email": "x"},
     {"externalCustomerId": "bad-5"},
 ]

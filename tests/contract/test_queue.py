@@ -14,9 +14,8 @@ from retailos.declare.resource import Resource
 from retailos.resources import RESOURCES
 from retailos.settings import Settings
 from tests.conftest import eventually
-from tests.contract.conftest import Api, Response, check_envelope, full, least, serving
+from tests.contract.conftest import VARIED_RESOURCES, Api, Response, check_envelope, full, ground, least, serving
 
-EACH_RESOURCE = pytest.mark.parametrize("resource", RESOURCES.values(), ids=lambda resource: resource.name)
 LATER = {"Prefer": "respond-async"}
 ADA = {"firstName": "Ada", "lastName": "Lovelace"}
 #: Statements that wait for a lock.
@@ -67,9 +66,10 @@ async def stuck(api: Api, connection: Connection, first: str, *others: str) -> l
     return jobs
 
 
-@EACH_RESOURCE
+@VARIED_RESOURCES
 async def test_an_upsert_is_accepted_and_then_written(shop: Api, resource: Resource, number: int) -> None:
     """With respond-async a PUT is a 202 and a queued job, which ends as it would have at once, for every resource."""
+    await ground(shop, resource, number)
     path, body = f"/{resource.collection}/async-{number}", full(resource, number)
     body[resource.external_id.name] = f"async-{number}"
     answer = await shop.put(path, body, headers=LATER)

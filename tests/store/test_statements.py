@@ -51,8 +51,9 @@ def composed(resource: Resource) -> Iterator[tuple[str, list[Any]]]:
         sql.upsert(RESOURCES, resource),
         [names, patch, records, [uuid4()], [None], [None], [None], True, [None], [0], True],
     )
-    yield sql.keep_places(resource), [[uuid4()], ["z"]]
-    yield sql.clear_places(resource), [records]
+    if RESOURCES.referring(resource):
+        yield sql.keep_places(resource), [[uuid4()], ["z"]]
+        yield sql.clear_places(resource), [records]
     yield sql.delete(resource), [records[0], uuid4(), uuid4(), "key"]
     yield sql.rekey(resource), [records[0], uuid4(), None, None, "y"]
     yield sql.lock(resource), [records[0], None]

@@ -63,7 +63,7 @@ def _items(document: Part, method: str, path: str, operation: Part) -> Iterator[
         "url": _url(document, path, asked),
     }
     for name, body in _bodies(operation):
-        sent = request | ({"body": _raw(body)} if body is not None else {})
+        sent = request | ({"body": body} if body else {})
         yield {
             "name": f"{operation['summary']}{name}",
             "request": sent | {"description": operation["description"]},
@@ -83,7 +83,8 @@ def _url(document: Part, path: str, asked: list[Part]) -> Part:
 def _headers(document: Part, operation: Part, asked: list[Part]) -> Iterator[Part]:
     yield {"key": "Accept", "value": _JSON}
     if "requestBody" in operation:
-        yield {"key": "Content-Type", "value": _JSON}
+        content = operation["requestBody"]["content"]
+        yield {"key": "Content-Type", "value": _JSON if _JSON in content else next(iter(content))}
     yield from (_parameter(document, each) | {"disabled": True} for each in asked if _is_one(document, each, "header"))
 
 
@@ -106,12 +107,16 @@ def _resolved(document: Part, schema: Part) -> Part:
     return found
 
 
-def _bodies(operation: Part) -> Iterator[tuple[str, Any]]:
-    """The examples of a body, each with what the request's name ends with."""
-    content = operation.get("requestBody", {}).get("content", {}).get(_JSON, {})
-    first, *others = content.get("examples", {"": {"value": content.get("example")}}).values()
-    yield "", first["value"]
-    yield from ((f": {each['summary'].lower()}", each["value"]) for each in others)
+def _bodies(operation: Part) -> Iterator[tuple[str, Part | None]]:
+    """The examples of a body, each with what the request's name ends with; of a file, one in its first format."""
+    content = operation.get("requestBody", {}).get("content", {})
+    if _JSON in content:
+        shown = content[_JSON]
+        first, *others = shown.get("examples", {"": {"value": shown.get("example")}}).values()
+        yield "", _raw(first["value"])
+        yield from ((f": {each['summary'].lower()}", _raw(each["value"])) for each in others)
+    else:
+        yield "", {"mode": "raw", "raw": next(iter(content.values()))["example"]} if content else None
 
 
 def _responses(operation: Part, sent: Mapping[str, Any]) -> Iterator[Part]:

@@ -2,9 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
+
+from msgspec import structs
 
 from retailos.database.pool import Connection
 from retailos.declare.field import Reference
@@ -79,7 +81,7 @@ async def hold(transaction: Connection, resources: Resources, resource: Resource
     names = {each.name for each in followed(resources, resource)}
     wants = tuple(want for want in draft.wants if want.reference in names)
     if wants:
-        found = await _find(transaction, resources, resource, [replace(draft, wants=wants)])
+        found = await _find(transaction, resources, resource, [structs.replace(draft, wants=wants)])
         for target in {target for target, _ in found}:
             ids = [each for (of, _), each in found.items() if of == target]
             await transaction.execute(survivors.hold(resources[target]), ids)
