@@ -232,8 +232,8 @@ def _operations(resource: Resource) -> Iterator[Operation]:
 
 
 def _writing(resource: Resource, shared: Operation, one: str) -> Iterator[Operation]:
-    """The operations that write, each by either of a record's ids."""
-    root, body = shared.path, f"{resource.schema_name}Input"
+    """The operations that write."""
+    root = shared.path
     written = replace(
         shared,
         scope=f"{resource.name}:write",
@@ -245,20 +245,29 @@ def _writing(resource: Resource, shared: Operation, one: str) -> Iterator[Operat
     put = replace(
         written,
         method="PUT",
-        body=body,
+        body=f"{resource.schema_name}Input",
         action=resource.action("UPSERT"),
         statuses=(200, 409, 412, 422),
         also=(_ACCEPTED,),
         parameters=("mode", "writing", "preferAny"),
     )
-    change = replace(
-        written,
-        method="PATCH",
-        body=f"{resource.schema_name}Patch",
-        action=resource.action("UPDATE"),
+    yield from _of_many(resource, put, one)
+    upsert = f"Create or update a {one} by external id"
+    yield replace(put, path=root + "/{externalId}", endpoint=writing.upsert, summary=upsert)
+    by_id = replace(
+        put,
         statuses=(200, 404, 409, *_gone(resource), 412, 422),
+        also=(),
+        parameters=("mode", "writing", "prefer"),
     )
-    gone = replace(written, method="DELETE", action=resource.action("DELETE"), parameters=("deleting",))
+    yield replace(by_id, path=root + "/id/{id}", endpoint=writing.upsert_by_id, summary=f"Update a {one} by id")
+    if resource.mergeable:
+        yield _merging(resource, written, one)
+    yield from _changing(resource, written, one)
+
+
+def _of_many(resource: Resource, put: Operation, one: str) -> Iterator[Operation]:
+    """The operations that write to a collection: a new record, and many."""
     yield replace(
         put,
         method="POST",
@@ -281,23 +290,24 @@ def _writing(resource: Resource, shared: Operation, one: str) -> Iterator[Operat
         also=(_ACCEPTED,),
         parameters=("errorPolicy", "preferLater"),
     )
-    upsert = f"Create or update a {one} by external id"
-    yield replace(put, path=root + "/{externalId}", endpoint=writing.upsert, summary=upsert)
-    by_id = replace(
-        put,
+
+
+def _changing(resource: Resource, written: Operation, one: str) -> Iterator[Operation]:
+    """The operations that change a record or delete it, each by either of its ids."""
+    change = replace(
+        written,
+        method="PATCH",
+        body=f"{resource.schema_name}Patch",
+        action=resource.action("UPDATE"),
         statuses=(200, 404, 409, *_gone(resource), 412, 422),
-        also=(),
-        parameters=("mode", "writing", "prefer"),
     )
-    yield replace(by_id, path=root + "/id/{id}", endpoint=writing.upsert_by_id, summary=f"Update a {one} by id")
-    if resource.mergeable:
-        yield _merging(resource, written, one)
+    gone = replace(written, method="DELETE", action=resource.action("DELETE"), parameters=("deleting",))
     for tail, by, patch, delete in (
         ("/external/{externalId}", "external id", writing.patch, writing.delete),
         ("/id/{id}", "id", writing.patch_by_id, writing.delete_by_id),
     ):
-        yield replace(change, path=root + tail, endpoint=patch, summary=f"Update a part of a {one} by {by}")
-        yield replace(gone, path=root + tail, endpoint=delete, summary=f"Delete a {one} by {by}")
+        yield replace(change, path=written.path + tail, endpoint=patch, summary=f"Update a part of a {one} by {by}")
+        yield replace(gone, path=written.path + tail, endpoint=delete, summary=f"Delete a {one} by {by}")
 
 
 def _merging(resource: Resource, written: Operation, one: str) -> Operation:

@@ -147,7 +147,7 @@ def _of_imports() -> dict[str, Schema]:
             "additionalProperties": {"type": "integer"},
             "description": "What the other rows that were read did to their records, counted.",
         },
-        error={"type": ["object", "null"], "description": "Why the import as a whole failed."},
+        error=nullable(ref("Fault")),
     ) | {"examples": [examples.queued_import()]}
     return {"Import": described, "ImportList": list_schema("Import", described)}
 
