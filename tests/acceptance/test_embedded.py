@@ -254,15 +254,11 @@ async def test_guest_becomes_the_keeper_when_the_keeper_stops(used_dir: Path) ->
 
 async def test_guest_waits_for_the_keepers_restart(used_dir: Path) -> None:
     """A guest never starts a server beside its keeper: it waits, and says who is in the way when its patience ends."""
-    async with (
-        started(used_dir) as keeper,
-        started(used_dir) as guest,
-        started(used_dir, patience_seconds=0.3) as hasty,
-    ):
+    async with started(used_dir) as keeper, started(used_dir) as guest, started(used_dir, patience_seconds=0.3) as rash:
         os.kill(keeper.pid, signal.SIGKILL)
-        await hasty.wait_dead()
+        await rash.wait_dead()
         with pytest.raises(ConfigurationError, match=r"Another process keeps .*; end that process"):
-            await hasty.restart()
+            await rash.restart()
         await asyncio.gather(keeper.wait_dead(), guest.wait_dead())
         await asyncio.gather(keeper.restart(), guest.restart())
         assert (keeper.owned, guest.owned) == (True, False)
