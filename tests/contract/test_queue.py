@@ -11,6 +11,9 @@ import pytest
 
 from retailos.database.pool import Connection
 from retailos.declare.resource import Resource
+from retailos.jobs import queue
+from retailos.records.identity import new_id
+from retailos.records.record import Draft
 from retailos.resources import RESOURCES
 from retailos.settings import Settings
 from tests.conftest import eventually
@@ -232,3 +235,26 @@ async def test_what_a_process_leaves_the_next_one_writes(settings: Settings, dat
             assert not write.done()
         assert (await write).result[0]["version"] == 2
         assert [(await ended(after, each))["outcome"] for each in jobs] == ["updated", "created"]
+
+
+async def test_nobody_overtakes_what_another_process_accepted(shop: Api, number: int) -> None:
+    """What one process has accepted is written before what comes later to another, by whatever route it comes."""
+    elsewhere = queue.Queue(shop.engine.pool, RESOURCES, after_commit=lambda: None)
+    origin = queue.Origin(request_id=new_id(), api_key_id=shop.key[:10])
+    for way in ("put", "patch", "bulk"):
+        name = f"across-{number}-{way}"
+        await shop.put(f"/customers/{name}", ADA)
+        draft = Draft(external_id=name, patch={"firstName": "Accepted", "gender": "Unknown"})
+        accepted = await elsewhere.accept(RESOURCES["customer"], [(0, draft)], origin)
+        body: Any = ADA | {"firstName": "Later"}
+        if way == "put":
+            answer = await shop.put(f"/customers/{name}", body)
+        elif way == "patch":
+            path = f"/v2/public/customers/external/{name}"
+            answer = await shop.request("PATCH", path, json={"firstName": "Later"})
+        else:
+            answer = await shop.put("/customers", {"customers": [body | {"externalCustomerId": name}]})
+        assert answer.result[0]["version"] == 3, way
+        assert (await shop.get(f"/jobs/{accepted[0].id}")).result["version"] == 2
+        found = (await shop.get(f"/customers/{name}")).result
+        assert (found["firstName"], found["gender"]) == ("Later", "Unknown")

@@ -85,9 +85,8 @@ async def _write_all(engine: Engine, call: Call, resource: Resource, read: list[
 
 
 async def _wait_for_turn(engine: Engine, resource: Resource, drafts: Iterable[Draft]) -> None:
-    """Let what was queued of these records before be written first."""
-    if engine.queue.busy:
-        await engine.queue.passed(resource, [draft.external_id or "" for draft in drafts])
+    """Let what was accepted of these records before be written first."""
+    await engine.queue.let_pass(resource, [draft.external_id or "" for draft in drafts])
 
 
 async def _told(

@@ -49,8 +49,8 @@ async def open_engine(settings: Settings, url: str, resources: Resources = RESOU
         statement_timeout_seconds=settings.statement_timeout_seconds,
     )
     hint = Hint(pool)
-    writer = Writer(pool, resources, after_commit=hint.give)
     queue = Queue(pool, resources, after_commit=hint.give)
+    writer = Writer(pool, resources, after_commit=hint.give, let_pass=queue.let_pass)
     used = LastUsed(pool)
     limited, failing = settings.requests_per_second, settings.failures_per_minute
     try:

@@ -192,9 +192,8 @@ async def _write_carefully(
 
 
 async def _wait_for_turn(engine: Engine, call: Call, external_id: str | None) -> None:
-    """Let what was queued before of a record be written first; where it goes by our id, all of the resource."""
-    if engine.queue.busy:
-        await engine.queue.passed(resource_of(call), None if external_id is None else [external_id])
+    """Let what was accepted before of a record be written first; where it goes by our id, all of the resource."""
+    await engine.queue.let_pass(resource_of(call), None if external_id is None else [external_id])
 
 
 async def _create(engine: Engine, call: Call, draft: Draft, connection: Connection) -> tuple[Answer, UUID]:

@@ -146,6 +146,12 @@ class Queue:
                 resource, waiting, [name for _, name in waiting] if external_ids is not None else None
             )
 
+    async def let_pass(self, resource: Resource, external_ids: Iterable[str] | None = None) -> None:
+        """As `passed`, also for what other processes have accepted, which is asked of the database."""
+        waiting = {(resource.name, each) for each in external_ids} if external_ids is not None else self._of(resource)
+        names = [name for _, name in waiting] if external_ids is not None else None
+        await self._write_all(resource, waiting & self._places.keys(), names)
+
     def _of(self, resource: Resource) -> set[Name]:
         return {name for name in self._places if name[0] == resource.name}
 
@@ -153,16 +159,24 @@ class Queue:
         """Write what is accepted as it comes, and look now and then for what others have left."""
         while not self._closed:
             self._accepted.clear()
-            for resource in self._resources.values():
-                try:
-                    await self._write_all(resource, self._of(resource), None)
-                except Unavailable:
-                    break
-                except Exception as error:
-                    emit(DefectFound(request_id="", error=describe(error)))
+            # While the database is away, the next look comes soon enough.
+            with suppress(Unavailable):
+                await self._write_what_waits()
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self._accepted.wait()
+
+    async def _write_what_waits(self) -> None:
+        async with acquire(self._pool) as connection:
+            waiting = {row["resource"] for row in await connection.fetch(_WAITING)}
+        for name in waiting.union(name for name, _ in self._places):
+            resource = self._resources[name]
+            try:
+                await self._write_all(resource, self._of(resource), None)
+            except Unavailable:
+                raise
+            except Exception as error:
+                emit(DefectFound(request_id="", error=describe(error)))
 
     async def _write_all(self, resource: Resource, names: Iterable[Name], external_ids: list[str] | None) -> None:
         places = {name: self._places[name] for name in names}

@@ -147,3 +147,7 @@ waiting as (
     on conflict do nothing
 )
 update job set status = 'unresolved', error = null, completed_at = null where id = any($1::uuid[]);
+
+-- name: overtakes
+-- Whether upserts of a resource's records ($1, $2: external ids) were accepted that are not written yet.
+select exists (select from queued where resource = $1 and external_id = any($2::text[]));

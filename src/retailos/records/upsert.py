@@ -66,6 +66,15 @@ async def write_rows(
     return {each.job_id: each for each in written}
 
 
+class Overtaking(Exception):
+    """A write of a record came before one that was accepted earlier, and has to come after it."""
+
+
+def is_overtaking(error: BaseException) -> bool:
+    """Whether a write failed because one of the same record was accepted before and is not written yet."""
+    return isinstance(error, Overtaking) or (isinstance(error, asyncpg.PostgresError) and error.sqlstate == "RW002")
+
+
 def is_awaited(error: BaseException) -> bool:
     """Whether a write failed because parked upserts wait for its records, or are older than it."""
     return isinstance(error, asyncpg.PostgresError) and error.sqlstate == "RW001"
@@ -91,7 +100,7 @@ def refusal_of(written: Written) -> RetailOSError | None:
     return None
 
 
-def objection(resource: Resource, at: str, error: asyncpg.PostgresError) -> ValidationFailed | None:
+def objection(resource: Resource, at: str, error: Exception) -> ValidationFailed | None:
     """Say in the guide's words which rule of the declaration the database found broken; None where it was none.
 
     `at` is the JSON pointer of the record that was at fault.

@@ -7,8 +7,9 @@ for other records, or such records come, a batch is a transaction of several sta
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -16,10 +17,10 @@ import asyncpg
 from retailos.database.pool import Connection, Pool, acquire, is_outage
 from retailos.declare.resource import Resource, Resources
 from retailos.errors import RetailOSError, Unavailable
-from retailos.records import sql, waking
+from retailos.records import parked, sql, waking
 from retailos.records.record import Draft, Written
 from retailos.records.resolve import Filled, Unresolved, climbs, resolve
-from retailos.records.upsert import Upsert, is_awaited, objection, refusal_of, write_rows
+from retailos.records.upsert import Overtaking, Upsert, is_awaited, is_overtaking, objection, refusal_of, write_rows
 
 #: Bounds how long one statement holds its locks: about four milliseconds. Beyond it a row gets no cheaper, and the
 #: callers of a large batch all come back at once, so that the database and this process take turns in waiting.
@@ -32,6 +33,9 @@ MANY_AT_ONCE = 2
 WAITING_MOST = 4_000
 #: A row is tried again when another writer was in its way; more often than this, something else is wrong.
 TRIES_MOST = 5
+
+#: Sees to it that what was accepted of these records before is written, whoever accepted it.
+LetPass: TypeAlias = Callable[[Resource, Sequence[str]], Awaitable[None]]
 
 _IN_THE_WAY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
@@ -53,9 +57,11 @@ class Waiting:
 class Writer:
     """Writes records; concurrent writes of a resource share a statement and a commit."""
 
-    def __init__(self, pool: Pool, resources: Resources, *, after_commit: Callable[[], None]) -> None:
-        """Take the pool to write with, and what to call after a commit that owes deliveries."""
-        self._lines = {name: Line(pool, resources, each, after_commit) for name, each in resources.items()}
+    def __init__(
+        self, pool: Pool, resources: Resources, *, after_commit: Callable[[], None], let_pass: LetPass | None = None
+    ) -> None:
+        """Take the pool to write with, what to call after a commit that owes deliveries, and who lets others pass."""
+        self._lines = {name: Line(pool, resources, each, after_commit, let_pass) for name, each in resources.items()}
         self._many = asyncio.Semaphore(MANY_AT_ONCE)
 
     async def write(
@@ -116,9 +122,16 @@ class Writer:
 class Line:
     """The upserts of one resource, in the order in which they were accepted."""
 
-    def __init__(self, pool: Pool, resources: Resources, resource: Resource, after_commit: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        resources: Resources,
+        resource: Resource,
+        after_commit: Callable[[], None],
+        let_pass: LetPass | None,
+    ) -> None:
         self._pool, self._resources, self._resource = pool, resources, resource
-        self._after_commit = after_commit
+        self._after_commit, self._let_pass = after_commit, let_pass
         self._statement = sql.upsert(resources, resource)
         self._waiting: deque[Waiting] = deque()
         #: The last batch woke parked upserts, so the next one is likely to.
@@ -175,8 +188,10 @@ class Line:
     async def _write(self, batch: Sequence[Waiting]) -> None:
         """Write a batch; where it fails as a whole, each row goes alone, so that a bad one hurts nobody else."""
         try:
-            async with acquire(self._pool) as connection:
-                refusal = await self._attempt(connection, batch)
+            refusal = await self._attempt(batch)
+            if refusal and is_overtaking(refusal) and self._let_pass:
+                await self._let_pass(self._resource, [each.upsert.external_id for each in batch])
+                refusal = await self._attempt(batch)
         except Exception as error:
             for each in batch:
                 each.fail(error)
@@ -189,14 +204,15 @@ class Line:
             for each in batch:
                 await self._write([each])
 
-    async def _attempt(self, connection: Connection, batch: Sequence[Waiting]) -> asyncpg.PostgresError | None:
+    async def _attempt(self, batch: Sequence[Waiting]) -> Exception | None:
         """Write a batch, or give what the database objects to; an outage is not an objection and passes."""
         try:
-            if self._wakes or self._climbs(batch[0].upsert):
-                results = await self._write_and_wake(connection, batch)
-            else:
-                results = await self._write_alone(connection, batch)
-        except _IN_THE_WAY as error:
+            async with acquire(self._pool) as connection:
+                if self._wakes or self._climbs(batch[0].upsert):
+                    results = await self._write_and_wake(connection, batch)
+                else:
+                    results = await self._write_alone(connection, batch)
+        except (*_IN_THE_WAY, Overtaking) as error:
             return error
         except asyncpg.PostgresError as error:
             if is_outage(error):
@@ -229,6 +245,8 @@ class Line:
     async def _write_and_wake(self, connection: Connection, batch: Sequence[Waiting]) -> dict[UUID, waking.Result]:
         upserts = [each.upsert for each in batch]
         async with connection.transaction():
+            if await parked.overtakes(connection, self._resource, [each.external_id for each in upserts]):
+                raise Overtaking
             results, others = await waking.write(connection, self._resources, self._resource, upserts)
         self._wakes = others > 0
         return results
@@ -257,9 +275,9 @@ class Line:
         else:
             waiting.fail(error)
 
-    def _refuse(self, waiting: Waiting, error: asyncpg.PostgresError) -> None:
+    def _refuse(self, waiting: Waiting, error: Exception) -> None:
         """Say in the guide's words what the database objected to in one row."""
-        if isinstance(error, _IN_THE_WAY):
+        if isinstance(error, _IN_THE_WAY) or is_overtaking(error):
             self._again(waiting, Unavailable("The record is being written by others; send again."))
         else:
             waiting.fail(objection(self._resource, waiting.upsert.draft.at, error) or error)

@@ -45,8 +45,9 @@ create index awaited_job_id on awaited (job_id);
 -- A parked upsert is done later than its job was made; what is queued is too, and may have brought this already.
 alter table job add column if not exists completed_at timestamptz(3);
 
--- Raises RW001 where a record that was just written is awaited, or has an upsert parked that is older: the write must
--- be done again in a transaction that sees to those too. It is volatile, so it looks with a snapshot of its own, taken
+-- Raises RW002 where an upsert of a record that was just written was accepted before and is not written yet: that one
+-- goes first. Raises RW001 where the record is awaited, or has an upsert parked that is older: the write must be done
+-- again in a transaction that sees to those too. It is volatile, so it looks with a snapshot of its own, taken
 -- after the records' keys are in their index: whoever parked before that is seen, whoever parks later sees the record.
 create function refuse_awaited(kind text, written text[]) returns boolean
 language plpgsql volatile
@@ -56,6 +57,9 @@ set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 as $$
 begin
+    if exists (select from queued where resource = kind and external_id = any(written)) then
+        raise exception 'queued' using errcode = 'RW002';
+    end if;
     if exists (
         select from awaited where resource = kind and external_id = any(written)
         union all
