@@ -18,7 +18,7 @@ from retailos.api.call import Engine
 from retailos.api.server import build_app, open_engine, server_config
 from retailos.database.embedded import Cluster
 from retailos.database.pool import Connection
-from retailos.declare.field import Field
+from retailos.declare.field import Field, Reference
 from retailos.declare.resource import Resource
 from retailos.declare.sample import sample
 from retailos.resources import RESOURCES
@@ -27,6 +27,8 @@ from tests.conftest import with_database
 
 #: The guide's long envelope, in its order.
 ENVELOPE = ("statusCode", "statusMessage", "userMessage", "error", "meta", "action", "result")
+#: The external id of the records that others must refer to.
+SOMEBODY = "somebody"
 #: As the guide prints moments.
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
@@ -180,12 +182,44 @@ def least(resource: Resource, number: int) -> dict[str, Any]:
         name: resource.fields[name].kind.sample(Random(number))
         for name in (*resource.required, *resource.requires_one_of[:1])
     }
-    return body | {name: f"{body[name]}-{number}" for name in resource.unique if name in body}
+    body |= {name: f"{body[name]}-{number}" for name in resource.unique if name in body}
+    if resource.plausible:
+        resource.plausible(body)
+    return body | {each.name: {RESOURCES[each.to].external_id.name: SOMEBODY} for each in required(resource)}
+
+
+def required(resource: Resource) -> list[Reference]:
+    """The references that a record must have."""
+    return [each for each in resource.references if each.required]
+
+
+def holds(shown: Any, sent: Any) -> bool:
+    """Whether what is shown is what was sent: alike, or, within arrays of objects, that and more."""
+    if isinstance(sent, dict) and isinstance(shown, dict):
+        return all(holds(shown.get(name), value) for name, value in sent.items())
+    if isinstance(sent, list) and isinstance(shown, list):
+        return len(sent) == len(shown) and all(map(holds, shown, sent))
+    return bool(shown == sent)
+
+
+#: Those that are referred to before those that refer.
+ORDER_OF_REFERENCE = (
+    *("territory", "client", "region", "store", "department", "user", "customer"),
+    *("product", "variant", "promotion", "basket", "order", "wishlist"),
+)
+
+
+async def prepare(api: Api) -> None:
+    """Write the records that others must refer to."""
+    for name in dict.fromkeys(each.to for resource in RESOURCES.values() for each in required(resource)):
+        put = await api.put(f"/{RESOURCES[name].collection}/{SOMEBODY}", least(RESOURCES[name], 0))
+        assert put.status == 200, put.body
 
 
 def full(resource: Resource, number: int, known: Mapping[str, Sequence[str]] | None = None) -> dict[str, Any]:
-    """A whole sample body, with references to `known` external ids."""
-    return sample(RESOURCES, resource, Random(number), number, known or {})
+    """A whole sample body, with references to `known` external ids and those that it must have."""
+    somebody = {each.to: [SOMEBODY] for each in required(resource)}
+    return sample(RESOURCES, resource, Random(number), number, {**somebody, **(known or {})})
 
 
 def own_names(resource: Resource) -> list[str]:
@@ -229,6 +263,7 @@ async def shop(
     await administrator.execute(f"create database {name} template {template} strategy wal_log")
     try:
         async with serving(settings, with_database(server.url, name)) as running:
+            await prepare(running)
             yield running
     finally:
         await administrator.execute(f"drop database {name} with (force)")

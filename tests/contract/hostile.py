@@ -2,11 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from random import Random
 from types import MappingProxyType
 from typing import Final
 
-from retailos.declare.field import Reference
+import msgspec
+
+from retailos.declare.field import Field, Reference
+from retailos.declare.inner import InnerArray
 from retailos.declare.kind import Kind
+from retailos.declare.money import Money
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.shapes import FreeJson, ListOf, Shape, TextOr
 from retailos.declare.texts import Choice, Code, Email, Text
@@ -155,10 +160,28 @@ def wrong_values(kind: Kind) -> list[str]:
             members = [(name, text) for name, member in kind.members.items() for text in wrong_values(member)[:9]]
             inner = [f'{{"{name}": {text}}}' for name, text in members]
             return [*_other_than("object"), '{"Kanarien": "x"}', '{"\\u0000": 1}', '{"\\ud800": 1}', *inner]
+        case Money():
+            return [*_other_than("number", "fraction"), *_BAD_TEXT, *_NO_AMOUNTS]
+        case InnerArray():
+            good = msgspec.json.encode(kind.sample(Random(1))[0]).decode()[1:-1]
+            own = [each for each in kind.members if isinstance(each, Field) and not each.read_only]
+            wrong = [(each.name, text) for each in own for text in wrong_values(each.kind)[:9] if text != '""']
+            items = [_item(good, name, text) for name, text in wrong]
+            missing = [_item(good, each.name, "null") for each in own if each.required]
+            strange = ["[null]", "[[]]", "[1]", _item(good, "Kanarien", '"x"'), f"[{{{good}}},{{{good}}}]"]
+            few = ["[]"] if kind.least else []
+            return [*_other_than(), *items, *missing, *strange, *few, f"[{','.join(['{}'] * (kind.most + 1))}]"]
         case TextOr():
             objects = [text for text in wrong_values(kind.shape) if text.startswith("{")]
             return [*_other_than("string", "object"), *_BAD_TEXT, *objects]
     raise LookupError(f"no hostile values for {kind}")
+
+
+def _item(good: str, name: str, text: str) -> str:
+    """An array of one item, good but for one member."""
+    members = msgspec.json.decode(f"{{{good}}}")
+    members.pop(name, None)
+    return f'[{{"{name}": {text}, {msgspec.json.encode(members).decode()[1:-1]}}}]'
 
 
 def _fractions(kind: Number) -> list[str]:
@@ -168,6 +191,23 @@ def _fractions(kind: Number) -> list[str]:
 _NO_DOBS: Final = listed(
     "31/02/1990|29/02/1900|00/00/0000|1990-06-09|1/1/1990|01/01/99999|01/01/1899|01/13/1990|01/01/2999|01.01.1990"
     "| 01/01/1990|01/01/1990 |01/01/1990\\n|\\u0660\\u0661/01/1990|Kanarienvogel|\\u0000"
+)
+_NO_AMOUNTS: Final = (
+    *(
+        '""',
+        '"1,00"',
+        '"1e3"',
+        '"NaN"',
+        '".5"',
+        '"1."',
+        '"+1"',
+        '" 1"',
+        '"1 "',
+        '"\\u0661"',
+        '"1.00000"',
+        '"1234567890123"',
+    ),
+    *("1e400", "1e-400", "-1e200000", "0.12345", "1234567890123", f"{10**40}"),
 )
 _NO_EMAILS: Final = listed("Kanarienvogel|@|a@|@b|a b@c|a@b c|a@b@c|a\\u0000@b|a\\n@b|a@b\\n|a@b\\u2028")
 _NO_TIMESTAMPS: Final = listed(
@@ -227,6 +267,10 @@ def wrong_members(resources: Resources, resource: Resource) -> Iterator[tuple[st
                 yield name, "null"
     for reference in resource.references:
         yield from wrong_references(resources, reference)
+    for name, array in resource.inner.items():
+        good = msgspec.json.encode(array.sample(Random(1))[0]).decode()[1:-1]
+        for reference in array.references:
+            yield from ((name, _item(good, each, text)) for each, text in wrong_references(resources, reference))
 
 
 #: Refused in the headers of every route that takes a key.

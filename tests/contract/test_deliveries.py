@@ -9,7 +9,7 @@ import pytest
 from retailos.receiver import Behaviour, Received, Receiver
 from retailos.resources import RESOURCES
 from tests.conftest import eventually
-from tests.contract.conftest import TIMESTAMP, Api, full, least
+from tests.contract.conftest import ORDER_OF_REFERENCE, TIMESTAMP, Api, full, least
 from tests.contract.delivering import all_settled, delivery, settled, webhook, working
 
 ADA = {"firstName": "Ada", "lastName": "Lovelace"}
@@ -130,11 +130,10 @@ async def test_what_changes_nothing_is_not_sent(api: Api) -> None:
 async def test_a_delivered_body_comes_back_unchanged_for_every_resource(api: Api) -> None:
     """Whatever a webhook delivered can be PUT back as it came, and ends unchanged."""
     known: dict[str, list[str]] = {name: [] for name in RESOURCES}
-    order = ("territory", "client", "region", "store", "department", "user", "customer")
     async with Receiver.listen() as receiver, working(api):
         for name in RESOURCES:
             await webhook(api, receiver, name, concurrency=4)
-        for name in order:
+        for name in ORDER_OF_REFERENCE:
             for number in range(4):
                 sent = full(RESOURCES[name], number, known)
                 key = sent[RESOURCES[name].external_id.name]

@@ -134,6 +134,8 @@ async def test_references_that_are_not_set_are_shown_as_null(shop: Api, resource
     await shop.put(f"/{resource.collection}/alone-{number}", least(resource, number))
     shown = (await shop.get(f"/{resource.collection}/alone-{number}?expand={','.join(resource.reference)}")).result
     for name, reference in resource.reference.items():
+        if reference.required:
+            continue
         assert shown[name] == ([] if reference.ids else None)
         assert shown[reference.id_field.name] == ([] if reference.ids else None)
 

@@ -42,7 +42,7 @@ def test_every_sample_is_accepted(resource: Resource, seed: int) -> None:
 def test_samples_are_not_all_alike(resource: Resource) -> None:
     """What may be left out is sometimes there, sometimes null and sometimes absent; what must be there always is."""
     made = samples(resource, seed=1)
-    demanded = (*resource.required, *resource.unique)
+    demanded = (*resource.required, *resource.unique, *(each.name for each in resource.references if each.required))
     for name in (each.name for each in resource.members if isinstance(each, Field | Reference)):
         field = resource.fields.get(name)
         if name in (*demanded, *resource.requires_one_of) or (field and (field.read_only or field.at)):

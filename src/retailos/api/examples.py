@@ -10,6 +10,8 @@ import msgspec
 
 from retailos.api.envelope import Envelope, Fault, Meta, encode, phrase
 from retailos.declare.field import CREATED_AT, UPDATED_AT, Field, Reference, snake
+from retailos.declare.field import external_id as external_id_of
+from retailos.declare.inner import INNER_ID, InnerArray
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.values import Uuid
 from retailos.errors import RetailOSError
@@ -40,6 +42,11 @@ _PROBLEMS = MappingProxyType(
             "/registeredAt",
             "REFERENCE_NOT_FOUND",
             "expected a store that exists; send it first, then this record again",
+        ),
+        "CARD_DATA_FORBIDDEN": (
+            "/payments/0/providerReference",
+            "CARD_DATA_FORBIDDEN",
+            "expected no card number; send the provider's reference and last4",
         ),
         "NOT_UNIQUE": ("/username", "NOT_UNIQUE", "expected a username that no other has"),
     }
@@ -100,27 +107,52 @@ def accepted(resource: Resource) -> dict[str, Any]:
     references = [each.id_field.name for each in resource.references]
     example: dict[str, Any] = {resource.external_id.name: external_id(resource)}
     for name, field in resource.fields.items():
-        if field.at is None and not field.read_only and name not in references:
+        if field.at is None and not (field.read_only or field.derived or name in references):
             example[name] = _LIKE.get(name) or _value(field, typical)
+    for name, array in resource.inner.items():
+        if array.requires_one_of or any(each.required for each in array.references):
+            del example[name]
+    example |= {each.name: _named(each) for each in resource.references if each.required}
+    if resource.plausible:
+        resource.plausible(example)
     return example
 
 
-def referring(resources: Resources, resource: Resource) -> dict[str, Any]:
+def referring(resource: Resource) -> dict[str, Any]:
     """Make a body that refers to other records by their external ids, as far as they are not of its own kind."""
     example = accepted(resource)
     for each in resource.references:
-        target = resources[each.to]
-        if target is not resource:
-            one = {target.external_id.name: external_id(target)}
-            example[each.name] = [one] if each.ids else one
+        if each.to != resource.name:
+            example[each.name] = [_named(each)] if each.ids else _named(each)
+    for name, array in resource.inner.items():
+        named = {each.name: _named(each) for each in array.references}
+        example[name] = [item | named for item in array.sample(Typical(name))]
+    if resource.plausible:
+        resource.plausible(example)
     return example
+
+
+def _named(reference: Reference) -> dict[str, str]:
+    """A record that is referred to, by its external id."""
+    return {external_id_of(reference.to).name: f"example-{snake(reference.to).replace('_', '-')}-id"}
 
 
 def shown(resources: Resources, resource: Resource) -> dict[str, Any]:
     """Make a record as it is answered."""
     sent = accepted(resource)
     ids = {each.id_field.name: _ids(resources, resource, each) for each in resource.references}
-    return {name: ids[name] if name in ids else _shown(resource, each, sent) for name, each in resource.fields.items()}
+    items = {name: _shown_items(name, each, sent.get(name) or []) for name, each in resource.inner.items()}
+    known = ids | items
+    return {
+        name: known[name] if name in known else _shown(resource, each, sent) for name, each in resource.fields.items()
+    }
+
+
+def _shown_items(name: str, array: InnerArray, sent: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Items as they are shown: with ids, and with what was not sent."""
+    own_id = {INNER_ID.name: Uuid().sample(Random(name))}  # noqa: S311
+    rest = {each.name: each.default if isinstance(each, Field) else None for each in array.shown}
+    return [{**rest, **item, **own_id} for item in sent]
 
 
 def told(resources: Resources, resource: Resource) -> dict[str, Any]:

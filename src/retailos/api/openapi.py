@@ -134,7 +134,7 @@ def _requests(resources: Resources, operation: Operation, schema: Schema) -> Doc
     alone, resource = example(schema.get("examples", [])), operation.resource
     if resource is None or not resource.references:
         return alone
-    sent: Any = examples.referring(resources, resource)
+    sent: Any = examples.referring(resource)
     many = resource.plural in schema["properties"]
     value = {resource.plural: [sent]} if many else sent
     others = {"summary": "With references to records that exist", "value": value}

@@ -7,8 +7,10 @@ from typing import Any
 
 from retailos.api import changes, examples
 from retailos.api.call import Operation
+from retailos.declare.inner import Within
 from retailos.declare.kind import Kind
 from retailos.declare.resource import Resource, Resources
+from retailos.declare.texts import Text
 from retailos.declare.values import Boolean, Uuid
 from retailos.jobs.jobs import STATUSES as JOB_STATUSES
 from retailos.records import query
@@ -181,9 +183,11 @@ def _with_operators(resource: Resource, filters: Mapping[str, Kind]) -> Paramete
 
 def _operators(resource: Resource, path: str, kind: Kind) -> Sequence[str]:
     """The operators that say something about the values at a path."""
+    if isinstance(kind, Within):
+        return ("in",)
     if path.partition(".")[0] in resource.reference or isinstance(kind, Boolean | Uuid):
         return ("in", "ne", "isNull")
-    return [each for each in query.OPERATORS if each != "startsWith" or kind.sql_type == "text"]
+    return [each for each in query.OPERATORS if each != "startsWith" or isinstance(kind, Text)]
 
 
 def _names(resource: Resource, parameter: str) -> Parameter:

@@ -12,8 +12,9 @@ from retailos.api.bulk import RECORDS_MOST
 from retailos.api.changes import ChangesView, ChangeView
 from retailos.api.envelope import Envelope, Fault, Meta
 from retailos.declare.field import Field, Reference
+from retailos.declare.inner import INNER_ID, InnerArray
 from retailos.declare.resource import Resource, Resources
-from retailos.errors import RetailOSError
+from retailos.errors import Problem, RetailOSError
 from retailos.jobs.jobs import Batch, JobQueueMeta
 from retailos.records.record import Outcome
 
@@ -37,12 +38,13 @@ def object_schema(fields: Mapping[str, Field], *, input: bool) -> Schema:
     return schema | {"examples": [examples.object_example(fields, input=input)]}
 
 
-def struct_schema(struct: type[msgspec.Struct], **known: Mapping[str, Any]) -> Schema:
+def struct_schema(struct: type[Any], **known: Mapping[str, Any]) -> Schema:
     """Describe a struct as it is shown, its members always there unless unset; `known` tells more than types do."""
     schema: Schema = msgspec.json.schema_components([struct], ref_template=_COMPONENTS + "{name}")[1][struct.__name__]
     properties = {name: _compact(each) for name, each in schema["properties"].items()}
     properties |= {name: dict(each) for name, each in known.items()}
-    unset = {each.encode_name for each in msgspec.structs.fields(struct) if each.default is msgspec.UNSET}
+    own = msgspec.structs.fields(struct) if issubclass(struct, msgspec.Struct) else ()
+    unset = {each.encode_name for each in own if each.default is msgspec.UNSET}
     return {"type": "object", "properties": properties, "required": [name for name in properties if name not in unset]}
 
 
@@ -87,6 +89,11 @@ def standing_schemas() -> dict[str, Schema]:
         completedAt=nullable(dict(_WHEN)),
         outcome=ended,
         error={"type": ["object", "null"]},
+        warnings={
+            "type": "array",
+            "items": struct_schema(Problem),
+            "description": "What is odd about what was sent, and was taken all the same.",
+        },
     )
     codes = sorted({each.code for each in error_family()})
     return {
@@ -161,9 +168,40 @@ def _entity(resources: Resources, resource: Resource) -> Schema:
             name = _projection_name(resources, resource, each)
             many = {"type": "array", "items": ref(name), "readOnly": True}
             properties[each.name] = many if each.ids else nullable(ref(name)) | {"readOnly": True}
+        elif isinstance(each.kind, InnerArray):
+            properties[each.name] = _shown_items(resources, each.kind)
         else:
             properties[each.name] = fields[each.name]
     return {"type": "object", "properties": properties, "examples": [examples.shown(resources, resource)]}
+
+
+def _shown_items(resources: Resources, array: InnerArray) -> Schema:
+    """Describe an array of objects as it is shown, the objects of its references within."""
+    fields = object_schema({each.name: each for each in array.shown if isinstance(each, Field)}, input=False)
+    properties = dict(fields["properties"])
+    for each in array.references:
+        own = {field.name: field for field in resources.projection(each)}
+        shown = {"type": "object", "properties": object_schema(own, input=False)["properties"]}
+        properties[each.name] = nullable(shown) | {"readOnly": True}
+    ordered = {each.name: properties[each.name] for each in array.shown}
+    return {"type": "array", "items": {"type": "object", "properties": ordered}}
+
+
+def _accepted_items(resources: Resources, array: InnerArray) -> Schema:
+    """Describe an array of objects as it is accepted; what it was read with may come along."""
+    properties = dict(object_schema({INNER_ID.name: INNER_ID, **array.fields}, input=True)["properties"])
+    for each in array.references:
+        properties[each.name] = nullable(ref(f"{resources[each.to].schema_name}Reference"))
+    ordered = {each.name: properties[each.name] for each in array.shown}
+    items: Schema = {"type": "object", "properties": ordered, "additionalProperties": False}
+    needed = [each.name for each in array.members if isinstance(each, Field) and each.required]
+    items |= {"required": needed} if needed else {}
+    either = [array.names_of(each.name) for each in array.references if each.required]
+    if array.requires_one_of:
+        either.append(tuple(name for each in array.requires_one_of for name in array.names_of(each)))
+    if either:
+        items["allOf"] = [{"anyOf": [{"required": [name]} for name in names]} for names in either]
+    return {"type": "array", "items": items, "minItems": array.least, "maxItems": array.most}
 
 
 def _accepted(resources: Resources, resource: Resource) -> Schema:
@@ -173,6 +211,9 @@ def _accepted(resources: Resources, resource: Resource) -> Schema:
         if isinstance(each, Reference):
             one = ref(f"{resources[each.to].schema_name}Reference")
             properties[each.name] = nullable({"type": "array", "items": one} if each.ids else one)
+        elif isinstance(each.kind, InnerArray):
+            items = _accepted_items(resources, each.kind)
+            properties[each.name] = items if each.required else nullable(items)
         else:
             properties[each.name] = fields[each.name]
     schema |= {"properties": properties, "required": list(resource.required)}

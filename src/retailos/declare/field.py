@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from retailos.declare.kind import Kind
 from retailos.declare.shapes import FreeJson, ListOf
@@ -35,6 +35,8 @@ class Field:
     #: The column that holds it, for what every record has; None: it is a member of the body.
     at: str | None = None
     nullable: bool = True
+    #: The SQL function that gives, from the record's body, what it reads as where nothing was sent.
+    derived: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,6 +53,8 @@ class Reference:
     projection: tuple[str, ...] = ()
     #: Records that refer to their own kind form a tree of at most this many levels; 0: they need not.
     levels: int = 0
+    #: What becomes of it where no such record is known: the write is refused, or it is "null" and a warning.
+    unknown: Literal["refused", "null"] = "refused"
     #: Refers to many: the field is `ids`, an array, and the object an array of objects.
     ids: str = ""
 

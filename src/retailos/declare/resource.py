@@ -1,6 +1,6 @@
 """The declaration of one kind of record, checked when it is built, and the table of all of them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
@@ -8,10 +8,14 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from retailos.declare.field import BOOKKEEPING, ID, Field, Member, Reference, Relations, external_id, snake
+from retailos.declare.inner import InnerArray
 from retailos.declare.kind import Kind
 from retailos.declare.shapes import Shape
+from retailos.errors import Problem
 
 T = TypeVar("T")
+#: Looks at what was sent, which has passed every check, and tells what is odd about it.
+Remark = Callable[[Mapping[str, Any]], Iterable[Problem]]
 
 
 class DeclarationError(Exception):
@@ -47,6 +51,12 @@ class Resource:
     unique: tuple[str, ...] = ()
     #: Further fields that can be filtered by; a path such as `address.postCode` reaches into a shape.
     filters: tuple[str, ...] = ()
+    #: Filters by a member that any item of an inner array may have: the filter's name and the path, `lines.sku`.
+    within: tuple[tuple[str, str], ...] = ()
+    #: What is taken and answered with warnings.
+    remarks: tuple[Remark, ...] = ()
+    #: Makes a sample body plausible as a whole, which was made member by member.
+    plausible: Callable[[dict[str, Any]], None] | None = None
     #: The fields that `q` looks in.
     search: tuple[str, ...] = ()
     #: The fields of latitude and longitude, where the resource is a place that `near` can find.
@@ -64,6 +74,12 @@ class Resource:
         object.__setattr__(self, "fields", MappingProxyType({each.name: each for each in fields}))
         for path in (*self.columns, *self.filters, *self.search, *self.requires_one_of, *(self.place or ())):
             self.kind_at(path)
+        for _, path in self.within:
+            name, _, member = path.partition(".")
+            _known(self, member, _known(self, name, self.inner).fields)
+        for array in self.inner.values():
+            for _, target in array.names:
+                _known(self, target, self.inner)
         for name in self.projection:
             _known(self, name, self.fields)
         for name in self.webhook_relations:
@@ -95,6 +111,12 @@ class Resource:
         return MappingProxyType({each.name: each for each in self.references})
 
     @cached_property
+    def inner(self) -> Mapping[str, InnerArray]:
+        """The arrays of objects by the name of their field."""
+        kinds = {each.name: each.kind for each in self.fields.values()}
+        return MappingProxyType({name: kind for name, kind in kinds.items() if isinstance(kind, InnerArray)})
+
+    @cached_property
     def shown(self) -> tuple[Field | Reference, ...]:
         """The fields as they are shown, a reference standing where its object is shown."""
         order: list[Field | Reference] = [ID, self.external_id]
@@ -112,7 +134,8 @@ class Resource:
         """The paths in the body that have a column of their own, generated from it, so that an index can hold them."""
         indexed = (each for entry in self.indexes for each in ((entry,) if isinstance(entry, str) else entry))
         references = (f"{each.name}Id" for each in self.references if each.indexed and not each.ids)
-        paths = dict.fromkeys((*indexed, *self.unique, *references))
+        derived = (each.name for each in self.fields.values() if each.derived)
+        paths = dict.fromkeys((*indexed, *self.unique, *references, *derived))
         return tuple(path for path in paths if self.field_at(path).at is None)
 
     @cached_property
@@ -173,7 +196,8 @@ class Resources(Mapping[str, Resource]):
     def __init__(self, resources: Iterable[Resource]) -> None:
         self._by_name = {each.name: each for each in resources}
         for resource in self._by_name.values():
-            for reference in resource.references:
+            within = (each for array in resource.inner.values() for each in array.references)
+            for reference in (*resource.references, *within):
                 target = _known(resource, reference.to, self._by_name)
                 for name in reference.projection:
                     _known(target, name, target.fields)

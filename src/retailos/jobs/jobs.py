@@ -13,7 +13,7 @@ from retailos.database.pool import Pool, acquire
 from retailos.database.statements import load
 from retailos.declare.resource import Resource
 from retailos.declare.values import printed
-from retailos.errors import ResourceNotFound, RetailOSError
+from retailos.errors import Problem, ResourceNotFound, RetailOSError
 from retailos.records.record import Written
 
 _SQL = load(__file__)
@@ -39,7 +39,8 @@ class JobQueueMeta(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     index: int = 0
     error: Any = None
     unresolved_references: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
+    #: What is odd about what was sent, and was taken all the same.
+    warnings: tuple[Problem, ...] = ()
     #: The record as it is now, where `Prefer: return=representation` asked for it.
     record: msgspec.Raw | UnsetType = UNSET
     #: Nothing of this was done: it is what would have been.
@@ -98,6 +99,7 @@ def completed(
         completed_at=at,
         batch_id=batch_id,
         index=index,
+        warnings=written.warnings,
     )
 
 
@@ -200,4 +202,5 @@ def _shown(row: Record) -> JobQueueMeta:
         batch_id=row["batch_id"],
         index=row["position"],
         error=msgspec.json.decode(row["error"]) if row["error"] else None,
+        warnings=msgspec.json.decode(row["warnings"], type=tuple[Problem, ...]) if row["warnings"] else (),
     )

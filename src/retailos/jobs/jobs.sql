@@ -6,13 +6,15 @@ from unnest($4::uuid[], $5::text[], $6::text[], $7::integer[]) as given(id, exte
 
 -- name: find
 -- One job.
-select id, queue_name, status, outcome, external_id, record_id, version, created_at, batch_id, error, position
+select id, queue_name, status, outcome, external_id, record_id, version, created_at, batch_id, error, position,
+    warnings
 from job where id = $1;
 
 -- name: list
 -- Jobs by queue ($1), status ($2), resource ($3, the middle of the queue's name), external id ($4) and batch ($5); each
 -- null stands for any. Newest first.
-select id, queue_name, status, outcome, external_id, record_id, version, created_at, batch_id, error, position
+select id, queue_name, status, outcome, external_id, record_id, version, created_at, batch_id, error, position,
+    warnings
 from job
 where ($1::text is null or queue_name = $1) and ($2::text is null or status = $2)
     and ($3::text is null or split_part(queue_name, ':', 2) = $3)

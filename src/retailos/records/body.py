@@ -11,11 +11,13 @@ from decimal import Decimal
 from typing import Any, NoReturn
 from uuid import UUID
 
+from retailos.declare.inner import strangers
 from retailos.declare.kind import expected, storable
 from retailos.declare.object import missing, read_member, unknown
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.values import moment
 from retailos.errors import (
+    CardDataForbidden,
     ExternalIdMismatch,
     MalformedJson,
     Problem,
@@ -150,6 +152,8 @@ def draft(
     wants = read_wants(resources, resource, body, patch, problems, partial=reading.partial)
     sent_id = _external_id(resource, body, problems)
     claimed, source = _claimed(body, problems), _source(body, problems)
+    if resource.inner:
+        problems.extend(strangers(resource.inner, patch))
     if problems:
         raise refusal(problems, at)
     if sent_id is not None and external_id is not None and sent_id != external_id:
@@ -161,7 +165,14 @@ def draft(
         claimed_id=claimed,
         source_updated_at=source,
         at=at,
+        warnings=_remarked(resource, patch, at) if resource.remarks else (),
     )
+
+
+def _remarked(resource: Resource, patch: Mapping[str, Any], at: str) -> tuple[Problem, ...]:
+    """What is odd about a body that is taken."""
+    found = (each for remark in resource.remarks for each in remark(patch))
+    return tuple(Problem(at + each.path, each.code, each.message) for each in found)
 
 
 def _reset(resource: Resource) -> dict[str, Any]:
@@ -173,6 +184,8 @@ def refusal(problems: list[Problem], at: str) -> RetailOSError:
     located = [Problem(at + each.path, each.code, each.message) for each in problems[:PROBLEMS_SHOWN]]
     if len(problems) > PROBLEMS_SHOWN:
         located.append(Problem(at, "MORE_PROBLEMS", f"and {len(problems) - PROBLEMS_SHOWN} more"))
+    if any(each.code == CardDataForbidden.code for each in problems):
+        return CardDataForbidden(located)
     if all(each.code == ReferenceConflict.code for each in problems):
         return ReferenceConflict(located)
     return ValidationFailed(located)

@@ -31,9 +31,9 @@ async def upsert_all(
         raise together(errors)
     request_id, api_key_id, batch_id = origin
     rows = [
-        (Upsert(draft=draft, request_id=request_id, api_key_id=api_key_id, batch_id=batch_id, position=i), patch)
-        for i, (draft, patch) in enumerate(zip(drafts, findings, strict=True))
-        if not isinstance(patch, RetailOSError)
+        (Upsert(draft=draft, request_id=request_id, api_key_id=api_key_id, batch_id=batch_id, position=i), found)
+        for i, (draft, found) in enumerate(zip(drafts, findings, strict=True))
+        if not isinstance(found, RetailOSError)
     ]
     try:
         written = await write_rows(transaction, sql.upsert(resource), rows)

@@ -1,6 +1,5 @@
 """Reading statements, composed: one record, many records, and a page of a list with its count."""
 
-import json
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -11,7 +10,7 @@ from retailos.declare.resource import Resource, Resources
 from retailos.declare.texts import Text
 from retailos.records.query import Filter, Near, Query
 from retailos.records.sql import joins, known_as, rendered
-from retailos.records.table import body_text
+from retailos.records.table import value_at
 
 #: Mean radius of the earth, in kilometres.
 _EARTH = 6371.0
@@ -152,6 +151,9 @@ def _condition(resources: Resources, resource: Resource, filter_: Filter, values
     relation, _, member = filter_.path.partition(".")
     if member and relation in resource.reference:
         return _related(resources, resource.reference[relation], filter_, values)
+    if within := dict(resource.within).get(filter_.path):
+        values.append(filter_.value if filter_.operator == "in" else [filter_.value])
+        return f"r.{snake(within)} ?| ${len(values)}::text[]"
     kind, found = resource.kind_at(filter_.path), _found(resource, filter_.path)
     if filter_.operator == "isNull":
         return f"{found} is {'' if filter_.value else 'not '}null"
@@ -173,11 +175,7 @@ def _found(resource: Resource, path: str) -> str:
     field = resource.field_at(path)
     if field.at or path in resource.columns:
         return f"r.{field.at or snake(path)}"
-    found = resource.kind_at(path).column(body_text(path, "r.body"))
-    if field.default is None or path != field.name or isinstance(field.default, bool):
-        return found
-    default = json.dumps(field.default).strip('"')
-    return f"coalesce({found}, '{default}')"
+    return value_at(resource, path, "r.body")
 
 
 def _related(resources: Resources, reference: Reference, filter_: Filter, values: list[Any]) -> str:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from retailos.declare.field import Field, Reference
+from retailos.declare.inner import Within
 from retailos.declare.kind import Kind, storable
 from retailos.declare.resource import Resource, Resources, did_you_mean
 from retailos.declare.values import Boolean
@@ -213,8 +214,11 @@ def filterable(resources: Resources, resource: Resource) -> dict[str, Kind]:
     own = ("id", resource.external_id.name, "createdAt", "updatedAt")
     paths = dict.fromkeys((*own, *resource.columns, *resource.filters))
     known = {path: resource.kind_at(path) for path in paths}
+    for name, path in resource.within:
+        array, _, member = path.partition(".")
+        known[name] = Within(resource.inner[array].fields[member].kind)
     for reference in resource.references:
-        if reference.indexed and not reference.ids:
+        if reference.id_field.name in resource.columns:
             target = resources[reference.to].external_id
             known[f"{reference.name}.{target.name}"] = target.kind
     return known
@@ -245,6 +249,8 @@ def _read_filter(
 
 
 def _operand(kind: Kind, operator: str, text: str, related: bool) -> Any:
+    if isinstance(kind, Within) and operator not in ("eq", "in"):
+        raise ValueError("expected a whole value, or several with [in]")
     if operator == "isNull":
         return Boolean().parse(text)
     if operator == "in":

@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from retailos.errors import Problem
+
 
 class Outcome(StrEnum):
     """What an upsert did to its record."""
@@ -33,6 +35,8 @@ class Want:
     at: str
     id: UUID | None = None
     external_id: str | None = None
+    #: The array and the position of the item that it is a reference of; None: it is one of the record's own.
+    item: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,8 @@ class Draft:
     source_updated_at: datetime | None = None
     #: Where the record stands in the request: "" or "/customer".
     at: str = ""
+    #: What is odd about it and was taken all the same.
+    warnings: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,3 +67,4 @@ class Written:
     outcome: Outcome
     #: When the job was made and completed, by the database's clock.
     at: datetime
+    warnings: tuple[Problem, ...] = ()

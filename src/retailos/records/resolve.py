@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -12,17 +13,18 @@ from retailos.errors import IdMismatch, Problem, ReferenceConflict, ReferenceNot
 from retailos.records import sql
 from retailos.records.record import Draft, Want
 
-Finding = dict[str, Any] | RetailOSError
+#: A draft with its references filled in, or the error that refuses it.
+Finding = Draft | RetailOSError
 
 
 async def resolve(
     connection: Connection, resources: Resources, resource: Resource, drafts: Sequence[Draft]
 ) -> list[Finding]:
-    """Give for each draft its patch with the references filled in, or the error that refuses it.
+    """Give each draft with its references filled in, or the error that refuses it.
 
     Records are never removed, only marked as deleted, so what is found here is still there when it is written.
     """
-    findings: list[Finding] = [draft.patch for draft in drafts]
+    findings: list[Finding] = list(drafts)
     wanting = [i for i, draft in enumerate(drafts) if draft.wants]
     if wanting:
         found = await _find(connection, resources, resource, [drafts[i] for i in wanting])
@@ -50,7 +52,7 @@ async def _find(connection: Connection, resources: Resources, resource: Resource
     ids: defaultdict[str, set[UUID]] = defaultdict(set)
     for draft in drafts:
         for want in draft.wants:
-            target = resource.reference[want.reference].to
+            target = reference_of(resource, want).to
             if want.external_id is not None:
                 names[target].add(want.external_id)
             if want.id is not None:
@@ -66,28 +68,53 @@ async def _find(connection: Connection, resources: Resources, resource: Resource
 def _filled(resource: Resource, draft: Draft, found: Found) -> Finding:
     missing: list[Problem] = []
     conflicts: list[Problem] = []
-    patch = dict(draft.patch)
+    unknown: list[Problem] = []
+    patch = _copied(draft)
     for want in draft.wants:
-        reference = resource.reference[want.reference]
+        reference = reference_of(resource, want)
         keys = [each for each in (want.id, want.external_id) if each is not None]
         ids = {found.get((reference.to, key)) for key in keys}
-        if None in ids:
+        if None in ids and reference.unknown == "null":
+            _fill(patch, want, reference, None)
+            unknown.append(_unknown(draft, want, reference))
+        elif None in ids:
             missing.append(_missing(draft, want, reference))
         elif len(ids) > 1:
             message = "expected the id and the external id to name the same record"
             conflicts.append(Problem(draft.at + want.at, ReferenceConflict.code, message))
         else:
-            _fill(patch, reference, str(ids.pop()))
+            _fill(patch, want, reference, str(ids.pop()))
     if conflicts:
         return ReferenceConflict(conflicts)
-    return ReferenceNotFound(missing) if missing else patch
+    if missing:
+        return ReferenceNotFound(missing)
+    return replace(draft, patch=patch, warnings=(*draft.warnings, *unknown))
 
 
-def _fill(patch: dict[str, Any], reference: Reference, found: str) -> None:
+def reference_of(resource: Resource, want: Want) -> Reference:
+    """The declared reference that a want is of: one of the record's own, or one of an item within it."""
+    return (resource.inner[want.item[0]] if want.item else resource).reference[want.reference]
+
+
+def _copied(draft: Draft) -> dict[str, Any]:
+    """A patch to fill in: its own, down to the items that references are of, since a draft may be tried again."""
+    arrays = {want.item[0] for want in draft.wants if want.item}
+    return draft.patch | {name: [dict(item) for item in draft.patch[name]] for name in arrays}
+
+
+def _fill(patch: dict[str, Any], want: Want, reference: Reference, found: str | None) -> None:
     if reference.ids:
         patch[reference.ids] = [*patch[reference.ids], found]
-    else:
+    elif want.item is None:
         patch[reference.id_field.name] = found
+    elif found is not None:
+        array, i = want.item
+        patch[array][i][reference.id_field.name] = found
+
+
+def _unknown(draft: Draft, want: Want, reference: Reference) -> Problem:
+    message = f"expected a {reference.to} that exists; the record was taken without it"
+    return Problem(draft.at + want.at, "REFERENCE_UNKNOWN", message)
 
 
 def _missing(draft: Draft, want: Want, reference: Reference) -> Problem:
@@ -115,9 +142,9 @@ async def _check_tree(
     connection: Connection, resource: Resource, draft: Draft, findings: list[Finding], i: int
 ) -> None:
     """Refuse a draft that would close a circle of parents, or make a tree deeper than it may be."""
-    patch = findings[i]
+    finding = findings[i]
     for reference in resource.references:
-        parent = None if isinstance(patch, RetailOSError) else patch.get(reference.id_field.name)
+        parent = None if isinstance(finding, RetailOSError) else finding.patch.get(reference.id_field.name)
         if not reference.levels or parent is None:
             continue
         [row] = await connection.fetch(

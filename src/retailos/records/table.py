@@ -1,5 +1,6 @@
 """The table of a resource, as its declaration demands it; a migration holds the same text, and a test compares."""
 
+import json
 from collections.abc import Iterator
 
 from retailos.declare.field import snake
@@ -23,6 +24,7 @@ def create_table(resource: Resource) -> str:
         "source_updated_at timestamptz(3)",
         "body jsonb not null check (jsonb_typeof(body) = 'object')",
         *(generated(resource, path) for path in resource.columns),
+        *(_found_within(path) for _, path in resource.within),
     ]
     table = f"create table {resource.table} (\n    " + ",\n    ".join(lines) + "\n) with (fillfactor = 85);"
     return "\n".join([table, *_indexes(resource)]) + "\n"
@@ -32,8 +34,25 @@ def generated(resource: Resource, path: str) -> str:
     """Write the column that is generated from a path in the body."""
     kind = resource.kind_at(path)
     collate = ' collate "C"' if kind.sql_type == "text" else ""
-    expression = kind.column(body_text(path))
-    return f"{snake(path)} {kind.sql_type}{collate} generated always as ({expression}) stored"
+    return f"{snake(path)} {kind.sql_type}{collate} generated always as ({value_at(resource, path)}) stored"
+
+
+def value_at(resource: Resource, path: str, body: str = "body") -> str:
+    """Write the SQL of the value at a path in the body as it is compared: what is absent is its default."""
+    field = resource.field_at(path)
+    found = body_text(path, body)
+    if field.derived:
+        found = f"coalesce({found}, {field.derived}({body}))"
+    elif field.default is not None and path == field.name and not isinstance(field.default, bool):
+        default = json.dumps(field.default).strip('"')
+        found = f"coalesce({found}, '{default}')"
+    return resource.kind_at(path).column(found)
+
+
+def _found_within(path: str) -> str:
+    """Write the column that holds a member of all items of an inner array, so that an index can find any."""
+    array, _, member = path.partition(".")
+    return f"{snake(path)} jsonb generated always as (jsonb_path_query_array(body, '$.{array}[*].{member}')) stored"
 
 
 def unique_index(resource: Resource, path: str) -> str:
@@ -54,6 +73,8 @@ def _indexes(resource: Resource) -> Iterator[str]:
     for entry in resource.indexes:
         columns = [snake(path) for path in ((entry,) if isinstance(entry, str) else entry)]
         yield f"create index {table}_{'_'.join(columns)} on {table} ({', '.join(columns)});"
+    for _, path in resource.within:
+        yield f"create index {table}_{snake(path)} on {table} using gin ({snake(path)});"
     for path in resource.unique:
         yield f"create unique index {unique_index(resource, path)} on {table} ({snake(path)}) where deleted_at is null;"
     for reference in resource.references:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -39,9 +38,9 @@ class Upsert:
 
 
 async def write_rows(
-    connection: Connection, statement: str, rows: Sequence[tuple[Upsert, dict[str, Any]]]
+    connection: Connection, statement: str, rows: Sequence[tuple[Upsert, Draft]]
 ) -> dict[UUID, Written]:
-    """Write upserts, with their patches filled in, in one statement; give what came of each, by its job's id.
+    """Write upserts, with their drafts as they were resolved, in one statement; give what came of each, by its job.
 
     Rows are locked in the order of their external ids, by every writer. One that another writer made while the
     statement ran is not among the results: it has to be tried again.
@@ -50,7 +49,7 @@ async def write_rows(
     results = await connection.fetch(
         statement,
         [each.external_id for each, _ in rows],
-        [_encode(patch).decode() for _, patch in rows],
+        [_encode(draft.patch).decode() for _, draft in rows],
         [each.record_id for each, _ in rows],
         [each.job_id for each, _ in rows],
         [each.draft.source_updated_at for each, _ in rows],
@@ -59,22 +58,21 @@ async def write_rows(
         rows[0][0].create_only,
         [each.batch_id for each, _ in rows],
         [each.position for each, _ in rows],
+        [_encode(draft.warnings).decode() if draft.warnings else None for _, draft in rows],
     )
-    return {
-        rows[result["i"] - 1][0].job_id: _written(rows[result["i"] - 1][0].job_id, result)
-        for result in results
-        if result["record_id"] is not None
-    }
+    answered = ((rows[result["i"] - 1], result) for result in results if result["record_id"] is not None)
+    return {upsert.job_id: _written(upsert, draft, result) for (upsert, draft), result in answered}
 
 
-def _written(job_id: UUID, result: asyncpg.Record) -> Written:
+def _written(upsert: Upsert, draft: Draft, result: asyncpg.Record) -> Written:
     return Written(
-        job_id=job_id,
+        job_id=upsert.job_id,
         external_id=result["target"],
         record_id=result["record_id"],
         version=result["version"],
         outcome=Outcome(result["outcome"]),
         at=result["at"],
+        warnings=draft.warnings,
     )
 
 

@@ -17,7 +17,7 @@ from retailos.declare.resource import Resource, Resources
 from retailos.errors import RetailOSError, Unavailable
 from retailos.records import sql
 from retailos.records.record import Draft, Written
-from retailos.records.resolve import lock_tree, resolve
+from retailos.records.resolve import lock_tree, reference_of, resolve
 from retailos.records.upsert import Upsert, taken, write_rows
 
 #: Bounds how long one statement holds its locks: about four milliseconds. Beyond it a row gets no cheaper, and the
@@ -204,7 +204,7 @@ class Line:
         drafts = [each.upsert.draft for each in batch]
         findings = await resolve(connection, self._resources, self._resource, drafts)
         found = list(zip(batch, findings, strict=True))
-        rows = [(each.upsert, patch) for each, patch in found if not isinstance(patch, RetailOSError)]
+        rows = [(each.upsert, draft) for each, draft in found if not isinstance(draft, RetailOSError)]
         written = await write_rows(connection, self._statement, rows) if rows else {}
         return [
             (each, finding if isinstance(finding, RetailOSError) else written.get(each.upsert.job_id))
@@ -216,7 +216,7 @@ class Line:
 
     def _climbs(self, upsert: Upsert) -> bool:
         """Whether an upsert names a parent: then it goes alone, so that no two close a circle that neither sees."""
-        return any(self._resource.reference[want.reference].levels for want in upsert.draft.wants)
+        return any(reference_of(self._resource, want).levels for want in upsert.draft.wants)
 
     def _answer(self, waiting: Waiting, written: Written | RetailOSError | None) -> None:
         if isinstance(written, RetailOSError):
