@@ -107,7 +107,7 @@ def accepted(resource: Resource) -> dict[str, Any]:
     references = [each.id_field.name for each in resource.references]
     example: dict[str, Any] = {resource.external_id.name: external_id(resource)}
     for name, field in resource.fields.items():
-        if field.at is None and not (field.read_only or field.derived or name in references):
+        if field.at is None and not (field.read_only or field.computed or name in references):
             example[name] = _LIKE.get(name) or _value(field, typical)
     for name, array in resource.inner.items():
         if array.requires_one_of or any(each.required for each in array.references):

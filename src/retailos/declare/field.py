@@ -36,7 +36,7 @@ class Field:
     at: str | None = None
     nullable: bool = True
     #: The SQL function that gives, from the record's body, what it reads as where nothing was sent.
-    derived: str = ""
+    computed: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

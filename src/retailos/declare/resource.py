@@ -134,8 +134,8 @@ class Resource:
         """The paths in the body that have a column of their own, generated from it, so that an index can hold them."""
         indexed = (each for entry in self.indexes for each in ((entry,) if isinstance(entry, str) else entry))
         references = (f"{each.name}Id" for each in self.references if each.indexed and not each.ids)
-        derived = (each.name for each in self.fields.values() if each.derived)
-        paths = dict.fromkeys((*indexed, *self.unique, *references, *derived))
+        computed = (each.name for each in self.fields.values() if each.computed)
+        paths = dict.fromkeys((*indexed, *self.unique, *references, *computed))
         return tuple(path for path in paths if self.field_at(path).at is None)
 
     @cached_property

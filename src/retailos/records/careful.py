@@ -26,7 +26,7 @@ from retailos.errors import (
 from retailos.records import sql
 from retailos.records.identity import new_id
 from retailos.records.record import Draft, Outcome, Written
-from retailos.records.resolve import lock_tree, reference_of, resolve
+from retailos.records.resolve import Filled, lock_tree, reference_of, resolve
 from retailos.records.upsert import Upsert, taken, write_rows
 
 #: Free JSON that a PATCH merges member by member (RFC 7396); all else is replaced whole.
@@ -100,7 +100,7 @@ async def _write(
     transaction: Connection,
     resource: Resource,
     draft: Draft,
-    resolved: Draft,
+    filled: Filled,
     demand: Demand,
     origin: Origin,
 ) -> Written:
@@ -108,7 +108,7 @@ async def _write(
         draft=draft, create_only=demand.must_be_new, request_id=origin.request_id, api_key_id=origin.api_key_id
     )
     try:
-        results = await write_rows(transaction, sql.upsert(resource), [(upsert, resolved)])
+        results = await write_rows(transaction, sql.upsert(resource), [(upsert, filled)])
     except asyncpg.UniqueViolationError as error:
         raise taken(resource, draft, error) or error from None
     written = results.get(upsert.job_id)

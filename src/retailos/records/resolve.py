@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -13,18 +13,26 @@ from retailos.errors import IdMismatch, Problem, ReferenceConflict, ReferenceNot
 from retailos.records import sql
 from retailos.records.record import Draft, Want
 
-#: A draft with its references filled in, or the error that refuses it.
-Finding = Draft | RetailOSError
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A draft's patch with its references filled in, and what is odd about it and was taken all the same."""
+
+    patch: dict[str, Any]
+    warnings: tuple[Problem, ...] = ()
+
+
+Finding = Filled | RetailOSError
 
 
 async def resolve(
     connection: Connection, resources: Resources, resource: Resource, drafts: Sequence[Draft]
 ) -> list[Finding]:
-    """Give each draft with its references filled in, or the error that refuses it.
+    """Give for each draft its patch with the references filled in, or the error that refuses it.
 
     Records are never removed, only marked as deleted, so what is found here is still there when it is written.
     """
-    findings: list[Finding] = list(drafts)
+    findings: list[Finding] = [Filled(draft.patch, draft.warnings) for draft in drafts]
     wanting = [i for i, draft in enumerate(drafts) if draft.wants]
     if wanting:
         found = await _find(connection, resources, resource, [drafts[i] for i in wanting])
@@ -88,7 +96,7 @@ def _filled(resource: Resource, draft: Draft, found: Found) -> Finding:
         return ReferenceConflict(conflicts)
     if missing:
         return ReferenceNotFound(missing)
-    return replace(draft, patch=patch, warnings=(*draft.warnings, *unknown))
+    return Filled(patch, (*draft.warnings, *unknown))
 
 
 def reference_of(resource: Resource, want: Want) -> Reference:
@@ -144,7 +152,7 @@ async def _check_tree(
     """Refuse a draft that would close a circle of parents, or make a tree deeper than it may be."""
     finding = findings[i]
     for reference in resource.references:
-        parent = None if isinstance(finding, RetailOSError) else finding.patch.get(reference.id_field.name)
+        parent = finding.patch.get(reference.id_field.name) if isinstance(finding, Filled) else None
         if not reference.levels or parent is None:
             continue
         [row] = await connection.fetch(

@@ -37,7 +37,7 @@ def _member(resources: Resources, row: str, member: Field | Reference) -> str:
 
 def _value(row: str, field: Field) -> str:
     """Write the SQL that prints one field as JSON text, never null."""
-    if field.derived:
+    if field.computed:
         return f"coalesce(to_json({row}.{snake(field.name)})::text, 'null')"
     if field.at is None:
         default = _literal(json.dumps(field.default, ensure_ascii=False))
@@ -237,13 +237,13 @@ def _record(resource: Resource) -> str:
 
 
 def _sent(resource: Resource) -> str:
-    """What was sent, without what the record derives and shows already: to send that back does not fix it."""
-    derived = [each.name for each in resource.fields.values() if each.derived]
+    """What was sent, without what the record computes and shows already: to send that back does not fix it."""
+    computed = [each.name for each in resource.fields.values() if each.computed]
     shown = (
         f"case when r.body->>'{name}' is null and excluded.body->>'{name}' = r.{snake(name)} then '{name}' else '' end"
-        for name in derived
+        for name in computed
     )
-    return f"({' - '.join(('excluded.body', *shown))})" if derived else "excluded.body"
+    return f"({' - '.join(('excluded.body', *shown))})" if computed else "excluded.body"
 
 
 def _told(resource: Resource) -> str:

@@ -41,8 +41,8 @@ def value_at(resource: Resource, path: str, body: str = "body") -> str:
     """Write the SQL of the value at a path in the body as it is compared: what is absent is its default."""
     field = resource.field_at(path)
     found = body_text(path, body)
-    if field.derived:
-        found = f"coalesce({found}, {field.derived}({body}))"
+    if field.computed:
+        found = f"coalesce({found}, {field.computed}({body}))"
     elif field.default is not None and path == field.name and not isinstance(field.default, bool):
         default = json.dumps(field.default).strip('"')
         found = f"coalesce({found}, '{default}')"

@@ -12,6 +12,7 @@ from retailos.declare.resource import Resource
 from retailos.errors import NotUnique, Problem
 from retailos.records.identity import new_id
 from retailos.records.record import Draft, Outcome, Written
+from retailos.records.resolve import Filled
 from retailos.records.table import unique_index
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -38,9 +39,9 @@ class Upsert:
 
 
 async def write_rows(
-    connection: Connection, statement: str, rows: Sequence[tuple[Upsert, Draft]]
+    connection: Connection, statement: str, rows: Sequence[tuple[Upsert, Filled]]
 ) -> dict[UUID, Written]:
-    """Write upserts, with their drafts as they were resolved, in one statement; give what came of each, by its job.
+    """Write upserts, with their references filled in, in one statement; give what came of each, by its job's id.
 
     Rows are locked in the order of their external ids, by every writer. One that another writer made while the
     statement ran is not among the results: it has to be tried again.
@@ -49,7 +50,7 @@ async def write_rows(
     results = await connection.fetch(
         statement,
         [each.external_id for each, _ in rows],
-        [_encode(draft.patch).decode() for _, draft in rows],
+        [_encode(filled.patch).decode() for _, filled in rows],
         [each.record_id for each, _ in rows],
         [each.job_id for each, _ in rows],
         [each.draft.source_updated_at for each, _ in rows],
@@ -58,13 +59,14 @@ async def write_rows(
         rows[0][0].create_only,
         [each.batch_id for each, _ in rows],
         [each.position for each, _ in rows],
-        [_encode(draft.warnings).decode() if draft.warnings else None for _, draft in rows],
+        [_encode(filled.warnings).decode() if filled.warnings else None for _, filled in rows],
     )
-    answered = ((rows[result["i"] - 1], result) for result in results if result["record_id"] is not None)
-    return {upsert.job_id: _written(upsert, draft, result) for (upsert, draft), result in answered}
+    written = (_written(rows[each["i"] - 1], each) for each in results if each["record_id"] is not None)
+    return {each.job_id: each for each in written}
 
 
-def _written(upsert: Upsert, draft: Draft, result: asyncpg.Record) -> Written:
+def _written(row: tuple[Upsert, Filled], result: asyncpg.Record) -> Written:
+    upsert, filled = row
     return Written(
         job_id=upsert.job_id,
         external_id=result["target"],
@@ -72,7 +74,7 @@ def _written(upsert: Upsert, draft: Draft, result: asyncpg.Record) -> Written:
         version=result["version"],
         outcome=Outcome(result["outcome"]),
         at=result["at"],
-        warnings=draft.warnings,
+        warnings=filled.warnings,
     )
 
 

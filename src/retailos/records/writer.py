@@ -204,7 +204,7 @@ class Line:
         drafts = [each.upsert.draft for each in batch]
         findings = await resolve(connection, self._resources, self._resource, drafts)
         found = list(zip(batch, findings, strict=True))
-        rows = [(each.upsert, draft) for each, draft in found if not isinstance(draft, RetailOSError)]
+        rows = [(each.upsert, filled) for each, filled in found if not isinstance(filled, RetailOSError)]
         written = await write_rows(connection, self._statement, rows) if rows else {}
         return [
             (each, finding if isinstance(finding, RetailOSError) else written.get(each.upsert.job_id))

@@ -38,9 +38,10 @@ create function order_line_quantities(body jsonb) returns table (
             sum(quantity) filter (where status = 'cancelled') as cancelled
         from moved group by line
     )
-    select given.line, goods, quantity, coalesce(least(ready, quantity), 0), coalesce(least(fulfilled, quantity), 0),
-        coalesce(least(delivered, quantity), 0), coalesce(least(returned, quantity), 0),
-        coalesce(least(cancelled, quantity), 0)
+    -- More than was ordered of one line makes up for no other.
+    select given.line, goods, quantity, least(coalesce(ready, 0), quantity), least(coalesce(fulfilled, 0), quantity),
+        least(coalesce(delivered, 0), quantity), least(coalesce(returned, 0), quantity),
+        least(coalesce(cancelled, 0), quantity)
     from given left join summed on summed.line = given.line;
 end;
 
