@@ -39,8 +39,8 @@ class InnerArray:
     names: tuple[tuple[str, str], ...] = ()
     #: No value within an item may be the number of a payment card.
     cards_forbidden: bool = False
-    #: The SQL function that derives the read-only members of all items from the record's body: it gives an object
-    #: that has, by an item's external id, an object of those members.
+    #: The SQL function that derives the read-only members of items from the record's body: it gives rows with the
+    #: item's external id as `key` and a column for each of those members, where they are not their defaults.
     derived: str = ""
     sql_type: str = "jsonb"
 

@@ -16,7 +16,11 @@ from retailos.resources import RESOURCES
 
 #: How many of each, in an order in which most references lead to what is there already.
 AMOUNTS: Final = MappingProxyType(
-    {"client": 2, "territory": 3, "region": 8, "store": 20, "department": 40, "user": 100, "customer": 1_000}
+    {
+        **{"client": 2, "territory": 3, "region": 8, "store": 20, "department": 40, "user": 100, "customer": 1_000},
+        **{"product": 20, "variant": 60, "promotion": 3},
+        **{"basket": 40, "order": 80, "wishlist": 40},
+    }
 )
 #: The same records in every demo.
 SEED: Final = 20_261_123

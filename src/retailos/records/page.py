@@ -29,7 +29,18 @@ _COMPARE = {
 def shown(resources: Resources, resource: Resource, show: tuple[Field | Reference, ...]) -> tuple[str, str]:
     """Give the SQL that prints a row `r`, and the joins that it needs."""
     references = [each for each in show if isinstance(each, Reference)]
-    return rendered(resources, resource, "r", show), joins(resources, "r", references)
+    if not resource.inner:
+        return rendered(resources, resource, "r", show), joins(resources, "r", references)
+    printed, joined = rendered(resources, resource, "opened", show), joins(resources, "opened", references)
+    return f"(select {printed} from ({_opened(resource)}) as opened{joined})", ""
+
+
+def _opened(resource: Resource) -> str:
+    """The row `r` once more, its body unpacked: PostgreSQL compresses a large one, and unpacks it for each look."""
+    fields = resource.fields.values()
+    columns = dict.fromkeys(snake(each.name) if each.computed else each.at for each in fields)
+    own = ", ".join(f"r.{column}" for column in columns if column)
+    return f"select {own}, r.body || '{{}}'::jsonb as body offset 0"
 
 
 def by_id(resources: Resources, resource: Resource, show: tuple[Field | Reference, ...]) -> str:

@@ -65,7 +65,8 @@ def _items(resources: Resources, row: str, name: str, array: InnerArray) -> str:
     """Write the SQL that prints an array of objects, each with an id that follows from the record's and its own."""
     members = [f""" '"{each.name}":' || {_inner_member(resources, row, name, array, each)}""" for each in array.shown]
     printed = "'{' ||" + " || ',' ||".join(members) + " || '}'"
-    derived = f" cross join (select {array.derived}({row}.body) as found offset 0) as derived" if array.derived else ""
+    matched = f"derived.key = item.body->>'{array.key}'"
+    derived = f" left join {array.derived}({row}.body) as derived on {matched}" if array.derived else ""
     found = f"jsonb_array_elements({row}.body->'{name}') with ordinality as item(body, i){derived}"
     joined = joins(resources, "item", array.references)
     return f"'[' || coalesce((select string_agg({printed}, ',' order by item.i) from {found}{joined}), '') || ']'"
@@ -79,8 +80,7 @@ def _inner_member(resources: Resources, row: str, name: str, array: InnerArray, 
         digest = f"encode(substr(sha256(convert_to({row}.id || {named}, 'UTF8')), 1, 16), 'hex')"
         return f"""'"' || overlay(overlay({digest} placing '8' from 13) placing '8' from 17)::uuid || '"'"""
     if array.derived and isinstance(member, Field) and member.read_only:
-        default = _literal(json.dumps(member.default))
-        return f"coalesce((derived.found->({key})->'{member.name}')::text, {default})"
+        return f"coalesce(derived.{snake(member.name)}::text, {_literal(json.dumps(member.default))})"
     return _member(resources, "item", member)
 
 

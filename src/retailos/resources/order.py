@@ -66,7 +66,7 @@ LINES = InnerArray(
     ),
     least=1,
     most=LINES_MOST,
-    derived="order_line_progress",
+    derived="order_line_quantities",
 )
 
 PAYMENTS = InnerArray(

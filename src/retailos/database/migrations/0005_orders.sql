@@ -2,17 +2,18 @@
 
 alter table job add column warnings jsonb;
 
--- What became of each line of an order. Goods alone are fulfilled: services, shipping and fees are not. A fulfilment or
--- a return that names no lines is of all goods; a fulfilment without a status is one that the customer carried out, or
--- it is pending; a return without one is completed.
+-- What became of each line of an order, once there are fulfilments or returns. Goods alone are fulfilled: services,
+-- shipping and fees are not. A fulfilment or a return that names no lines is of all goods; a fulfilment without a status
+-- is one that the customer carried out, or it is pending; a return without one is completed.
 create function order_line_quantities(body jsonb) returns table (
-    line text, goods boolean, ordered numeric, ready numeric, fulfilled numeric, delivered numeric, returned numeric,
-    cancelled numeric
+    key text, goods boolean, ordered numeric, ready_quantity numeric, fulfilled_quantity numeric,
+    delivered_quantity numeric, returned_quantity numeric, cancelled_quantity numeric
 ) language sql immutable parallel safe begin atomic
     with given as (
-        select item->>'externalOrderLineId' as line, (item->>'quantity')::numeric as quantity,
+        select item->>'externalOrderLineId' as key, (item->>'quantity')::numeric as quantity,
             coalesce(item->>'type', 'product') in ('product', 'giftCard') as goods
         from jsonb_array_elements(body->'lines') as item
+        where body ?| array['fulfilments', 'returns']
     ),
     part as (
         select item->'lines' as lines,
@@ -23,48 +24,37 @@ create function order_line_quantities(body jsonb) returns table (
         where coalesce(item->>'status', 'completed') not in ('requested', 'rejected')
     ),
     moved as (
-        select part.status, item->>'externalOrderLineId' as line, (item->>'quantity')::numeric as quantity
+        select part.status, item->>'externalOrderLineId' as key, (item->>'quantity')::numeric as quantity
         from part cross join jsonb_array_elements(part.lines) as item
         union all
-        select part.status, given.line, given.quantity from part cross join given
-        where part.lines is null and given.goods
+        select part.status, given.key, given.quantity from part cross join given where part.lines is null and given.goods
     ),
     summed as (
-        select line,
+        select key,
             sum(quantity) filter (where status = 'readyToCollect') as ready,
             sum(quantity) filter (where status in ('shipped', 'delivered', 'collected')) as fulfilled,
             sum(quantity) filter (where status in ('delivered', 'collected')) as delivered,
             sum(quantity) filter (where status = 'returned') as returned,
             sum(quantity) filter (where status = 'cancelled') as cancelled
-        from moved group by line
+        from moved group by key
     )
     -- More than was ordered of one line makes up for no other.
-    select given.line, goods, quantity, least(coalesce(ready, 0), quantity), least(coalesce(fulfilled, 0), quantity),
+    select given.key, goods, quantity, least(coalesce(ready, 0), quantity), least(coalesce(fulfilled, 0), quantity),
         least(coalesce(delivered, 0), quantity), least(coalesce(returned, 0), quantity),
         least(coalesce(cancelled, 0), quantity)
-    from given left join summed on summed.line = given.line;
+    from given left join summed on summed.key = given.key;
 end;
-
--- The quantities that each line of an order is shown with, by the line's external id.
-create function order_line_progress(body jsonb) returns jsonb language sql stable parallel safe
-return case when body ?| array['fulfilments', 'returns'] then (
-    select jsonb_object_agg(line, jsonb_build_object(
-        'fulfilledQuantity', fulfilled, 'deliveredQuantity', delivered,
-        'returnedQuantity', returned, 'cancelledQuantity', cancelled
-    ))
-    from order_line_quantities(body) where line is not null
-) end;
 
 -- How far an order has come, where its source does not say.
 create function order_fulfilment_status(body jsonb) returns text language sql immutable parallel safe
 return (
     select case
-        when sum(returned) > 0 and sum(returned) >= sum(ordered - cancelled) then 'returned'
-        when sum(returned) > 0 then 'partiallyReturned'
-        when sum(delivered) > 0 and sum(delivered) >= sum(ordered - cancelled) then 'delivered'
-        when sum(fulfilled) > 0 and sum(fulfilled) >= sum(ordered - cancelled) then 'fulfilled'
-        when sum(fulfilled) > 0 then 'partial'
-        when sum(ready) > 0 and sum(ready) >= sum(ordered - cancelled) then 'readyToCollect'
+        when sum(returned_quantity) > 0 and sum(returned_quantity) >= sum(ordered - cancelled_quantity) then 'returned'
+        when sum(returned_quantity) > 0 then 'partiallyReturned'
+        when sum(delivered_quantity) > 0 and sum(delivered_quantity) >= sum(ordered - cancelled_quantity) then 'delivered'
+        when sum(fulfilled_quantity) > 0 and sum(fulfilled_quantity) >= sum(ordered - cancelled_quantity) then 'fulfilled'
+        when sum(fulfilled_quantity) > 0 then 'partial'
+        when sum(ready_quantity) > 0 and sum(ready_quantity) >= sum(ordered - cancelled_quantity) then 'readyToCollect'
         else 'unfulfilled'
     end
     from order_line_quantities(body) where goods
