@@ -89,6 +89,7 @@ async def test_every_answered_upsert_leaves_its_job(shop: Api, number: int) -> N
         for job in jobs:
             row = await connection.fetchrow("select * from job where id = $1", UUID(job["id"]))
             assert row is not None
+            assert row["warnings"] is None
             assert (row["queue_name"], row["status"], row["outcome"]) == (job["queueName"], "completed", job["outcome"])
             assert (row["external_id"], str(row["record_id"]), row["version"]) == (
                 f"kept-{number}",

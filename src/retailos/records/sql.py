@@ -68,8 +68,7 @@ def _items(resources: Resources, row: str, name: str, array: InnerArray) -> str:
     matched = f"derived.key = item.body->>'{array.key}'"
     derived = f" left join {array.derived}({row}.body) as derived on {matched}" if array.derived else ""
     found = f"jsonb_array_elements({row}.body->'{name}') with ordinality as item(body, i){derived}"
-    joined = joins(resources, "item", array.references)
-    return f"'[' || coalesce((select string_agg({printed}, ',' order by item.i) from {found}{joined}), '') || ']'"
+    return f"'[' || coalesce((select string_agg({printed}, ',' order by item.i) from {found}), '') || ']'"
 
 
 def _inner_member(resources: Resources, row: str, name: str, array: InnerArray, member: Field | Reference) -> str:
@@ -79,7 +78,12 @@ def _inner_member(resources: Resources, row: str, name: str, array: InnerArray, 
         named = f"coalesce('/{name}/' || ({key}), '#{name}/' || item.i)"
         digest = f"encode(substr(sha256(convert_to({row}.id || {named}, 'UTF8')), 1, 16), 'hex')"
         return f"""'"' || overlay(overlay({digest} placing '8' from 13) placing '8' from 17)::uuid || '"'"""
-    if array.derived and isinstance(member, Field) and member.read_only:
+    if isinstance(member, Reference):
+        # No join: PostgreSQL takes every array for one of a hundred items, and would read all of a table of thousands.
+        shown = rendered(resources, resources[member.to], "found", resources.projection(member))
+        known = f"found.id = (item.body->>'{member.id_field.name}')::uuid"
+        return f"coalesce((select {shown} from {resources[member.to].table} as found where {known}), 'null')"
+    if array.derived and member.read_only:
         return f"coalesce(derived.{snake(member.name)}::text, {_literal(json.dumps(member.default))})"
     return _member(resources, "item", member)
 
