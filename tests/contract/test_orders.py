@@ -261,6 +261,21 @@ async def test_an_order_of_a_thousand_lines_is_one_request(shop: Api, number: in
     assert codes(await shop.put(f"/orders/more-{number}", order(*lines))) == [("/lines", "TOO_MANY")]
 
 
+@pytest.mark.parametrize(
+    "missing", [{}, {"variant": None}, {"variantId": None}, {"variant": None, "variantId": None}], ids=str
+)
+async def test_a_line_of_a_basket_has_a_variant(shop: Api, number: int, missing: dict[str, Any]) -> None:
+    """Nothing can be put into a basket but a variant that exists, however it is left out."""
+    path, sent = f"/baskets/bare-{number}", {"externalBasketLineId": "1", "quantity": 1}
+    refused = await shop.put(path, {"currency": "GBP", "lines": [sent | missing]})
+    assert codes(refused) == [("/lines/0/variant", "REQUIRED")]
+    known = await catalogue(shop, number)
+    variant = {"variant": {"externalVariantId": known["variant"][0]}}
+    shown = await written(shop, path, {"currency": "GBP", "lines": [sent | variant]})
+    assert shown["lines"][0]["variant"]["externalVariantId"] == known["variant"][0]
+    assert (shown["status"], shown["channel"], shown["total"]) == ("open", "store", None)
+
+
 async def test_a_wish_is_for_a_variant_or_a_product(shop: Api, number: int) -> None:
     """An item of a wishlist names a variant or a product that exists; 250 items are the most."""
     known = await catalogue(shop, number)

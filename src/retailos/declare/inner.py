@@ -105,10 +105,9 @@ class InnerArray:
 
     def _require(self, sent: Mapping[str, Any], at: str, problems: list[Problem]) -> None:
         for each in self.members:
-            if not each.required:
-                continue
-            there = sent.get(each.name) is not None or (isinstance(each, Reference) and _refers(each, sent))
-            if not there:
+            # A nested null alone is for whoever reads references to refuse.
+            cleared = isinstance(each, Reference) and each.name in sent and each.id_field.name not in sent
+            if each.required and not cleared and not self._given(each.name, sent):
                 problems.append(Problem(f"{at}/{each.name}", "REQUIRED", "expected a value, got none"))
         if self.requires_one_of and not any(self._given(name, sent) for name in self.requires_one_of):
             names = ", ".join(self.requires_one_of)
@@ -220,7 +219,3 @@ def _name_first(items: list[dict[str, Any]], path: str) -> None:
             _name_first(item[name], rest)
         else:
             item[name] = "1"
-
-
-def _refers(reference: Reference, sent: Mapping[str, Any]) -> bool:
-    return reference.name in sent or reference.id_field.name in sent
