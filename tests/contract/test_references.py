@@ -162,7 +162,7 @@ async def test_what_is_nested_is_never_written(shop: Api, number: int) -> None:
 
 async def test_a_reference_leads_to_one_kind_of_record(shop: Api, number: int) -> None:
     """An id of a record of another kind is not found, whatever it is called."""
-    user = least(RESOURCES["user"], number)
+    user = least(RESOURCES["user"], 1_000_000 + number)
     found = (await shop.put(f"/users/kind-{number}", user)).result[0]["resourceId"]
     for sent in ({"registeredAt": {"externalStoreId": f"kind-{number}"}}, {"registeredAtId": found}):
         assert (await shop.put(f"/customers/kind-{number}", {"firstName": "Ada"} | sent)).status == 422
@@ -189,7 +189,7 @@ async def test_a_record_may_refer_to_many(shop: Api, number: int) -> None:
     """A user works in several stores: the array of objects or of ids is the whole new set, in its order."""
     made = await stores(shop, number)
     (a, a_id), (b, b_id), (c, c_id) = made
-    user, path = least(RESOURCES["user"], number), f"/users/many-{number}"
+    user, path = least(RESOURCES["user"], 1_000_000 + number), f"/users/many-{number}"
     forms: list[tuple[dict[str, Any], list[str]]] = [
         ({"stores": [{"externalStoreId": a}, {"externalStoreId": c}]}, [a_id, c_id]),
         ({"storeIds": [b_id]}, [b_id]),
@@ -214,7 +214,7 @@ async def test_a_record_may_refer_to_many(shop: Api, number: int) -> None:
 async def test_many_references_that_contradict_or_miss_are_refused(shop: Api, number: int) -> None:
     """Arrays of ids and of objects must name the same records, each of which must exist."""
     (a, a_id), (b, b_id), _ = await stores(shop, number)
-    user, path = least(RESOURCES["user"], number), f"/users/torn-many-{number}"
+    user, path = least(RESOURCES["user"], 1_000_000 + number), f"/users/torn-many-{number}"
     for torn in (
         {"stores": [{"id": a_id}], "storeIds": [b_id]},
         {"stores": [{"externalStoreId": a}], "storeIds": [b_id]},
