@@ -10,7 +10,7 @@
     ├── Unauthorized 401 · Forbidden 403
     ├── ResourceNotFound 404 · RouteNotFound 404
     ├── MethodNotAllowed 405 · NotAcceptable 406
-    ├── ExternalIdExists 409 · NotUnique 409 · DuplicateInBatch 409
+    ├── ExternalIdExists 409 · NotUnique 409 · DuplicateInBatch 409 · WrittenOnce 409
     ├── VersionConflict 412
     ├── PayloadTooLarge 413 · UriTooLong 414 · UnsupportedMediaType 415 · HeadersTooLarge 431
     ├── ReferenceNotFound 422
@@ -181,6 +181,13 @@ class DuplicateInBatch(RetailOSError):
 
     status = 409
     code = "DUPLICATE_IN_BATCH"
+
+
+class WrittenOnce(RetailOSError):
+    """Such a record stays as it was first written, and this one differs; send it under an external id of its own."""
+
+    status = 409
+    code = "WRITTEN_ONCE"
 
 
 class VersionConflict(RetailOSError):

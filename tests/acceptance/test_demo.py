@@ -16,6 +16,7 @@ import pytest
 from retailos.demo.caller import Caller
 from retailos.demo.fill import AMOUNTS
 from retailos.demo.place import Keys, choose, load_keys, save_keys
+from retailos.resources import RESOURCES
 from tests.acceptance.program import Running, alive, descendants, started, stretched
 from tests.conftest import eventually
 
@@ -42,8 +43,7 @@ async def counts(integrator: Caller) -> dict[str, Any]:
     """How many records there are of each resource."""
     found = {}
     for name in AMOUNTS:
-        plural = {"territory": "territories"}.get(name, f"{name}s")
-        found[name] = (await integrator.call("GET", f"/v2/public/{plural}?limit=1"))["count"]
+        found[name] = (await integrator.call("GET", f"/v2/public/{RESOURCES[name].collection}?limit=1"))["count"]
     return found
 
 

@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from random import Random
 from typing import Any
 
@@ -18,17 +19,29 @@ from retailos.api.call import Engine
 from retailos.api.server import build_app, open_engine, server_config
 from retailos.database.embedded import Cluster
 from retailos.database.pool import Connection
-from retailos.declare.field import Field, Reference
+from retailos.declare.field import Field
 from retailos.declare.resource import Resource
+from retailos.declare.rules import Later
 from retailos.declare.sample import sample
+from retailos.declare.values import moment, printed
 from retailos.resources import RESOURCES
 from retailos.settings import Settings, load
 from tests.conftest import with_database
 
 #: The guide's long envelope, in its order.
 ENVELOPE = ("statusCode", "statusMessage", "userMessage", "error", "meta", "action", "result")
-#: The external id of the records that others must refer to.
-SOMEBODY = "somebody"
+EACH_RESOURCE = pytest.mark.parametrize("resource", RESOURCES.values(), ids=lambda resource: resource.name)
+#: Those that are referred to before those that refer.
+ORDER = (
+    *("territory", "client", "region", "store", "department", "user", "customer"),
+    *("category", "product", "variant", "price", "stockLevel"),
+    *("promotion", "basket", "order", "wishlist"),
+    *("appointment", "customerNote", "interaction", "task"),
+    *("loyaltyAccount", "consentEvent", "customerAssignment"),
+)
+#: What is done for every resource by the same code is seen with those that use each word of their declarations.
+VARIED = ("customer", "user", "client", "region", "price", "stockLevel", "order")
+VARIED_RESOURCES = pytest.mark.parametrize("resource", [RESOURCES[name] for name in VARIED], ids=VARIED)
 #: As the guide prints moments.
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
@@ -177,20 +190,18 @@ def codes(response: Response) -> list[tuple[str, str]]:
 
 
 def least(resource: Resource, number: int) -> dict[str, Any]:
-    """The least body that makes a record: what is required of the resource, and no more."""
+    """The least body that makes a record: what is required of the resource, and no more; `ground` makes the rest."""
     body = {
         name: resource.fields[name].kind.sample(Random(number))
         for name in (*resource.required, *resource.requires_one_of[:1])
     }
+    for rule in resource.rules:
+        if isinstance(rule, Later) and rule.field in body:
+            body[rule.field] = printed(moment(body[rule.than]) + timedelta(hours=1))
     body |= {name: f"{body[name]}-{number}" for name in resource.unique if name in body}
     if resource.plausible:
         resource.plausible(body)
-    return body | {each.name: {RESOURCES[each.to].external_id.name: SOMEBODY} for each in required(resource)}
-
-
-def required(resource: Resource) -> list[Reference]:
-    """The references that a record must have."""
-    return [each for each in resource.references if each.required]
+    return body | required(resource, number)
 
 
 def holds(shown: Any, sent: Any) -> bool:
@@ -202,24 +213,27 @@ def holds(shown: Any, sent: Any) -> bool:
     return bool(shown == sent)
 
 
-#: Those that are referred to before those that refer.
-ORDER_OF_REFERENCE = (
-    *("territory", "client", "region", "store", "department", "user", "customer"),
-    *("product", "variant", "promotion", "basket", "order", "wishlist"),
-)
-
-
-async def prepare(api: Api) -> None:
-    """Write the records that others must refer to."""
-    for name in dict.fromkeys(each.to for resource in RESOURCES.values() for each in required(resource)):
-        put = await api.put(f"/{RESOURCES[name].collection}/{SOMEBODY}", least(RESOURCES[name], 0))
-        assert put.status == 200, put.body
-
-
 def full(resource: Resource, number: int, known: Mapping[str, Sequence[str]] | None = None) -> dict[str, Any]:
-    """A whole sample body, with references to `known` external ids and those that it must have."""
-    somebody = {each.to: [SOMEBODY] for each in required(resource)}
-    return sample(RESOURCES, resource, Random(number), number, {**somebody, **(known or {})})
+    """A whole sample body, with references to `known` external ids, or else to what `ground` makes."""
+    return required(resource, number) | sample(RESOURCES, resource, Random(number), number, known or {})
+
+
+def required(resource: Resource, number: int) -> dict[str, Any]:
+    """The references that a record with this number must have, to records of its own."""
+    return {
+        each.name: {RESOURCES[each.to].external_id.name: f"ground-{number}"}
+        for each in resource.references
+        if each.required
+    }
+
+
+async def ground(api: Api, resource: Resource, *numbers: int) -> None:
+    """Make the records that those with these numbers must refer to, and what they stand on in turn."""
+    for target in dict.fromkeys(RESOURCES[each.to] for each in resource.references if each.required):
+        await ground(api, target, *numbers)
+        for number in numbers:
+            put = await api.put(f"/{target.collection}/ground-{number}", least(target, number))
+            assert put.status == 200, put.body
 
 
 def own_names(resource: Resource) -> list[str]:
@@ -263,10 +277,19 @@ async def shop(
     await administrator.execute(f"create database {name} template {template} strategy wal_log")
     try:
         async with serving(settings, with_database(server.url, name)) as running:
-            await prepare(running)
             yield running
     finally:
         await administrator.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+async def number(shop: Api, numbers: Iterator[int], request: pytest.FixtureRequest) -> int:
+    """A number for external ids and unique values that no other test uses; what its record must refer to is there."""
+    number = next(numbers)
+    resource = getattr(request.node, "callspec", None) and request.node.callspec.params.get("resource")
+    if resource:
+        await ground(shop, resource, number)
+    return number
 
 
 @pytest.fixture

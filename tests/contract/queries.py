@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Final
 
+from retailos.declare.finders import During
 from retailos.declare.resource import Resource, Resources
+from retailos.declare.texts import Text
 from retailos.records.query import filterable
 from tests.contract.hostile import Attack, listed
 
@@ -70,6 +72,7 @@ _WRONG_TEXTS: Final = MappingProxyType(
         "uuid": "|1|Kanarienvogel|{0190c2a4-7b1e-7c3a-9d52-3f1b2c4d5e6f}|0190c2a47b1e7c3a9d523f1b2c4d5e6f",
         "boolean": "|1|TRUE|yes|null",
         "numeric": f"|Kanarienvogel|NaN|sNaN|Infinity|1e400|1e-20000|1_0|%EF%BC%91|1%20|{'9' * 50}",
+        "numeric(16,4)": "|Kanarienvogel|NaN|Infinity|1e400|1_0|%EF%BC%91|1%20|1.23456|1234567890123",
         "date": "|1990-06-09|31/02/1990|1/1/1990|01/01/99999|Kanarienvogel",
         "timestamptz": "|2020-01-01|2020-01-01T00:00:00|99999-01-01T00:00:00Z|now|Kanarienvogel",
     }
@@ -80,7 +83,7 @@ _PLACES: Final = listed("|1|1,2|1,2,3,4|91,0,1|0,181,1|0,0,0|0,0,-1|0,0,99999|a,
 def wrong_filters(resources: Resources, resource: Resource) -> Iterator[Attack]:
     """Filters of a resource whose value is of another kind, or whose operator says nothing about it."""
     for path, kind in filterable(resources, resource).items():
-        related = path.partition(".")[0] in resource.reference
+        related = resource.finder(path) is not None or path.partition(".")[0] in resource.reference
         for text in listed(_WRONG_TEXTS[kind.sql_type]) if kind.sql_type in _WRONG_TEXTS else ():
             yield _filter(f"{path}={text}")
             yield _filter(f"{path}[in]={text},{text}")
@@ -88,8 +91,11 @@ def wrong_filters(resources: Resources, resource: Resource) -> Iterator[Attack]:
         yield _filter(f"{path}[in]={','.join(['0'] * 501)}")
         yield _filter(f"{path}[frobnicate]=1", "UNKNOWN_PARAMETER")
         for operator in ("gt", "gte", "lt", "lte", "startsWith"):
-            if related or kind.sql_type == "boolean" or (operator == "startsWith" and kind.sql_type != "text"):
+            if related or kind.sql_type == "boolean" or (operator == "startsWith" and not isinstance(kind, Text)):
                 yield _filter(f"{path}[{operator}]=true")
+        if isinstance(resource.finder(path), During):
+            for text in ("", "2020-01-01", "now", "Kanarienvogel"):
+                yield _filter(f"{path}={text}")
     for place in _PLACES:
         yield _filter(f"near={place}", "VALIDATION_ERROR" if resource.place else "UNKNOWN_PARAMETER")
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from retailos.resources import RESOURCES
-from tests.contract.conftest import Api, least
+from tests.contract.conftest import Api, ground, least
 
 
 def line(key: str, price: str = "10.00", quantity: int = 1, **more: Any) -> dict[str, Any]:
@@ -34,6 +34,7 @@ async def catalogue(api: Api, number: int) -> dict[str, list[str]]:
     known: dict[str, list[str]] = {}
     for name in ("customer", "store", "user", "product", "variant", "promotion"):
         key = f"{name}-{number}"
+        await ground(api, RESOURCES[name], number)
         assert (await api.put(f"/{RESOURCES[name].collection}/{key}", least(RESOURCES[name], number))).status == 200
         known[name] = [key]
     return known

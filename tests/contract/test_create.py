@@ -1,21 +1,9 @@
 """Creating a record: POST makes a new one and shows it, and never touches one that exists."""
 
-from collections.abc import Iterator
 from uuid import UUID
 
-import pytest
-
 from retailos.declare.resource import Resource
-from retailos.resources import RESOURCES
-from tests.contract.conftest import Api, check_envelope, codes, full, least, own_names
-
-EACH_RESOURCE = pytest.mark.parametrize("resource", RESOURCES.values(), ids=lambda resource: resource.name)
-
-
-@pytest.fixture
-def number(numbers: Iterator[int]) -> int:
-    """A number for external ids and unique values that no other test uses."""
-    return next(numbers)
+from tests.contract.conftest import EACH_RESOURCE, VARIED_RESOURCES, Api, check_envelope, codes, full, least, own_names
 
 
 @EACH_RESOURCE
@@ -24,7 +12,7 @@ async def test_a_post_creates_and_shows_the_record(shop: Api, resource: Resource
     sent = full(resource, number)
     post = await shop.post(f"/{resource.collection}", sent)
     envelope = check_envelope(post, 201)
-    assert (envelope["action"], envelope["userMessage"]) == (f"{resource.name.upper()}_CREATE", resource.name.title())
+    assert (envelope["action"], envelope["userMessage"]) == (resource.action("CREATE"), resource.title)
     assert envelope["statusMessage"] == "Created"
     record = envelope["result"]
     assert list(record) == own_names(resource)
@@ -34,20 +22,20 @@ async def test_a_post_creates_and_shows_the_record(shop: Api, resource: Resource
     assert (await shop.request("GET", post.headers["location"])).result == record
 
 
-@EACH_RESOURCE
+@VARIED_RESOURCES
 async def test_a_record_without_an_external_id_gets_its_own_id(shop: Api, resource: Resource, number: int) -> None:
     """A record made without an external id has its own id as such, and is found and updated by it."""
     body, key = least(resource, number), resource.external_id.name
     record = (await shop.post(f"/{resource.collection}", body)).result
-    assert record[key] == record["id"]
+    assert record[key] == (f"ground-{number}:ground-{number}" if resource.natural_key else record["id"])
     assert UUID(record["id"]).version == 7
-    put = await shop.put(f"/{resource.collection}/{record['id']}", body | {"details": {"a": 1}})
+    put = await shop.put(f"/{resource.collection}/{record[key]}", body | {"details": {"a": 1}})
     assert (put.result[0]["outcome"], put.result[0]["resourceId"]) == ("updated", record["id"])
-    for path in ("", "external/", "id/"):
-        assert (await shop.get(f"/{resource.collection}/{path}{record['id']}")).result["details"] == {"a": 1}
+    for path in (record[key], f"external/{record[key]}", f"id/{record['id']}"):
+        assert (await shop.get(f"/{resource.collection}/{path}")).result["details"] == {"a": 1}
 
 
-@EACH_RESOURCE
+@VARIED_RESOURCES
 async def test_an_external_id_that_is_taken_is_a_conflict(shop: Api, resource: Resource, number: int) -> None:
     """A POST with an external id that exists is refused, names the record, and changes nothing."""
     body = least(resource, number) | {resource.external_id.name: f"taken-{number}"}
@@ -59,7 +47,7 @@ async def test_an_external_id_that_is_taken_is_a_conflict(shop: Api, resource: R
     assert (await shop.get(f"/{resource.collection}/id/{made['id']}")).result == made
 
 
-@EACH_RESOURCE
+@VARIED_RESOURCES
 async def test_a_post_takes_what_a_put_takes(shop: Api, resource: Resource, number: int) -> None:
     """A POST is checked like a PUT: required fields, unknown fields, and read-only ones that are ignored."""
     body, path = least(resource, number), f"/{resource.collection}"

@@ -1,6 +1,5 @@
 """The traps of the guide's data: what looks wrong and is kept, what is checked and how, what is unique."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,12 +7,6 @@ import pytest
 
 from retailos.resources import RESOURCES
 from tests.contract.conftest import TIMESTAMP, Api, codes
-
-
-@pytest.fixture
-def number(numbers: Iterator[int]) -> int:
-    """A number for external ids and unique values that no other test uses."""
-    return next(numbers)
 
 
 async def kept(api: Api, number: int, **fields: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from retailos.declare.inner import Within
+from retailos.declare.finders import During, Item, Through
 from retailos.declare.kind import Kind
 from retailos.declare.money import Money
 from retailos.declare.resource import Resource
@@ -17,26 +17,28 @@ from retailos.declare.texts import Telephone, Text
 from retailos.declare.values import Boolean, Dob, Number, Uuid
 from retailos.records.query import filterable, sortable
 from retailos.resources import RESOURCES
-from tests.contract.conftest import ORDER_OF_REFERENCE, SOMEBODY, Api, check_envelope, codes, full, own_names, required
+from tests.contract.conftest import EACH_RESOURCE, ORDER, VARIED_RESOURCES, Api, check_envelope, codes, full, own_names
 
 Record = dict[str, Any]
-EACH_RESOURCE = pytest.mark.parametrize("resource", RESOURCES.values(), ids=lambda resource: resource.name)
 MANY = 14
 
 
 @pytest.fixture(scope="module")
 async def stocked(shop: Api) -> dict[str, list[Record]]:
     """The records of each resource, in the order in which they were made, with what they refer to."""
-    assert set(ORDER_OF_REFERENCE) == set(RESOURCES)
-    needed = {each.to for resource in RESOURCES.values() for each in required(resource)}
-    known: dict[str, list[str]] = {name: [SOMEBODY] if name in needed else [] for name in ORDER_OF_REFERENCE}
-    for name in ORDER_OF_REFERENCE:
+    assert set(ORDER) == set(RESOURCES)
+    known: dict[str, list[str]] = {name: [] for name in ORDER}
+    for name in ORDER:
         resource = RESOURCES[name]
         for number in range(MANY):
             sent = full(resource, number, known)
             put = await shop.put(f"/{resource.collection}/{sent[resource.external_id.name]}", sent)
             assert put.status == 200, put.body
             known[name].append(sent[resource.external_id.name])
+    for flips in (each.flips for each in RESOURCES.values() if each.flips):
+        # What the flags of those before made is there too.
+        rows = (await shop.get(f"/{flips.to.collection}?limit=500")).result["rows"]
+        known[flips.to.name] = [each[flips.to.external_id.name] for each in rows]
     return {
         name: [(await shop.get(f"/{RESOURCES[name].collection}/{key}")).result for key in keys]
         for name, keys in known.items()
@@ -111,7 +113,7 @@ async def test_every_filter_finds_what_it_names(
     """Each field that can be filtered by, with each of its operators, gives exactly the records that match."""
     records, checked = stocked[resource.name], 0
     for path, kind in filterable(RESOURCES, resource).items():
-        if isinstance(kind, Within):
+        if resource.finder(path):
             continue
         related = path.partition(".")[0] in resource.reference
         values = {record["id"]: value_at(resource, stocked, record, path) for record in records}
@@ -131,6 +133,46 @@ async def test_every_filter_finds_what_it_names(
             assert set(await ids(shop, resource, f"{name}={text}")) == expected, f"{name}={text}"
             checked += 1
     assert checked > 25
+
+
+def found_by(resource: Resource, stocked: dict[str, list[Record]], record: Record, finder: Item | Through) -> set[Any]:
+    """What a parameter that looks elsewhere than at a field of its name finds of one record."""
+    if isinstance(finder, Item):
+        array, _, member = finder.path.partition(".")
+        return {each[member] if member else each for each in record[array]}
+    reference = resource.reference[finder.reference]
+    ids = record[reference.id_field.name]
+    wanted = ids if reference.ids else [ids]
+    return {each[finder.field] for each in stocked[reference.to] if each["id"] in wanted}
+
+
+@pytest.mark.parametrize(
+    "resource", [each for each in RESOURCES.values() if each.finders], ids=lambda resource: resource.name
+)
+async def test_what_a_list_looks_for_elsewhere_is_found(
+    shop: Api, stocked: dict[str, list[Record]], resource: Resource
+) -> None:
+    """An item of an array, a field of a record that is referred to, and a moment within a time find their records."""
+    records = stocked[resource.name]
+    for finder in resource.finders:
+        if isinstance(finder, During):
+            for moment in {each[finder.begin] or each["createdAt"] for each in records}:
+                expected = {
+                    each["id"]
+                    for each in records
+                    if (each[finder.begin] or "") <= moment < (each[finder.end] or "9999")
+                }
+                assert set(await ids(shop, resource, f"{finder.name}={spelled(moment)}")) == expected
+            continue
+        known = {each["id"]: found_by(resource, stocked, each, finder) for each in records}
+        values = sorted({value for found in known.values() for value in found})[:4]
+        assert values
+        for value in values:
+            having = {key for key, found in known.items() if value in found}
+            assert set(await ids(shop, resource, f"{finder.name}={spelled(value)}")) == having
+            assert set(await ids(shop, resource, f"{finder.name}[ne]={spelled(value)}")) == set(known) - having
+        either = {key for key, found in known.items() if found & set(values[:2])}
+        assert set(await ids(shop, resource, f"{finder.name}[in]={','.join(map(spelled, values[:2]))}")) == either
 
 
 @EACH_RESOURCE
@@ -160,22 +202,22 @@ async def test_several_sorts_apply_one_after_the_other(shop: Api, stocked: dict[
     assert await ids(shop, RESOURCES["customer"], query) == expected
 
 
-@EACH_RESOURCE
+@VARIED_RESOURCES
 async def test_a_list_shows_whole_records_and_counts_all(
     shop: Api, stocked: dict[str, list[Record]], resource: Resource
 ) -> None:
     """A list holds count and rows; rows are records as a GET shows them, and count is all that match, not the page."""
     answer = await shop.get(f"/{resource.collection}?limit=3&sort=id")
     envelope = check_envelope(answer, 200)
-    plural = "Territories" if resource.name == "territory" else f"{resource.name.title()}s"
-    assert (envelope["action"], envelope["userMessage"]) == (f"{resource.name.upper()}_GET_ALL", plural)
+    plural = {"stockLevel": "Stock levels"}.get(resource.name, f"{resource.name.title()}s")
+    assert (envelope["action"], envelope["userMessage"]) == (resource.action("GET_ALL"), plural)
     assert list(envelope["result"]) == ["count", "rows", "nextCursor", "changesCursor"]
     assert envelope["result"]["count"] == len(stocked[resource.name])
     expected = sorted(stocked[resource.name], key=lambda each: each["id"])[:3]
     assert [list(row.items()) for row in envelope["result"]["rows"]] == [list(each.items()) for each in expected]
 
 
-@EACH_RESOURCE
+@VARIED_RESOURCES
 async def test_pages_put_together_are_the_list(shop: Api, stocked: dict[str, list[Record]], resource: Resource) -> None:
     """Page after page shows each record once, in the order of the whole list."""
     whole = await ids(shop, resource, "sort=-updatedAt")

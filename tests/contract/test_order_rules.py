@@ -1,6 +1,7 @@
 """What an order's figures say: totals that are kept, cards that never are, and statuses that follow from the parts."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -40,7 +41,26 @@ async def test_a_total_that_does_not_add_up_is_taken_with_a_warning(
     off = f"{float(total) + 3.5:.2f}"
     put = await shop.put(f"/orders/total-{number}", body | {"total": off})
     assert [(each["path"], each["code"]) for each in put.result[0]["warnings"]] == [("/total", "TOTALS_MISMATCH")]
-    assert (await shop.get(f"/orders/total-{number}")).result["total"] == off
+    assert Decimal((await shop.get(f"/orders/total-{number}")).result["total"]) == Decimal(off)
+
+
+@pytest.mark.parametrize(
+    ("currency", "kept"), [("GBP", "10.00"), ("JPY", "10"), ("KWD", "10.000")], ids=["pounds", "yen", "dinars"]
+)
+async def test_all_amounts_of_an_order_are_written_as_its_currency_has_them(
+    shop: Api, number: int, currency: str, kept: str
+) -> None:
+    """An amount is spelled alike on top and within arrays, however it came; so other spellings of it are no changes."""
+    path, parts = f"/orders/money-{number}", {"payments": "externalPaymentId", "refunds": "externalRefundId"}
+    for outcome, amount in (("created", "10"), ("unchanged", "10.0"), ("unchanged", 10), ("unchanged", "010.0000")):
+        paid = {array: [{key: "1", "amount": amount}] for array, key in parts.items()}
+        sent = order(line("1") | {"unitPrice": amount, "total": amount}, **paid) | {"total": amount}
+        shown = await written(shop, path, sent | {"currency": currency}, outcome)
+    assert [shown["total"], shown["lines"][0]["total"], shown["lines"][0]["unitPrice"]] == [kept] * 3
+    assert [shown[array][0]["amount"] for array in parts] == [kept] * 2
+    payments = [{"externalPaymentId": "1", "amount": "10"}]
+    again = await shop.request("PATCH", f"/v2/public/orders/external/money-{number}", json={"payments": payments})
+    assert again.result[0]["outcome"] == "unchanged", again.body
 
 
 CARDS = ("4111111111111111", "4111 1111 1111 1111", "4111-1111-1111-1111", "378282246310005", "6304000000000000")

@@ -28,7 +28,8 @@ CONTAINERS: Final = frozenset(
 DISPLAYS: Final = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
 SPEAKING: Final = (f"{SRC}/observe.py", f"{SRC}/cli.py", f"{SRC}/cli/")
 SQL_HOMES: Final = tuple(
-    f"{SRC}/{each}" for each in ("records/sql.py", "records/page.py", "records/table.py", "database/")
+    f"{SRC}/{each}"
+    for each in (*(f"records/{name}.py" for name in ("sql", "render", "page", "table", "flips")), "database/")
 )
 SQL: Final = re.compile(
     r"\bselect\b.+\bfrom\b|\binsert\s+into\b|\bupdate\s+\S+\s+(\w+\s+)?set\b|\bdelete\s+from\b",

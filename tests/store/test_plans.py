@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from retailos import keys
+from retailos.catalogue import prices
 from retailos.database.pool import Connection
 from retailos.database.statements import load
 from retailos.records import page, query, sql
@@ -16,7 +17,7 @@ from retailos.webhooks import deliveries, register
 
 CUSTOMER, STORE = RESOURCES["customer"], RESOURCES["store"]
 REGISTER, DELIVERIES, KEYS = load(register.__file__), load(deliveries.__file__), load(keys.__file__)
-RECORDS, OWED, ORDERS = 50_000, 5_000, 2_000
+RECORDS, OWED, VARIANTS, ORDERS = 50_000, 5_000, 10_000, 2_000
 SOMEBODY = UUID(int=77)
 
 #: Fifty thousand customers, three webhooks with all of them in their registers, a tenth of that due, and attempts.
@@ -43,22 +44,51 @@ select 1, id, 1, 1, now() - random() * interval '1 h', gen_random_uuid(), 'u', 2
 insert into alias (resource, external_id, record_id)
 select 'customer', 'old-' || external_id, id from customers order by id limit 5000;
 insert into tally values ('customer', {RECORDS});
+insert into job (id, queue_name, status, created_at) select gen_random_uuid(), 'q', 's', now() from customers;
+insert into change (resource, record_id, version, operation, at)
+select 'customer', id, 1, 'create', now() from customers;
+analyze;
+"""
+
+
+#: Variants, each with a price and some stock, and orders of them.
+FILL_CATALOGUE = f"""
 insert into variants (id, external_id, version, operation, created_at, updated_at, body)
-select md5(i::text)::uuid, 'v-' || i, 1, 'create', now(), now(), jsonb_build_object('sku', 's-' || i)
-from generate_series(1, {ORDERS}) as i;
+select md5('v' || i)::uuid, 'v-' || i, 1, 'create', now(), now(), jsonb_build_object(
+    'productId', md5((i / 4)::text)::uuid, 'sku', 'sku-' || i, 'barcodes', jsonb_build_array('b-' || i, 'c-' || i))
+from generate_series(1, {VARIANTS}) as i;
+insert into stores (id, external_id, version, operation, created_at, updated_at, body)
+select md5('s' || i)::uuid, 's-' || i, 1, 'create', now(), now(), jsonb_build_object('name', 'S')
+from generate_series(1, 200) as i;
+insert into prices (id, external_id, version, operation, created_at, updated_at, body)
+select gen_random_uuid(), 'p-' || i, 1, 'create', now(), now(), jsonb_build_object(
+    'variantId', md5('v' || i)::uuid, 'currency', 'GBP', 'amount', i || '.00')
+from generate_series(1, {VARIANTS}) as i;
+insert into stock_levels (id, external_id, version, operation, created_at, updated_at, body)
+select gen_random_uuid(), 'l-' || i, 1, 'create', now(), now(), jsonb_build_object(
+    'variantId', md5('v' || i)::uuid, 'storeId', md5('s' || i % 200)::uuid, 'onHand', i % 50)
+from generate_series(1, {VARIANTS}) as i;
+insert into categories (id, external_id, version, operation, created_at, updated_at, body)
+select md5('k' || i)::uuid, 'k-' || i, 1, 'create', now(), now(), jsonb_build_object(
+    'name', 'K', 'parentId', case when i > 5 then md5('k' || i / 5)::uuid end)
+from generate_series(1, 2000) as i;
 insert into orders (id, external_id, version, operation, created_at, updated_at, body)
 select gen_random_uuid(), 'o-' || i, 1, 'create', now(), now(), jsonb_build_object(
     'placedAt', to_char(timestamp '2026-01-01' + i * interval '1 minute', 'YYYY-MM-DD"T"HH24:MI:SS".000Z"'),
     'total', '10.00', 'orderNumber', 'n-' || i, 'customerEmail', i || '@example.com',
     'customerId', md5((i % 500)::text)::uuid, 'storeId', md5((i % 50)::text)::uuid,
     'lines', jsonb_build_array(jsonb_build_object('externalOrderLineId', '1', 'sku', 's-' || i, 'quantity', 1,
-        'variantId', md5(i::text)::uuid)))
+        'variantId', md5('v' || i)::uuid)))
 from generate_series(1, {ORDERS}) as i;
-insert into job (id, queue_name, status, created_at) select gen_random_uuid(), 'q', 's', now() from customers;
-insert into change (resource, record_id, version, operation, at)
-select 'customer', id, 1, 'create', now() from customers;
 analyze;
 """
+
+
+@pytest.fixture(scope="module")
+async def catalogue(filled: Connection) -> Connection:
+    """The same with a catalogue and orders."""
+    await filled.execute(FILL_CATALOGUE)
+    return filled
 
 
 @pytest.fixture(scope="module")
@@ -192,10 +222,10 @@ async def test_a_list_is_read_by_an_index(filled: Connection, text: str, index: 
         ("sort=-placedAt&withCount=false", "orders_placed_at"),
     ],
 )
-async def test_orders_are_listed_by_an_index(filled: Connection, text: str, index: str) -> None:
+async def test_orders_are_listed_by_an_index(catalogue: Connection, text: str, index: str) -> None:
     """Orders are found by what is in them, and their variants by the key, however many of either there are."""
     statement, arguments = listed(text, RESOURCES["order"])
-    plan = await planned(filled, statement, *arguments, generic=False)
+    plan = await planned(catalogue, statement, *arguments, generic=False)
     assert {index, "variants_pkey"} <= used(plan)
 
 
@@ -242,3 +272,39 @@ async def test_a_key_is_found_by_its_id(filled: Connection) -> None:
         assert "api_key_pkey" in used(await planned(filled, KEYS.find, "0123456789"))
     finally:
         await filled.execute("reset enable_seqscan")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "index"),
+    [
+        ("variant", "barcode=b-7", "variants_barcodes"),
+        ("variant", "barcode[in]=b-7,c-9", "variants_barcodes"),
+        ("variant", "sku[in]=sku-7,sku-9", "variants_sku"),
+        ("price", "sku=sku-7", "prices_variant_id"),
+        ("price", "variant.externalVariantId=v-7&validAt=2026-11-27T10:00:00Z", "prices_variant_id"),
+        ("stockLevel", "sku[in]=sku-7,sku-9", "stock_levels_variant_id"),
+        ("stockLevel", "store.externalStoreId=s-7&available[gt]=48", "stock_levels_store_id"),
+    ],
+)
+async def test_a_catalogue_is_searched_by_its_indexes(catalogue: Connection, name: str, text: str, index: str) -> None:
+    """Items of arrays and fields of other records are found by an index, as a record's own fields are."""
+    statement, values = listed(text, RESOURCES[name])
+    plan = await planned(catalogue, statement, *values, generic=False)
+    assert index in used(plan)
+
+
+async def test_what_a_variant_has_is_found_by_its_indexes(catalogue: Connection) -> None:
+    """The price that holds, and a stock level by its natural key, cost a few looks into indexes."""
+    price = load(prices.__file__).find
+    plan = await planned(catalogue, price, SOMEBODY, SOMEBODY, "2026", None, "default", 1, generic=False)
+    assert {each for each in used(plan) if each.startswith("prices_variant_id")}
+    statement = sql.by_natural_key(RESOURCES, RESOURCES["stockLevel"])
+    plan = await planned(catalogue, statement, "s-7", "v-7", generic=False)
+    assert {each for each in used(plan) if each.startswith("stock_levels_variant_id")}
+
+
+async def test_a_path_is_walked_by_the_key(catalogue: Connection) -> None:
+    """Where a record stands in its tree is found by one look into an index for each record above it."""
+    category = RESOURCES["category"]
+    plan = await planned(catalogue, page.by_id(RESOURCES, category, category.shown), SOMEBODY)
+    assert used(plan) == {"categories_pkey"}

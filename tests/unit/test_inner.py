@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from retailos.declare.field import DETAILS, Field, Reference, text
+from retailos.declare.finders import Item
 from retailos.declare.inner import InnerArray, inner_id, strangers
 from retailos.declare.resource import DeclarationError, Resource, Resources
 from retailos.declare.values import Number
@@ -98,18 +99,17 @@ def test_items_of_samples_are_numbered_and_named(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("path", "message"),
     [
-        ({"within": (("sku", "itmes.name"),)}, "got itmes; did you mean items?"),
-        ({"within": (("sku", "items.nmae"),)}, "got nmae; did you mean name?"),
+        ("itmes.name", "got itmes; did you mean items?"),
+        ("items.nmae", "got nmae; did you mean name?"),
     ],
-    ids=str,
 )
-def test_a_filter_within_items_must_lead_to_a_member(changes: dict[str, Any], message: str) -> None:
-    """A mistake in the path of such a filter is an error when the resource is declared."""
+def test_a_finder_within_items_must_lead_to_a_member(path: str, message: str) -> None:
+    """A mistake in the path of such a parameter is an error when the resource is declared."""
     members = (Field(name="items", kind=ITEMS),)
     with pytest.raises(DeclarationError) as caught:
-        Resource(name="box", plural="boxes", domain="org", members=members, **changes)
+        Resource(name="box", plural="boxes", domain="org", members=members, finders=(Item("sku", path),))
     assert message in str(caught.value)
 
 

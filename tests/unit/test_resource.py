@@ -2,17 +2,37 @@
 
 import pytest
 
-from retailos.declare.field import CREATED_AT, DETAILS, RELATIONS, UPDATED_AT, Field, Reference, flag, snake, text
+from retailos.declare.derived import Level
+from retailos.declare.field import (
+    CREATED_AT,
+    DETAILS,
+    RELATIONS,
+    UPDATED_AT,
+    Field,
+    NaturalKey,
+    Reference,
+    flag,
+    snake,
+    text,
+)
+from retailos.declare.finders import During, Item, Through
+from retailos.declare.money import Money
 from retailos.declare.resource import DeclarationError, Resource, Resources, did_you_mean, spaced
+from retailos.declare.rules import AtMostOne, Together
 from retailos.declare.shapes import Shape
 from retailos.declare.texts import Text
+from retailos.declare.values import Number
 from retailos.resources import RESOURCES
 
-#: The queue domain of each resource that is not the organisation's.
 DOMAINS = {
-    **dict.fromkeys(("customer", "wishlist"), "scv"),
-    **dict.fromkeys(("product", "variant"), "pim"),
-    **dict.fromkeys(("order", "basket", "promotion"), "oms"),
+    "scv": (
+        *("customer", "customerNote", "interaction", "appointment", "task", "wishlist"),
+        *("loyaltyAccount", "consentEvent", "customerAssignment"),
+    ),
+    "org": ("user", "store", "territory", "region", "department", "client"),
+    "pim": ("product", "variant", "category", "price"),
+    "inv": ("stockLevel",),
+    "oms": ("order", "basket", "promotion"),
 }
 STOCK_LEVEL = Resource(
     name="stockLevel",
@@ -64,10 +84,11 @@ def test_fields_are_shown_in_the_order_of_the_declaration() -> None:
 
 
 def test_what_can_be_looked_up_has_a_column() -> None:
-    """Indexed and unique fields and indexed references have columns; what is only filtered by has none."""
+    """What is indexed, unique, refers or follows from others has a column; what is only filtered by has none."""
     assert STOCK_LEVEL.columns == ("label", "storeId")
     assert RESOURCES["user"].columns == ("email", "username", "currentDepartmentId", "currentStoreId")
     assert "preferredStoreId" not in RESOURCES["customer"].columns
+    assert RESOURCES["order"].columns[-2:] == ("paymentStatus", "fulfilmentStatus")
     assert declared(indexes=("createdAt",), members=(CREATED_AT,)).columns == ()
 
 
@@ -86,6 +107,15 @@ def test_what_can_be_looked_up_has_a_column() -> None:
         ({"projection": ("id", "x")}, "got x"),
         ({"webhook_relations": ("store",)}, "got store"),
         ({"place": ("latitude", "longitude")}, "got latitude"),
+        ({"together": (Together(("name", "x")),)}, "got x"),
+        ({"rules": (AtMostOne(("name", "x")),)}, "got x"),
+        ({"finders": (Item("tag", "tags"),)}, "got tags"),
+        ({"finders": (Item("tag", "name"),)}, "expected an array with items of that name, got name"),
+        ({"finders": (During("at", "begin", "end"),)}, "got begin"),
+        ({"finders": (Through("sku", "variant", "sku"),)}, "got variant"),
+        ({"natural_key": NaturalKey(("store", "variant"), "stock")}, "got store"),
+        ({"members": (Field(name="total", kind=Money()),)}, "expected a known name, got "),
+        ({"members": (Field(name="level", kind=Number(1, 2), derived=Level("parent")),)}, "got parent"),
     ],
     ids=str,
 )
@@ -108,7 +138,14 @@ def test_references_lead_to_resources() -> None:
 
 def test_resources_are_found_by_name_and_by_collection() -> None:
     """The table of resources keeps their order, and knows the segment of each one's URL."""
-    assert list(RESOURCES)[:7] == ["customer", "user", "store", "territory", "region", "department", "client"]
+    assert list(RESOURCES) == [
+        *("customer", "user", "store", "territory", "region", "department", "client"),
+        *("product", "variant", "category", "price", "stockLevel"),
+        *("order", "basket", "wishlist"),
+        *("appointment", "customerNote", "interaction", "task"),
+        *("promotion", "loyaltyAccount", "consentEvent", "customerAssignment"),
+    ]
+    assert set(RESOURCES) == {name for names in DOMAINS.values() for name in names}
     assert RESOURCES.by_collection["territories"] is RESOURCES["territory"]
     assert len(RESOURCES.by_collection) == len(RESOURCES)
 
@@ -149,7 +186,7 @@ def test_every_resource_has_what_every_record_has(resource: Resource) -> None:
     common = {"id", "details", "reporting", "createdAt", "updatedAt", "version", "deletedAt", "sourceUpdatedAt"}
     assert common | {resource.external_id.name} <= set(resource.fields)
     assert resource.fields["details"].default == resource.fields["reporting"].default == {}
-    assert resource.domain == DOMAINS.get(resource.name, "org")
+    assert resource.name in DOMAINS[resource.domain]
 
 
 def test_what_is_personal_is_marked() -> None:

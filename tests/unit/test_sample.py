@@ -42,7 +42,11 @@ def test_every_sample_is_accepted(resource: Resource, seed: int) -> None:
 def test_samples_are_not_all_alike(resource: Resource) -> None:
     """What may be left out is sometimes there, sometimes null and sometimes absent; what must be there always is."""
     made = samples(resource, seed=1)
-    demanded = (*resource.required, *resource.unique, *(each.name for each in resource.references if each.required))
+    references = {each.name for each in resource.references}
+    demanded = {*resource.required, *(each.name for each in resource.references if each.required)}
+    demanded |= {*resource.unique, *(name for each in resource.together for name in each.fields)} & set(resource.fields)
+    demanded -= {each.id_field.name for each in resource.references}
+    assert demanded <= {*resource.fields, *references}
     for name in (each.name for each in resource.members if isinstance(each, Field | Reference)):
         field = resource.fields.get(name)
         if name in (*demanded, *resource.requires_one_of) or (field and (field.read_only or field.at)):

@@ -6,7 +6,7 @@ import pytest
 
 from retailos import database
 from retailos.declare.resource import Resource
-from retailos.records.table import body_text, create_table, generated, unique_index
+from retailos.records.table import add_columns, body_text, create_table, generated, unique_index
 from retailos.resources import RESOURCES
 
 MIGRATIONS = Path(database.__file__).parent / "migrations"
@@ -17,6 +17,7 @@ def test_a_migration_holds_the_declared_table(resource: Resource) -> None:
     """What a declaration demands of the database stands in a migration, word for word."""
     migrations = "\n".join(each.read_text(encoding="utf-8") for each in sorted(MIGRATIONS.glob("*.sql")))
     assert create_table(resource).strip() in migrations
+    assert add_columns(resource).strip() in migrations
 
 
 def test_a_column_is_generated_from_the_body() -> None:

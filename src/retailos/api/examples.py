@@ -9,10 +9,12 @@ from uuid import UUID
 import msgspec
 
 from retailos.api.envelope import Envelope, Fault, Meta, encode, phrase
+from retailos.declare.derived import Computed
 from retailos.declare.field import CREATED_AT, UPDATED_AT, Field, Reference, snake
-from retailos.declare.field import external_id as external_id_of
+from retailos.declare.field import external_id as own_id
 from retailos.declare.inner import INNER_ID, InnerArray
 from retailos.declare.resource import Resource, Resources
+from retailos.declare.rules import AtMostOne
 from retailos.declare.values import Uuid
 from retailos.errors import RetailOSError
 from retailos.jobs.jobs import JobQueueMeta
@@ -70,13 +72,17 @@ _OWN = MappingProxyType(
         },
     }
 )
-#: A shop that is in one place, and open.
+#: A shop that is in one place, and open; times that end after they begin.
 _LIKE = MappingProxyType(
     {
         "latitude": 51.511732,
         "longitude": -0.123271,
         "openingHours": [{"day": 1, "opens": "09:00", "closes": "18:00"}],
         "openingExceptions": [{"date": "2026-12-25", "closed": True}],
+        "validFrom": "2026-01-01T00:00:00.000Z",
+        "validUntil": "2036-01-01T00:00:00.000Z",
+        "startAt": "2026-11-27T10:00:00.000Z",
+        "endAt": "2026-11-27T10:30:00.000Z",
     }
 )
 
@@ -100,47 +106,58 @@ def object_example(fields: Mapping[str, Field], *, input: bool) -> dict[str, Any
 
 
 def accepted(resource: Resource) -> dict[str, Any]:
-    """Make a body as a caller sends it, a record that stands alone."""
+    """Make a body as a caller sends it, a record that refers to no others than it must."""
     if resource.name in _OWN:
         return dict(_OWN[resource.name])
     typical = Typical(resource.name)
     references = [each.id_field.name for each in resource.references]
     example: dict[str, Any] = {resource.external_id.name: external_id(resource)}
     for name, field in resource.fields.items():
-        if field.at is None and not (field.read_only or field.computed or name in references):
+        follows = isinstance(field.derived, Computed)
+        if field.at is None and not (field.read_only or follows or name in references):
             example[name] = _LIKE.get(name) or _value(field, typical)
     for name, array in resource.inner.items():
         if array.requires_one_of or any(each.required for each in array.references):
             del example[name]
-    example |= {each.name: _named(each) for each in resource.references if each.required}
+    example |= {each.name: _named(each.to) for each in resource.references if each.required}
     if resource.plausible:
         resource.plausible(example)
     return example
+
+
+def _named(target: str) -> dict[str, str]:
+    """A reference to the record that is shown of a resource."""
+    return {own_id(target).name: f"example-{snake(target).replace('_', '-')}-id"}
+
+
+def _alternatives(resource: Resource) -> set[str]:
+    """The references that a record can't have beside the first of those that are one for another."""
+    rules = [each for each in resource.rules if isinstance(each, AtMostOne)]
+    return {name for rule in rules for name in rule.fields[1:]}
 
 
 def referring(resource: Resource) -> dict[str, Any]:
     """Make a body that refers to other records by their external ids, as far as they are not of its own kind."""
     example = accepted(resource)
     for each in resource.references:
-        if each.to != resource.name:
-            example[each.name] = [_named(each)] if each.ids else _named(each)
+        if each.to != resource.name and each.id_field.name not in _alternatives(resource):
+            example[each.name] = [_named(each.to)] if each.ids else _named(each.to)
     for name, array in resource.inner.items():
-        named = {each.name: _named(each) for each in array.references}
+        named = {each.name: _named(each.to) for each in array.references}
         example[name] = [item | named for item in array.sample(Typical(name))]
     if resource.plausible:
         resource.plausible(example)
     return example
 
 
-def _named(reference: Reference) -> dict[str, str]:
-    """A record that is referred to, by its external id."""
-    return {external_id_of(reference.to).name: f"example-{snake(reference.to).replace('_', '-')}-id"}
-
-
 def shown(resources: Resources, resource: Resource) -> dict[str, Any]:
     """Make a record as it is answered."""
     sent = accepted(resource)
-    ids = {each.id_field.name: _ids(resources, resource, each) for each in resource.references}
+    others = _alternatives(resource)
+    ids = {
+        each.id_field.name: None if each.id_field.name in others else _ids(resources, resource, each)
+        for each in resource.references
+    }
     items = {name: _shown_items(name, each, sent.get(name) or []) for name, each in resource.inner.items()}
     known = ids | items
     return {
@@ -150,9 +167,9 @@ def shown(resources: Resources, resource: Resource) -> dict[str, Any]:
 
 def _shown_items(name: str, array: InnerArray, sent: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Items as they are shown: with ids, and with what was not sent."""
-    own_id = {INNER_ID.name: Uuid().sample(Random(name))}  # noqa: S311
+    inner_id = {INNER_ID.name: Uuid().sample(Random(name))}  # noqa: S311
     rest = {each.name: each.default if isinstance(each, Field) else None for each in array.shown}
-    return [{**rest, **item, **own_id} for item in sent]
+    return [{**rest, **item, **inner_id} for item in sent]
 
 
 def told(resources: Resources, resource: Resource) -> dict[str, Any]:

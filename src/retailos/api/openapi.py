@@ -116,7 +116,7 @@ def _operation_id(operation: Operation, taken: set[str]) -> str:
 
 
 def _operation(resources: Resources, operation: Operation, path: str, schemas: Document) -> Document:
-    asked = [*parameters.of_path(operation, path), *parameters.of_query(resources, operation)]
+    asked = [*parameters.of_path(resources, operation, path), *parameters.of_query(resources, operation)]
     described: Document = {
         "tags": [_tag(operation)["name"]],
         "summary": operation.summary,
@@ -132,13 +132,15 @@ def _operation(resources: Resources, operation: Operation, path: str, schemas: D
 def _requests(resources: Resources, operation: Operation, schema: Schema) -> Document:
     """The examples of a body; of a record one that works at once, and one that needs others to be there."""
     alone, resource = example(schema.get("examples", [])), operation.resource
-    if resource is None or not resource.references:
+    if resource is None or all(each.to == resource.name for each in resource.references):
         return alone
     sent: Any = examples.referring(resource)
     many = resource.plural in schema["properties"]
     value = {resource.plural: [sent]} if many else sent
     others = {"summary": "With references to records that exist", "value": value}
-    return {"examples": {"alone": {"summary": "Alone", "value": alone["example"]}, "referring": others}}
+    must = any(each.required for each in resource.references)
+    summary = "With no other references than it must have" if must else "Alone"
+    return {"examples": {"alone": {"summary": summary, "value": alone["example"]}, "referring": others}}
 
 
 def _description(operation: Operation) -> str:

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from retailos.api import changes, examples
+from retailos.api import changes, examples, prices
 from retailos.api.call import Operation
-from retailos.declare.inner import Within
+from retailos.declare.finders import During, Finder, Item, Through
 from retailos.declare.kind import Kind
 from retailos.declare.resource import Resource, Resources
-from retailos.declare.texts import Text
+from retailos.declare.texts import CURRENCY, Text
 from retailos.declare.values import Boolean, Uuid
 from retailos.jobs.jobs import STATUSES as JOB_STATUSES
 from retailos.records import query
@@ -31,11 +31,18 @@ def shape(path: str) -> str:
     return _VARIABLE.sub("{}", path)
 
 
-def of_path(operation: Operation, path: str) -> Iterator[Parameter]:
+def of_path(resources: Resources, operation: Operation, path: str) -> Iterator[Parameter]:
     """Document the variables of an operation's path, under the names that they have in the document's `path`."""
     for own, name in zip(variables(operation.path), variables(path), strict=True):
-        known = _variable(operation.resource, own, path) if operation.resource else _of_admin(operation.path)
+        resource = _named_by(resources, own) or operation.resource
+        known = _variable(resource, own, path) if resource else _of_admin(operation.path)
         yield {"name": name, "in": "path", "required": True} | known
+
+
+def _named_by(resources: Resources, name: str) -> Resource | None:
+    """The resource that a variable names by itself: `variantId`, `externalVariantId`."""
+    known = (each for each in resources.values() if name in (each.external_id.name, f"{each.name}Id"))
+    return next(known, None)
 
 
 def of_query(resources: Resources, operation: Operation) -> Iterator[Parameter]:
@@ -46,6 +53,8 @@ def of_query(resources: Resources, operation: Operation) -> Iterator[Parameter]:
             yield from _of_deliveries()
         elif each == "changes":
             yield from _of_changes(resources)
+        elif each == "price":
+            yield from _of_price()
         elif each == "jobs":
             yield from _of_jobs(resources)
         elif resource and each == "list":
@@ -100,7 +109,7 @@ _WISHES = MappingProxyType(
 def _variable(resource: Resource, name: str, path: str) -> Parameter:
     title, key = resource.title.lower(), resource.external_id
     schema, example = key.kind.schema(), examples.external_id(resource)
-    if name != "id":
+    if name not in ("id", f"{resource.name}Id"):
         said = f"The external id of the {title}: opaque, percent-encoded as one segment (`a/b` is `a%2Fb`)."
     elif "/id/" in path:
         said, schema, example = f"Our id of the {title}.", Uuid().schema(), examples.internal_id(resource)
@@ -144,6 +153,17 @@ def _of_changes(resources: Resources) -> Iterator[Parameter]:
     yield _of_query("wait", _whole(changes.WAIT_SECONDS_MOST, 0), "Seconds to wait for something to tell.")
 
 
+def _of_price() -> Iterator[Parameter]:
+    moment = {"type": "string", "format": "date-time"}
+    named = {"type": "string", "minLength": 1, "maxLength": 255}
+    whole = {"type": "integer", "minimum": 1, "maximum": prices.QUANTITY_MOST, "default": 1}
+    yield _of_query("store", named, "Where: our id or the external id of a store; without it, what holds everywhere.")
+    yield _of_query("at", moment, "When; without it, now.")
+    yield _of_query("currency", CURRENCY.schema(), "In this currency; without it, in the store's, if it has one.")
+    yield _of_query("priceList", {"type": "string", "default": "default"}, "Of this price list.")
+    yield _of_query("quantity", whole, "For so many.")
+
+
 def _of_page() -> Iterator[Parameter]:
     yield _of_query("limit", _whole(query.LIMIT_MOST, query.LIMIT_DEFAULT), "The most rows of a page; 0 only counts.")
     yield _of_query("offset", _whole(query.OFFSET_MOST, 0), "How many rows to skip.")
@@ -169,8 +189,21 @@ def _of_list(resources: Resources, resource: Resource) -> Iterator[Parameter]:
     filters = query.filterable(resources, resource)
     for path, kind in filters.items():
         operators = " ".join(f"`{each}`" for each in _operators(resource, path, kind))
-        yield _of_query(path, kind.schema(), f"Equal to this. Operators: {operators}.")
+        said = _found_by(resource.finder(path)) + (f" Operators: {operators}." if operators else "")
+        yield _of_query(path, kind.schema(), said)
     yield _with_operators(resource, filters)
+
+
+def _found_by(finder: Finder | None) -> str:
+    match finder:
+        case Item():
+            return f"With this among its `{finder.path}`."
+        case Through():
+            return f"With a record of this `{finder.field}` as one of its `{finder.reference}`."
+        case During():
+            return f"With this moment between its `{finder.begin}` and its `{finder.end}`, the latter excluded."
+        case None:
+            return "Equal to this."
 
 
 def _with_operators(resource: Resource, filters: Mapping[str, Kind]) -> Parameter:
@@ -183,8 +216,9 @@ def _with_operators(resource: Resource, filters: Mapping[str, Kind]) -> Paramete
 
 def _operators(resource: Resource, path: str, kind: Kind) -> Sequence[str]:
     """The operators that say something about the values at a path."""
-    if isinstance(kind, Within):
-        return ("in",)
+    finder = resource.finder(path)
+    if finder:
+        return () if isinstance(finder, During) else ("in", "ne")
     if path.partition(".")[0] in resource.reference or isinstance(kind, Boolean | Uuid):
         return ("in", "ne", "isNull")
     return [each for each in query.OPERATORS if each != "startsWith" or isinstance(kind, Text)]

@@ -70,8 +70,14 @@ def build_router(engine: Engine, operations: Iterable[Operation], others: Iterab
     """Route every operation, and whatever else there is."""
     shared: defaultdict[str, list[Operation]] = defaultdict(list)
     for each in operations:
-        shared[_VARIABLE.sub("{value}", each.path)].append(each)
+        shared[_unnamed(each.path)].append(each)
     return Table([_route(engine, path, each) for path, each in shared.items()], others)
+
+
+def _unnamed(path: str) -> str:
+    """Give a path whose variables have no names of their own, so that operations of one path share a route."""
+    first = _VARIABLE.sub("{value}", path, count=1)
+    return _VARIABLE.sub(lambda found: "{value}" if found[1] == "value" else "{another}", first)
 
 
 def _route(engine: Engine, path: str, operations: Iterable[Operation]) -> Route:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from retailos.api import bulk, changes, endpoints, jobs, writing
+from retailos.api import bulk, changes, endpoints, jobs, prices, writing
 from retailos.api.call import Operation
 from retailos.declare.resource import Resource, Resources
 
@@ -13,7 +13,48 @@ PUBLIC = "/v2/public"
 def public_operations(resources: Resources) -> tuple[Operation, ...]:
     """List the operations of every resource."""
     of_records = (operation for resource in resources.values() for operation in _operations(resource))
-    return (*of_records, *_of_jobs(), _of_changes())
+    by_key = (_by_natural_key(resources, each) for each in resources.values() if each.natural_key)
+    return (*of_records, *by_key, *_of_prices(resources), *_of_jobs(), _of_changes())
+
+
+def _by_natural_key(resources: Resources, resource: Resource) -> Operation:
+    """The operation that writes a record by the external ids of the two that it is about."""
+    key = resource.natural_key
+    first, second = (resources[resource.reference[name].to] for name in key.references) if key else (resource, resource)
+    segment = key.segment if key else ""
+    path = f"/{first.collection}/external/{{{first.external_id.name}}}/{segment}/{{{second.external_id.name}}}"
+    return Operation(
+        method="PUT",
+        path=PUBLIC + path,
+        endpoint=writing.upsert_by_natural_key,
+        action=resource.action("UPSERT"),
+        user_message=resource.title,
+        scope=f"{resource.name}:write",
+        summary=f"Create or update a {resource.title.lower()} by {first.title.lower()} and {second.title.lower()}",
+        resource=resource,
+        body=f"{resource.schema_name}Input",
+        result="JobQueueMetaList",
+        statuses=(200, 409, 412, 422),
+        parameters=("mode", "writing"),
+    )
+
+
+def _of_prices(resources: Resources) -> Iterator[Operation]:
+    """The operation that looks up which price of a variant holds."""
+    if "price" in resources:
+        yield Operation(
+            method="GET",
+            path=f"{PUBLIC}/variants/{{variantId}}/price",
+            endpoint=prices.get_price,
+            action=resources["price"].action("GET_ONE"),
+            user_message=resources["price"].title,
+            scope="price:read",
+            summary="Look up the price that holds for a variant",
+            resource=resources["price"],
+            result="Price",
+            statuses=(200, 404),
+            parameters=("price", "fields", "expand"),
+        )
 
 
 def _of_changes() -> Operation:

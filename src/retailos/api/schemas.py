@@ -80,7 +80,7 @@ def resource_schemas(resources: Resources, resource: Resource) -> Iterator[tuple
 
 def standing_schemas() -> dict[str, Schema]:
     """Describe what every document has: jobs, the envelope's parts, and the envelope of an error."""
-    written = [each.value for each in Outcome if each is not Outcome.EXISTS]
+    written = [each.value for each in Outcome if each not in (Outcome.EXISTS, Outcome.FINAL)]
     ended = {"type": ["string", "null"], "examples": written, "description": "What the upsert did to the record."}
     job = struct_schema(
         JobQueueMeta,
@@ -220,6 +220,9 @@ def _accepted(resources: Resources, resource: Resource) -> Schema:
     schema |= {"examples": [examples.accepted(resource)]}
     if resource.requires_one_of:
         schema["anyOf"] = [{"required": [name]} for name in resource.requires_one_of]
+    rules = [each.problem("").message.removeprefix("expected ") for each in (*resource.together, *resource.rules)]
+    if rules:
+        schema["description"] = f"Expected: {'; '.join(rules)}."
     either = [(each.name, each.id_field.name) for each in resource.references if each.required]
     if either:
         schema["allOf"] = [{"anyOf": [{"required": [name]} for name in names]} for names in either]

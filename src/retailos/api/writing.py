@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 from msgspec import UNSET
@@ -13,9 +14,10 @@ from retailos.api.endpoints import external_id_of, record_id_of, resource_of
 from retailos.api.envelope import encode
 from retailos.api.wishes import Wishes, read_wishes
 from retailos.database.pool import Connection, acquire
-from retailos.errors import ExternalIdExists, VersionConflict
+from retailos.declare.resource import Resource
+from retailos.errors import ExternalIdExists, ExternalIdMismatch, VersionConflict
 from retailos.jobs import jobs
-from retailos.records import body, careful, query, store
+from retailos.records import body, careful, query, sql, store
 from retailos.records.body import Reading
 from retailos.records.careful import Demand, Origin
 from retailos.records.record import Draft, Outcome, Written
@@ -45,6 +47,40 @@ async def upsert_by_id(engine: Engine, call: Call) -> Answer:
     draft = await _draft(engine, call, None, reading)
     written = await _write_carefully(engine, call, wishes, draft, Demand(record_id=record_id))
     return await _answer(engine, call, wishes, written)
+
+
+async def upsert_by_natural_key(engine: Engine, call: Call) -> Answer:
+    """PUT a record by the external ids of two others that it is about, and that its body need not name again.
+
+    Its own external id follows from theirs; a record that the two have already is updated, whatever its own is.
+    """
+    resource, wishes = resource_of(call), read_wishes(call, _PUT)
+    entity, at = body.unwrapped(resource, body.decode(await json_body(call, engine.settings.body_limit_bytes)))
+    keys = _natural_key(engine, call, resource, entity)
+    async with acquire(engine.pool) as connection:
+        known = await connection.fetchval(sql.by_natural_key(engine.resources, resource), *keys)
+    reading = Reading(replace=wishes.replace, ignore_unknown=wishes.ignore_unknown)
+    draft = body.draft(engine.resources, resource, entity, at, known, reading)
+    if wishes.careful:
+        written = await _write_carefully(engine, call, wishes, draft, Demand(external_id=draft.external_id))
+    else:
+        written = await engine.writer.write(resource, draft, request_id=call.request_id, api_key_id=call.api_key_id)
+    return await _answer(engine, call, wishes, written)
+
+
+def _natural_key(engine: Engine, call: Call, resource: Resource, entity: dict[str, Any]) -> list[str]:
+    """Read the external ids in the URL, and let the entity refer to their records; it may do so already."""
+    keys = []
+    for name in resource.natural_key.references if resource.natural_key else ():
+        key = engine.resources[resource.reference[name].to].external_id.name
+        sent, given = entity.get(name), external_id_of(call, key)
+        nested = sent if isinstance(sent, dict) else {}
+        if nested.get(key) not in (None, given):
+            raise ExternalIdMismatch
+        if sent is None or nested:
+            entity[name] = {"id": nested.get("id"), key: given}
+        keys.append(given)
+    return keys
 
 
 async def create(engine: Engine, call: Call) -> Answer:

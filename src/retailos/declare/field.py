@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+from retailos.declare.derived import Default, Lineage
 from retailos.declare.kind import Kind
 from retailos.declare.shapes import FreeJson, ListOf
 from retailos.declare.texts import Text
@@ -35,8 +36,8 @@ class Field:
     #: The column that holds it, for what every record has; None: it is a member of the body.
     at: str | None = None
     nullable: bool = True
-    #: The SQL function that gives, from the record's body, what it reads as where nothing was sent.
-    computed: str = ""
+    #: What it follows from while nobody sends it, or always.
+    derived: Default | Lineage | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,6 +65,17 @@ class Reference:
         if self.ids:
             return Field(name=self.ids, kind=ListOf(Uuid(), MANY), default=[], nullable=False)
         return Field(name=f"{self.name}Id", kind=Uuid(), required=self.required)
+
+
+@dataclass(frozen=True, slots=True)
+class NaturalKey:
+    """Two references that name a record as well as its external id does, which is made of theirs unless it is sent.
+
+    `segment` stands between the two in the path by which it is written: `/stores/external/…/stock/…`.
+    """
+
+    references: tuple[str, str]
+    segment: str
 
 
 @dataclass(frozen=True, slots=True)

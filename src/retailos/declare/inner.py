@@ -9,7 +9,7 @@ from typing import Any
 
 from retailos.declare.cards import card_problems
 from retailos.declare.field import EXTERNAL_ID, Field, Reference
-from retailos.declare.kind import Kind, expected
+from retailos.declare.kind import expected
 from retailos.declare.shapes import escaped
 from retailos.declare.values import Uuid
 from retailos.errors import Problem
@@ -153,34 +153,6 @@ class InnerArray:
         for path, _ in self.names:
             _name_first(items, path)
         return items
-
-
-@dataclass(frozen=True, slots=True)
-class Within:
-    """A kind for filters alone: a value that any item of an array may have."""
-
-    item: Kind
-    sql_type: str = "jsonb"
-
-    def read(self, value: Any, at: str, problems: list[Problem]) -> Any:
-        """Take what an item takes."""
-        return self.item.read(value, at, problems)
-
-    def parse(self, text: str) -> Any:
-        """Take what an item is filtered by."""
-        return self.item.parse(text)
-
-    def schema(self) -> dict[str, Any]:
-        """The schema of one such value."""
-        return self.item.schema()
-
-    def column(self, text: str) -> str:
-        """The values of all items."""
-        return text
-
-    def sample(self, random: Random) -> Any:
-        """A value of one item."""
-        return self.item.sample(random)
 
 
 def inner_id(name: str, *, required: bool = True) -> Field:

@@ -7,10 +7,15 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from retailos.declare.field import BOOKKEEPING, ID, Field, Member, Reference, Relations, external_id, snake
+from retailos.declare.derived import Default, Lineage
+from retailos.declare.field import BOOKKEEPING, ID, Field, Member, NaturalKey, Reference, Relations, external_id, snake
+from retailos.declare.finders import During, Finder, Item, Through
+from retailos.declare.flips import Flips
 from retailos.declare.inner import InnerArray
 from retailos.declare.kind import Kind
-from retailos.declare.shapes import Shape
+from retailos.declare.money import holds_money
+from retailos.declare.rules import Rule, Together
+from retailos.declare.shapes import ListOf, Shape
 from retailos.errors import Problem
 
 T = TypeVar("T")
@@ -49,10 +54,22 @@ class Resource:
     indexes: tuple[str | tuple[str, ...], ...] = ()
     #: Fields that no two living records may share.
     unique: tuple[str, ...] = ()
+    #: Fields whose values no two living records may share all at once.
+    together: tuple[Together, ...] = ()
+    #: What must be true of several fields.
+    rules: tuple[Rule, ...] = ()
     #: Further fields that can be filtered by; a path such as `address.postCode` reaches into a shape.
     filters: tuple[str, ...] = ()
-    #: Filters by a member that any item of an inner array may have: the filter's name and the path, `lines.sku`.
-    within: tuple[tuple[str, str], ...] = ()
+    #: Parameters of lists that look elsewhere than at a field of their name.
+    finders: tuple[Finder, ...] = ()
+    #: The field that names the currency of the record's amounts.
+    currency: str = ""
+    #: Flags of which every flip is written down as a record of another resource.
+    flips: Flips | None = None
+    #: A record stays as it was written, except that it may be deleted, and come back as it was.
+    write_once: bool = False
+    #: What names a record as well as its external id does.
+    natural_key: NaturalKey | None = None
     #: What is taken and answered with warnings.
     remarks: tuple[Remark, ...] = ()
     #: Makes a sample body plausible as a whole, which was made member by member.
@@ -74,16 +91,40 @@ class Resource:
         object.__setattr__(self, "fields", MappingProxyType({each.name: each for each in fields}))
         for path in (*self.columns, *self.filters, *self.search, *self.requires_one_of, *(self.place or ())):
             self.kind_at(path)
-        for _, path in self.within:
-            name, _, member = path.partition(".")
-            _known(self, member, _known(self, name, self.inner).fields)
         for array in self.inner.values():
             for _, target in array.names:
                 _known(self, target, self.inner)
         for name in self.projection:
             _known(self, name, self.fields)
-        for name in self.webhook_relations:
-            _known(self, name, {each.name: each for each in self.references})
+        for name in (*self.webhook_relations, *(self.natural_key.references if self.natural_key else ())):
+            _known(self, name, self.reference)
+        self._check_words()
+
+    def _check_words(self) -> None:
+        """Refuse rules, finders, flips and derived values about what the resource does not have."""
+        for name in self._words():
+            _known(self, name, self.fields)
+        for finder in self.finders:
+            if isinstance(finder, Through):
+                _known(self, finder.reference, self.reference)
+            elif isinstance(finder, Item):
+                self.item_kind(finder.path)
+        for each in self.fields.values():
+            if isinstance(each.derived, Lineage):
+                _known(self, each.derived.along, self.reference)
+        if self.flips:
+            for name in self.flips.fields:
+                _known(self.flips.to, name, self.flips.to.fields)
+
+    def _words(self) -> Iterator[str]:
+        """The fields that rules, finders, flips and amounts are about."""
+        for rule in (*self.together, *self.rules):
+            yield from rule.fields
+        for finder in self.finders:
+            if isinstance(finder, During):
+                yield from (finder.begin, finder.end)
+        yield from self.flips.flags if self.flips else ()
+        yield from [self.currency] if self.amounts else []
 
     def _fields(self) -> Iterator[Field]:
         yield ID
@@ -134,8 +175,9 @@ class Resource:
         """The paths in the body that have a column of their own, generated from it, so that an index can hold them."""
         indexed = (each for entry in self.indexes for each in ((entry,) if isinstance(entry, str) else entry))
         references = (f"{each.name}Id" for each in self.references if each.indexed and not each.ids)
-        computed = (each.name for each in self.fields.values() if each.computed)
-        paths = dict.fromkeys((*indexed, *self.unique, *references, *computed))
+        together = (name for each in self.together for name in (*each.fields, *(each.where or ())[:1]))
+        derived = (each.name for each in self.defaulting)
+        paths = dict.fromkeys((*indexed, *self.unique, *references, *together, *derived))
         return tuple(path for path in paths if self.field_at(path).at is None)
 
     @cached_property
@@ -147,6 +189,23 @@ class Resource:
     def defaults(self) -> Mapping[str, Any]:
         """What each member of the body reads as while it is absent."""
         return MappingProxyType({each.name: each.default for each in self.fields.values() if each.at is None})
+
+    @cached_property
+    def defaulting(self) -> tuple[Field, ...]:
+        """The fields that follow from others while nobody sends them."""
+        return tuple(each for each in self.fields.values() if isinstance(each.derived, Default))
+
+    @cached_property
+    def amounts(self) -> tuple[Field, ...]:
+        """The fields with amounts of money in them."""
+        return tuple(each for each in self.fields.values() if holds_money(each.kind))
+
+    @cached_property
+    def items(self) -> tuple[str, ...]:
+        """The arrays whose items an index holds, since a list can be asked for them."""
+        items = (each.path for each in self.finders if isinstance(each, Item))
+        through = (self.reference[each.reference].ids for each in self.finders if isinstance(each, Through))
+        return tuple(dict.fromkeys(name for name in (*items, *through) if name))
 
     @cached_property
     def table(self) -> str:
@@ -180,6 +239,10 @@ class Resource:
         """The field that a path begins with; DeclarationError if there is none."""
         return _known(self, path.split(".")[0], self.fields)
 
+    def finder(self, name: str) -> Finder | None:
+        """What a list's parameter of this name looks at, where that is not a field."""
+        return next((each for each in self.finders if each.name == name), None)
+
     def kind_at(self, path: str) -> Kind:
         """The kind of the value at a path such as `lastName` or `address.postCode`."""
         kind: Kind = self.field_at(path).kind
@@ -188,6 +251,16 @@ class Resource:
                 raise DeclarationError(f"{self.name}: expected a shape before .{member} in {path}")
             kind = _known(self, member, kind.members)
         return kind
+
+    def item_kind(self, path: str) -> Kind:
+        """The kind of what `tags` has as items, or its items as a member, `lines.sku`."""
+        name, _, member = path.partition(".")
+        kind = self.field_at(name).kind
+        if isinstance(kind, InnerArray):
+            return _known(self, member, kind.fields).kind
+        if not isinstance(kind, ListOf) or member:
+            raise DeclarationError(f"{self.name}: expected an array with items of that name, got {path}")
+        return kind.item
 
 
 class Resources(Mapping[str, Resource]):
@@ -203,7 +276,15 @@ class Resources(Mapping[str, Resource]):
                     _known(target, name, target.fields)
                 if not (reference.projection or target.projection):
                     raise DeclarationError(f"{target.name}: expected a projection, since {resource.name} shows it")
+            for finder in resource.finders:
+                if isinstance(finder, Through):
+                    self._check_through(resource, finder)
         self.by_collection = MappingProxyType({each.collection: each for each in self._by_name.values()})
+
+    def _check_through(self, resource: Resource, finder: Through) -> None:
+        target = self._by_name[resource.reference[finder.reference].to]
+        known = {path: path for path in (*target.columns, target.external_id.name)}
+        _known(target, finder.field, known)
 
     def __getitem__(self, name: str) -> Resource:
         return self._by_name[name]
@@ -217,6 +298,16 @@ class Resources(Mapping[str, Resource]):
     # There is one table of resources, and statements composed for it are kept by it.
     __eq__ = object.__eq__
     __hash__ = object.__hash__
+
+    def found_kind(self, resource: Resource, finder: Finder) -> Kind:
+        """The kind of the values that a finder takes."""
+        match finder:
+            case Through():
+                return self[resource.reference[finder.reference].to].kind_at(finder.field)
+            case Item():
+                return resource.item_kind(finder.path)
+            case During():
+                return resource.kind_at(finder.begin)
 
     def projection(self, reference: Reference) -> tuple[Field, ...]:
         """The fields that the object of a reference shows, in order."""

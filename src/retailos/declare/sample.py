@@ -3,13 +3,17 @@
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from random import Random
 from typing import Any
 
+from retailos.declare.derived import SameAsExternalId
 from retailos.declare.field import Field, Reference
 from retailos.declare.inner import InnerArray
 from retailos.declare.resource import Resource, Resources
+from retailos.declare.rules import AtMostOne, Later, Rule
 from retailos.declare.texts import Email
+from retailos.declare.values import moment, printed
 
 #: Of the fields and references that nobody demands, so many are left out, and so many are sent as null.
 ABSENT, NULL = 0.1, 0.05
@@ -38,6 +42,9 @@ def sample(
             body[name] = [each for each in body[name] if _refers(each, resources, array, random, known)]
             if not body[name] or any(not body.get(target) for _, target in array.names):
                 del body[name]
+    _add_combination(body, resources, resource, number, known)
+    for rule in resource.rules:
+        _keep(rule, body, random)
     if resource.plausible:
         resource.plausible(body)
     return body
@@ -63,7 +70,8 @@ def external_id(resource: Resource, number: int) -> str:
 
 
 def _add_value(body: dict[str, Any], resource: Resource, field: Field, random: Random, number: int) -> None:
-    demanded = field.required or field.name in (*resource.requires_one_of, *resource.unique)
+    together = [name for rule in resource.together for name in rule.fields]
+    demanded = field.required or field.name in (*resource.requires_one_of, *resource.unique, *together)
     chance = 1.0 if demanded else random.random()
     if chance < ABSENT:
         return
@@ -71,10 +79,42 @@ def _add_value(body: dict[str, Any], resource: Resource, field: Field, random: R
         body[field.name] = None
     elif isinstance(field.kind, Email):
         body[field.name] = f"{_local_part(body, resource)}.{number}@example.com"
-    elif field.name in resource.unique:
+    elif field.name in resource.unique or isinstance(field.derived, SameAsExternalId):
         body[field.name] = f"{field.kind.sample(random)}-{number}"
     else:
         body[field.name] = field.kind.sample(random)
+
+
+def _add_combination(
+    body: dict[str, Any],
+    resources: Resources,
+    resource: Resource,
+    number: int,
+    known: Mapping[str, Sequence[str]],
+) -> None:
+    """Let each number have a combination of its own of the references that no two records may share."""
+    for rule in resource.together:
+        rest = number
+        for reference in resource.references:
+            candidates = known.get(reference.to, ())
+            if reference.required and candidates and reference.id_field.name in rule.fields:
+                rest, place = divmod(rest, len(candidates))
+                body[reference.name] = {resources[reference.to].external_id.name: candidates[place]}
+        if rule.where and rest and body.get(rule.where[0]) == rule.where[1]:
+            body[rule.where[0]] = None
+
+
+def _keep(rule: Rule, body: dict[str, Any], random: Random) -> None:
+    """Change a body so that it keeps a rule."""
+    match rule:
+        case AtMostOne(fields):
+            references = [name.removesuffix("Id") for name in fields]
+            kept = random.choice(references)
+            for name in references:
+                if name != kept:
+                    body.pop(name, None)
+        case Later(later, than) if body.get(later) and body.get(than):
+            body[later] = printed(moment(body[than]) + timedelta(minutes=30 * random.randint(1, 8)))
 
 
 def _local_part(body: Mapping[str, Any], resource: Resource) -> str:

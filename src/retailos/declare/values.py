@@ -60,6 +60,8 @@ class Number:
     least: int
     most: int
     places: int = 0
+    #: Examples, where any number would be none.
+    like: tuple[int, ...] = ()
     sql_type: str = "numeric"
 
     def _what(self) -> str:
@@ -93,7 +95,9 @@ class Number:
         return f"({text})::numeric"
 
     def sample(self, random: Random) -> int | float:
-        """Any number within the limits."""
+        """One of the examples, or any number within the limits."""
+        if self.like:
+            return random.choice(self.like)
         whole = random.randint(self.least, self.most - 1)
         return round(whole + random.random(), self.places) if self.places else whole
 

@@ -5,14 +5,18 @@ missing, external ids that contradict the URL, references that contradict themse
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, NoReturn
 from uuid import UUID
 
+from retailos.declare.derived import Difference
+from retailos.declare.field import EXTERNAL_ID
 from retailos.declare.inner import strangers
 from retailos.declare.kind import expected, storable
+from retailos.declare.money import in_currency
 from retailos.declare.object import missing, read_member, unknown
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.values import moment
@@ -25,7 +29,7 @@ from retailos.errors import (
     RetailOSError,
     ValidationFailed,
 )
-from retailos.records.record import Draft
+from retailos.records.record import Draft, Want
 from retailos.records.references import external_id_problem, read_uuid, read_wants
 
 #: More problems than anybody reads; the rest is counted.
@@ -150,6 +154,8 @@ def draft(
     if not reading.partial:
         _require(resource, body, problems)
     wants = read_wants(resources, resource, body, patch, problems, partial=reading.partial)
+    if resource.rules:
+        _check_rules(resource, patch, wants, problems)
     sent_id = _external_id(resource, body, problems)
     claimed, source = _claimed(body, problems), _source(body, problems)
     if resource.inner:
@@ -158,8 +164,11 @@ def draft(
         raise refusal(problems, at)
     if sent_id is not None and external_id is not None and sent_id != external_id:
         raise ExternalIdMismatch
+    external_id = external_id or sent_id or natural_id(resource, wants)
+    if resource.amounts or resource.defaulting:
+        patch = as_kept(resource, patch)
     return Draft(
-        external_id=external_id or sent_id,
+        external_id=external_id,
         patch=patch,
         wants=tuple(wants),
         claimed_id=claimed,
@@ -173,6 +182,43 @@ def _remarked(resource: Resource, patch: Mapping[str, Any], at: str) -> tuple[Pr
     """What is odd about a body that is taken."""
     found = (each for remark in resource.remarks for each in remark(patch))
     return tuple(Problem(at + each.path, each.code, each.message) for each in found)
+
+
+def as_kept(
+    resource: Resource, patch: dict[str, Any], stored: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any]:
+    """Give a patch as it is kept, on a record that has `stored`: amounts as their currency has them.
+
+    Who sends the difference that a field would read as anyway sends nothing: it goes on following from the others.
+    """
+    whole = {**stored, **patch}
+    currency = whole.get(resource.currency)
+    kept = dict(patch)
+    for field in resource.amounts:
+        if field.name in patch or (resource.currency in patch and whole.get(field.name) is not None):
+            kept[field.name] = in_currency(field.kind, whole[field.name], currency)
+    for field in resource.defaulting:
+        value = field.derived.value(patch) if isinstance(field.derived, Difference) else None
+        if value is not None and patch.get(field.name) == value:
+            kept[field.name] = None
+    return kept
+
+
+def natural_id(resource: Resource, wants: Iterable[Want]) -> str | None:
+    """Give the external id that a record has of those that it refers to, `<store>:<variant>`; None: it has none."""
+    names = {want.reference: want.external_id for want in wants} if resource.natural_key else {}
+    parts = [names.get(name) for name in resource.natural_key.references] if resource.natural_key else []
+    joined = ":".join(part for part in parts if part)
+    return joined if parts and all(parts) and len(joined) <= EXTERNAL_ID.most else None
+
+
+def _check_rules(resource: Resource, patch: Mapping[str, Any], wants: Iterable[Want], problems: list[Problem]) -> None:
+    """See that what was sent together keeps the rules; what is stored, the database sees."""
+    sent = {**patch, **{resource.reference[want.reference].id_field.name: want.at for want in wants}}
+    wrong = {each.path for each in problems}
+    for rule in resource.rules:
+        if not any(f"/{name}" in wrong for name in rule.fields) and rule.broken(sent):
+            problems.append(rule.problem(""))
 
 
 def _reset(resource: Resource) -> dict[str, Any]:

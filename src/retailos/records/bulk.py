@@ -1,18 +1,18 @@
 """Many records in one transaction: all of them, or none."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 import asyncpg
 
 from retailos.database.pool import Connection
 from retailos.declare.resource import Resource, Resources
-from retailos.errors import NotUnique, Problem, RetailOSError, Unavailable, ValidationFailed
+from retailos.errors import Problem, RetailOSError, Unavailable, ValidationFailed
 from retailos.records import sql
 from retailos.records.record import Draft, Written
 from retailos.records.resolve import lock_tree, resolve
-from retailos.records.table import unique_index
-from retailos.records.upsert import Upsert, write_rows
+from retailos.records.upsert import Upsert, objection, refusal_of, write_rows
 
 
 async def upsert_all(
@@ -37,10 +37,17 @@ async def upsert_all(
     ]
     try:
         written = await write_rows(transaction, sql.upsert(resource), rows)
-    except asyncpg.UniqueViolationError as error:
-        raise _taken(resource, error) or error from None
+    except asyncpg.IntegrityConstraintViolationError as error:
+        refused = objection(resource, "", error)
+        if refused is None:
+            raise
+        # The database names the rule that was broken, and not the record that broke it.
+        raise type(refused)([replace(each, path="") for each in refused.problems]) from None
     if len(written) < len(rows):
         raise Unavailable("Some of the records are being written by others; send again.")
+    refusals = [refusal for each in written.values() if (refusal := refusal_of(each))]
+    if refusals:
+        raise refusals[0]
     return [written[upsert.job_id] for upsert, _ in rows]
 
 
@@ -53,10 +60,3 @@ def together(errors: Iterable[RetailOSError]) -> ValidationFailed:
         else:
             problems.append(Problem(error.details.get("path", ""), error.code, error.message))
     return ValidationFailed(problems[:1000])
-
-
-def _taken(resource: Resource, error: asyncpg.UniqueViolationError) -> NotUnique | None:
-    for path in resource.unique:
-        if error.constraint_name == unique_index(resource, path):
-            return NotUnique([Problem("", NotUnique.code, f"expected each {path} to be one that no other record has")])
-    return None

@@ -24,10 +24,11 @@ from retailos.errors import (
     VersionConflict,
 )
 from retailos.records import sql
+from retailos.records.body import as_kept
 from retailos.records.identity import new_id
 from retailos.records.record import Draft, Outcome, Written
 from retailos.records.resolve import Filled, lock_tree, reference_of, resolve
-from retailos.records.upsert import Upsert, taken, write_rows
+from retailos.records.upsert import Upsert, objection, refusal_of, write_rows
 
 #: Free JSON that a PATCH merges member by member (RFC 7396); all else is replaced whole.
 _MERGED = ("details", "reporting")
@@ -109,14 +110,16 @@ async def _write(
     )
     try:
         results = await write_rows(transaction, sql.upsert(resource), [(upsert, filled)])
-    except asyncpg.UniqueViolationError as error:
-        raise taken(resource, draft, error) or error from None
+    except asyncpg.IntegrityConstraintViolationError as error:
+        raise objection(resource, draft.at, error) or error from None
     written = results.get(upsert.job_id)
     # Where there was no record to lock, another writer may have made one meanwhile.
     if written is None:
         raise Unavailable("The record is being written by others; send again.")
     if written.outcome is Outcome.EXISTS:
         raise VersionConflict(details={"currentVersion": written.version})
+    if refusal := refusal_of(written):
+        raise refusal
     return written
 
 
@@ -162,9 +165,11 @@ async def _rekey(
     if taken and taken["id"] != found.id:
         raise ExternalIdExists(details={"resourceId": str(taken["id"])})
     job_id = new_id()
-    row = await transaction.fetchrow(
-        sql.rekey(resource), found.id, job_id, origin.request_id, origin.api_key_id, external_id
-    )
+    values = (found.id, job_id, origin.request_id, origin.api_key_id, external_id)
+    try:
+        row = await transaction.fetchrow(sql.rekey(resource), *values)
+    except asyncpg.IntegrityConstraintViolationError as error:
+        raise objection(resource, "", error) or error from None
     return _written(job_id, found.id, Outcome.UPDATED, row)
 
 
@@ -189,7 +194,7 @@ def _merged(resource: Resource, draft: Draft, found: Locked) -> dict[str, Any]:
     if resource.requires_one_of and not any(left.get(name) for name in resource.requires_one_of):
         names = ", ".join(resource.requires_one_of)
         raise ValidationFailed([Problem(draft.at, "REQUIRED", f"expected a value left for at least one of {names}")])
-    return patch
+    return as_kept(resource, patch, found.body)
 
 
 def _merge(target: Any, patch: Any) -> Any:

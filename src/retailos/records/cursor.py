@@ -56,9 +56,9 @@ def _parameter(key: Any, kind: str) -> Any:
             return moment(key)
         case "date":
             return date.fromisoformat(key)
-        case "numeric":
+        case "numeric" | "numeric(16,4)":
             number = Decimal(key)
-            if not number.is_finite() or abs(number.adjusted()) > 100:
+            if not number.is_finite() or abs(number.adjusted()) > (100 if kind == "numeric" else 11):
                 raise ValueError("expected a plain number")
             return number
         case _:

@@ -5,12 +5,14 @@ from functools import lru_cache
 from typing import Any
 
 from retailos.declare.field import Field, Reference, snake
+from retailos.declare.finders import During, Finder, Item, Through
 from retailos.declare.kind import Kind
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.texts import Text
 from retailos.records.query import Filter, Near, Query
-from retailos.records.sql import joins, known_as, rendered
-from retailos.records.table import value_at
+from retailos.records.render import joins, rendered
+from retailos.records.sql import known_as
+from retailos.records.table import items_at, read_as
 
 #: Mean radius of the earth, in kilometres.
 _EARTH = 6371.0
@@ -37,9 +39,8 @@ def shown(resources: Resources, resource: Resource, show: tuple[Field | Referenc
 
 def _opened(resource: Resource) -> str:
     """The row `r` once more, its body unpacked: PostgreSQL compresses a large one, and unpacks it for each look."""
-    fields = resource.fields.values()
-    columns = dict.fromkeys(snake(each.name) if each.computed else each.at for each in fields)
-    own = ", ".join(f"r.{column}" for column in columns if column)
+    kept = (each.at for each in resource.fields.values() if each.at)
+    own = ", ".join(f"r.{column}" for column in (*kept, *map(snake, resource.columns)))
     return f"select {own}, r.body || '{{}}'::jsonb as body offset 0"
 
 
@@ -159,12 +160,12 @@ def _conditions(resources: Resources, resource: Resource, query: Query, values: 
 
 
 def _condition(resources: Resources, resource: Resource, filter_: Filter, values: list[Any]) -> str:
+    finder = resource.finder(filter_.path)
+    if finder:
+        return _finding(resources, resource, finder, filter_, values)
     relation, _, member = filter_.path.partition(".")
     if member and relation in resource.reference:
-        return _related(resources, resource.reference[relation], filter_, values)
-    if within := dict(resource.within).get(filter_.path):
-        values.append(filter_.value if filter_.operator == "in" else [filter_.value])
-        return f"r.{snake(within)} ?| ${len(values)}::text[]"
+        return _related(resources, resource.reference[relation], member, filter_, values)
     kind, found = resource.kind_at(filter_.path), _found(resource, filter_.path)
     if filter_.operator == "isNull":
         return f"{found} is {'' if filter_.value else 'not '}null"
@@ -186,18 +187,52 @@ def _found(resource: Resource, path: str) -> str:
     field = resource.field_at(path)
     if field.at or path in resource.columns:
         return f"r.{field.at or snake(path)}"
-    return value_at(resource, path, "r.body")
+    return read_as(resource, path, "r.body")
 
 
-def _related(resources: Resources, reference: Reference, filter_: Filter, values: list[Any]) -> str:
-    found, target = f"r.{snake(reference.id_field.name)}", resources[reference.to]
+def _related(resources: Resources, reference: Reference, member: str, filter_: Filter, values: list[Any]) -> str:
     if filter_.operator == "isNull":
-        return f"{found} is {'' if filter_.value else 'not '}null"
+        return f"r.{snake(reference.id_field.name)} is {'' if filter_.value else 'not '}null"
+    target = resources[reference.to]
+    kind = target.kind_at(member)
+    given = _any_of(kind, filter_, values)
+    matches = f"select id from {target.table} where {column(target, member)} = any({given})"
+    if reference.ids:
+        return _negated(filter_, _among(reference.ids, f"array(select id::text from ({matches}) as found)"))
+    return _negated(filter_, f"r.{snake(reference.id_field.name)} = any(array({matches}))")
+
+
+def _finding(resources: Resources, resource: Resource, finder: Finder, filter_: Filter, values: list[Any]) -> str:
+    """The condition of a parameter that looks elsewhere than at a field of its name."""
+    match finder:
+        case Through():
+            return _related(resources, resource.reference[finder.reference], finder.field, filter_, values)
+        case Item():
+            kind = resources.found_kind(resource, finder)
+            return _negated(filter_, _among(finder.path, _any_of(kind, filter_, values)))
+        case During():
+            values.append(filter_.value)
+            begin, end = (_found(resource, name) for name in (finder.begin, finder.end))
+            given = f"${len(values)}::{resource.kind_at(finder.begin).sql_type}"
+            return f"coalesce({begin} <= {given}, true) and coalesce({end} > {given}, true)"
+
+
+def _any_of(kind: Kind, filter_: Filter, values: list[Any]) -> str:
+    """The SQL of an array of the values that are looked for."""
     values.append(filter_.value if filter_.operator == "in" else [filter_.value])
-    matches = f"select id from {target.table} where external_id = any(${len(values)}::text[])"
-    named = f"{found} = any(array({matches}))"
-    # Where no record is referred to, it is not that one either.
-    return f"{named} is not true" if filter_.operator == "ne" else named
+    given = f"${len(values)}::{kind.sql_type}[]"
+    folded = _folded(kind, "v")
+    return given if folded == "v" else f"array(select {folded} from unnest({given}) as given(v))"
+
+
+def _among(path: str, given: str) -> str:
+    """The condition that the items of an array, at a path in the body, are some of these texts; an index holds them."""
+    return f"{items_at(path, 'r.body')} ?| {given}"
+
+
+def _negated(filter_: Filter, condition: str) -> str:
+    """What is not there is not equal either."""
+    return f"({condition}) is not true" if filter_.operator == "ne" else condition
 
 
 def _search(resource: Resource, q: str, values: list[Any]) -> Iterable[str]:

@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from retailos.declare.field import Field, Reference
-from retailos.declare.inner import Within
+from retailos.declare.finders import During
 from retailos.declare.kind import Kind, storable
 from retailos.declare.resource import Resource, Resources, did_you_mean
+from retailos.declare.texts import Text
 from retailos.declare.values import Boolean
 from retailos.errors import OffsetTooLarge, Problem, UnknownParameter, ValidationFailed
 from retailos.records import cursor
@@ -214,14 +215,11 @@ def filterable(resources: Resources, resource: Resource) -> dict[str, Kind]:
     own = ("id", resource.external_id.name, "createdAt", "updatedAt")
     paths = dict.fromkeys((*own, *resource.columns, *resource.filters))
     known = {path: resource.kind_at(path) for path in paths}
-    for name, path in resource.within:
-        array, _, member = path.partition(".")
-        known[name] = Within(resource.inner[array].fields[member].kind)
     for reference in resource.references:
         if reference.id_field.name in resource.columns:
             target = resources[reference.to].external_id
             known[f"{reference.name}.{target.name}"] = target.kind
-    return known
+    return known | {each.name: resources.found_kind(resource, each) for each in resource.finders}
 
 
 def _read_filter(
@@ -242,15 +240,18 @@ def _read_filter(
         unknown.append(Problem(name[:100], UnknownParameter.code, message))
         return
     try:
-        related = path.partition(".")[0] in resource.reference
+        finder = resource.finder(path)
+        related = finder is not None or path.partition(".")[0] in resource.reference
+        if isinstance(finder, During) and operator != "eq":
+            raise ValueError("expected a moment, and no operator")
+        if finder and operator == "isNull":
+            raise ValueError("expected a value to look for, with one of [in], [ne] or none")
         filters.append(Filter(path, operator, _operand(known[path], operator, text, related)))
     except ValueError as error:
         problems.append(Problem(name[:100], "INVALID_VALUE", str(error)))
 
 
 def _operand(kind: Kind, operator: str, text: str, related: bool) -> Any:
-    if isinstance(kind, Within) and operator not in ("eq", "in"):
-        raise ValueError("expected a whole value, or several with [in]")
     if operator == "isNull":
         return Boolean().parse(text)
     if operator == "in":
@@ -258,7 +259,7 @@ def _operand(kind: Kind, operator: str, text: str, related: bool) -> Any:
         if len(values) > VALUES_MOST:
             raise ValueError(f"expected at most {VALUES_MOST} values, got {len(values)}")
         return [kind.parse(value) for value in values]
-    if operator == "startsWith" and kind.sql_type != "text":
+    if operator == "startsWith" and not isinstance(kind, Text):
         raise ValueError("expected startsWith on a field of text only")
     if operator in ("gt", "gte", "lt", "lte") and kind.sql_type == "boolean":
         raise ValueError("expected no order on a boolean")

@@ -23,6 +23,8 @@ class Outcome(StrEnum):
     DELETED = "deleted"
     #: A record with this external id exists and only a new one was wanted: nothing changed.
     EXISTS = "exists"
+    #: The record is written once, and was written otherwise: nothing changed.
+    FINAL = "final"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,14 @@
 import json
 from collections.abc import Iterator
 
+from retailos.declare.derived import Computed, Difference, SameAsExternalId
 from retailos.declare.field import snake
 from retailos.declare.resource import Resource
+from retailos.declare.rules import Rule, Together
+from retailos.records import flips
+
+#: PostgreSQL cuts longer names.
+_NAME_MOST = 63
 
 
 def create_table(resource: Resource) -> str:
@@ -24,40 +30,67 @@ def create_table(resource: Resource) -> str:
         "source_updated_at timestamptz(3)",
         "body jsonb not null check (jsonb_typeof(body) = 'object')",
         *(generated(resource, path) for path in resource.columns),
-        *(_found_within(path) for _, path in resource.within),
+        *(f"constraint {check(resource, rule)} check ({rule.check(body_text)})" for rule in resource.rules),
     ]
     table = f"create table {resource.table} (\n    " + ",\n    ".join(lines) + "\n) with (fillfactor = 85);"
     return "\n".join([table, *_indexes(resource)]) + "\n"
+
+
+def add_columns(resource: Resource) -> str:
+    """Write the DDL of what a table has beyond that: what the statement of a write leaves for itself."""
+    return f"alter table {resource.table} add column {flips.COLUMN} jsonb;\n" if resource.flips else ""
 
 
 def generated(resource: Resource, path: str) -> str:
     """Write the column that is generated from a path in the body."""
     kind = resource.kind_at(path)
     collate = ' collate "C"' if kind.sql_type == "text" else ""
-    return f"{snake(path)} {kind.sql_type}{collate} generated always as ({value_at(resource, path)}) stored"
+    return f"{snake(path)} {kind.sql_type}{collate} generated always as ({read_as(resource, path)}) stored"
 
 
-def value_at(resource: Resource, path: str, body: str = "body") -> str:
-    """Write the SQL of the value at a path in the body as it is compared: what is absent is its default."""
-    field = resource.field_at(path)
-    found = body_text(path, body)
-    if field.computed:
-        found = f"coalesce({found}, {field.computed}({body}))"
-    elif field.default is not None and path == field.name and not isinstance(field.default, bool):
-        default = json.dumps(field.default).strip('"')
-        found = f"coalesce({found}, '{default}')"
-    return resource.kind_at(path).column(found)
+def read_as(resource: Resource, path: str, body: str = "body", external_id: str = "external_id") -> str:
+    """Write the SQL of what a path in a body reads as: while nobody sends it, what it follows from, or its default."""
+    field, kind = resource.field_at(path), resource.kind_at(path)
+    found = kind.column(body_text(path, body))
+    match field.derived:
+        case SameAsExternalId():
+            return f"coalesce({found}, {external_id})"
+        case Difference(of):
+            return f"coalesce({found}, {' - '.join(read_as(resource, name, body) for name in of)})"
+        case Computed(function):
+            return f"coalesce({found}, {function}({body}))"
+    if field.default is None or isinstance(field.default, bool) or path != field.name:
+        return found
+    default = literal(json.dumps(field.default).strip('"'))
+    return f"coalesce({found}, {kind.column(default)})"
 
 
-def _found_within(path: str) -> str:
-    """Write the column that holds a member of all items of an inner array, so that an index can find any."""
+def items_at(path: str, body: str = "body") -> str:
+    """Write the SQL of all items of an array in the body, or, behind a dot, of a member that its items have."""
     array, _, member = path.partition(".")
-    return f"{snake(path)} jsonb generated always as (jsonb_path_query_array(body, '$.{array}[*].{member}')) stored"
+    return f"jsonb_path_query_array({body}, '$.{array}[*].{member}')" if member else f"({body}->'{array}')"
+
+
+def literal(text: str) -> str:
+    """Write a text of the declaration's as SQL."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def unique_index(resource: Resource, path: str) -> str:
     """Name the index that keeps a field unique, by which the database says what was taken."""
     return f"{resource.table}_{snake(path)}_unique"
+
+
+def together_index(resource: Resource, rule: Together) -> str:
+    """Name the index that keeps a combination of fields unique."""
+    among = f"_{rule.where[1]}" if rule.where else ""
+    columns = "_".join(map(snake, rule.fields))
+    return f"{resource.table}_{columns}{among}"[: _NAME_MOST - 7] + "_unique"
+
+
+def check(resource: Resource, rule: Rule) -> str:
+    """Name the constraint that keeps a rule."""
+    return f"{resource.table}_{snake(rule.name)}"[:_NAME_MOST]
 
 
 def body_text(path: str, body: str = "body") -> str:
@@ -73,11 +106,17 @@ def _indexes(resource: Resource) -> Iterator[str]:
     for entry in resource.indexes:
         columns = [snake(path) for path in ((entry,) if isinstance(entry, str) else entry)]
         yield f"create index {table}_{'_'.join(columns)} on {table} ({', '.join(columns)});"
-    for _, path in resource.within:
-        yield f"create index {table}_{snake(path)} on {table} using gin ({snake(path)});"
     for path in resource.unique:
         yield f"create unique index {unique_index(resource, path)} on {table} ({snake(path)}) where deleted_at is null;"
+    for rule in resource.together:
+        among = f" and {snake(rule.where[0])} = '{rule.where[1]}'" if rule.where else ""
+        combined = ", ".join(map(snake, rule.fields))
+        index = f"create unique index {together_index(resource, rule)} on {table} ({combined})"
+        yield f"{index} nulls not distinct where deleted_at is null{among};"
+    for path in resource.items:
+        yield f"create index {table}_{snake(path)} on {table} using gin ({items_at(path)});"
+    leading = {entry[0] for entry in resource.indexes if not isinstance(entry, str)}
     for reference in resource.references:
         column = snake(reference.id_field.name)
-        if reference.indexed and not reference.ids:
+        if reference.indexed and not reference.ids and reference.id_field.name not in leading:
             yield f"create index {table}_{column} on {table} ({column}) where {column} is not null;"

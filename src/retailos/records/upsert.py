@@ -9,11 +9,11 @@ import msgspec
 
 from retailos.database.pool import Connection
 from retailos.declare.resource import Resource
-from retailos.errors import NotUnique, Problem
+from retailos.errors import NotUnique, Problem, RetailOSError, ValidationFailed, WrittenOnce
 from retailos.records.identity import new_id
 from retailos.records.record import Draft, Outcome, Written
 from retailos.records.resolve import Filled
-from retailos.records.table import unique_index
+from retailos.records.table import check, together_index, unique_index
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -78,9 +78,28 @@ def _written(row: tuple[Upsert, Filled], result: asyncpg.Record) -> Written:
     )
 
 
-def taken(resource: Resource, draft: Draft, error: asyncpg.UniqueViolationError) -> NotUnique | None:
-    """Say in the guide's words which value of a draft another record has; None where it was none of its fields."""
+def refusal_of(written: Written) -> RetailOSError | None:
+    """Give the error of an upsert that its record was not open to; None of one that was done."""
+    if written.outcome is Outcome.FINAL:
+        return WrittenOnce(details={"resourceId": str(written.record_id)})
+    return None
+
+
+def objection(resource: Resource, at: str, error: asyncpg.PostgresError) -> ValidationFailed | None:
+    """Say in the guide's words which rule of the declaration the database found broken; None where it was none.
+
+    `at` is the JSON pointer of the record that was at fault.
+    """
+    name = error.constraint_name if isinstance(error, asyncpg.IntegrityConstraintViolationError) else None
+    if name is None:
+        return None
     for path in resource.unique:
-        if error.constraint_name == unique_index(resource, path):
-            return NotUnique([Problem(f"{draft.at}/{path}", NotUnique.code, f"expected a {path} that no other has")])
+        if name == unique_index(resource, path):
+            return NotUnique([Problem(f"{at}/{path}", NotUnique.code, f"expected a {path} that no other has")])
+    for together in resource.together:
+        if name == together_index(resource, together):
+            return NotUnique([together.problem(at)])
+    for rule in resource.rules:
+        if name == check(resource, rule):
+            return ValidationFailed([rule.problem(at)])
     return None

@@ -18,7 +18,7 @@ from retailos.errors import RetailOSError, Unavailable
 from retailos.records import sql
 from retailos.records.record import Draft, Written
 from retailos.records.resolve import lock_tree, reference_of, resolve
-from retailos.records.upsert import Upsert, taken, write_rows
+from retailos.records.upsert import Upsert, objection, refusal_of, write_rows
 
 #: Bounds how long one statement holds its locks: about four milliseconds. Beyond it a row gets no cheaper, and the
 #: callers of a large batch all come back at once, so that the database and this process take turns in waiting.
@@ -223,6 +223,8 @@ class Line:
             waiting.fail(written)
         elif written is None:
             self._again(waiting, Unavailable("The record is being written by others; send again."))
+        elif refusal := refusal_of(written):
+            waiting.fail(refusal)
         elif not waiting.answer.done():
             waiting.answer.set_result(written)
 
@@ -237,7 +239,5 @@ class Line:
         """Say in the guide's words what the database objected to in one row."""
         if isinstance(error, _IN_THE_WAY):
             self._again(waiting, Unavailable("The record is being written by others; send again."))
-        elif isinstance(error, asyncpg.UniqueViolationError):
-            waiting.fail(taken(self._resource, waiting.upsert.draft, error) or error)
         else:
-            waiting.fail(error)
+            waiting.fail(objection(self._resource, waiting.upsert.draft.at, error) or error)

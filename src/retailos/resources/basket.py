@@ -55,6 +55,7 @@ BASKET = Resource(
     webhook_relations=("customer", "store"),
     indexes=("status",),
     filters=("channel", "currency", "total"),
+    currency="currency",
     remarks=(totals.mismatch,),
     plausible=totals.add_up,
 )

@@ -1,10 +1,12 @@
 """A customer: whoever buys, as the guide shows it field by field."""
 
 from retailos.declare.field import CREATED_AT, DETAILS, RELATIONS, REPORTING, UPDATED_AT, Field, Reference, flag, text
+from retailos.declare.flips import Flips
 from retailos.declare.resource import Resource
 from retailos.declare.texts import LOCALE, Email, Telephone
 from retailos.declare.values import Dob, Timestamp, Uuid
-from retailos.resources.parts import ADDRESS, FIRST_NAMES, LAST_NAMES
+from retailos.resources.consent_event import CONSENT_EVENT
+from retailos.resources.parts import ADDRESS, FIRST_NAMES, LAST_NAMES, MARKETING
 
 CUSTOMER = Resource(
     name="customer",
@@ -18,12 +20,7 @@ CUSTOMER = Resource(
         Field(name="telephone", kind=Telephone(), personal=True),
         Field(name="email", kind=Email(), personal=True),
         Field(name="dob", kind=Dob(), personal=True),
-        flag("generalMarketing"),
-        flag("thirdPartyMarketing"),
-        flag("storeMarketing"),
-        flag("smsMarketing"),
-        flag("emailMarketing"),
-        flag("postMarketing"),
+        *map(flag, MARKETING),
         Field(name="address", kind=ADDRESS, personal=True),
         DETAILS,
         REPORTING,
@@ -44,15 +41,15 @@ CUSTOMER = Resource(
     webhook_relations=("registeredBy", "registeredAt", "territory"),
     requires_one_of=("firstName", "lastName", "telephone", "email"),
     indexes=("email", "telephone", ("lastName", "firstName"), "dob"),
-    filters=(
-        "generalMarketing",
-        "thirdPartyMarketing",
-        "storeMarketing",
-        "smsMarketing",
-        "emailMarketing",
-        "postMarketing",
-        "anonymised",
-        "address.postCode",
-    ),
+    filters=(*MARKETING, "anonymised", "address.postCode"),
     search=("lastName", "firstName", "email", "telephone"),
+    flips=Flips(
+        flags=MARKETING,
+        to=CONSENT_EVENT,
+        record_id="customerId",
+        flag="channel",
+        value="granted",
+        at="occurredAt",
+        source="source",
+    ),
 )

@@ -2,6 +2,7 @@
 
 from types import MappingProxyType
 
+from retailos.declare.derived import Computed
 from retailos.declare.field import (
     CREATED_AT,
     DETAILS,
@@ -13,6 +14,7 @@ from retailos.declare.field import (
     Reference,
     text,
 )
+from retailos.declare.finders import Item
 from retailos.declare.inner import InnerArray, inner_id
 from retailos.declare.kind import Kind
 from retailos.declare.resource import Resource
@@ -165,8 +167,12 @@ ORDER = Resource(
             *("status", "draft", "pending", "confirmed", "processing", "completed", "cancelled", "onHold"),
             default="confirmed",
         ),
-        Field(name="paymentStatus", kind=Choice(words=_PAYMENT_STATUSES), computed="order_payment_status"),
-        Field(name="fulfilmentStatus", kind=Choice(words=_FULFILMENT_STATUSES), computed="order_fulfilment_status"),
+        Field(name="paymentStatus", kind=Choice(words=_PAYMENT_STATUSES), derived=Computed("order_payment_status")),
+        Field(
+            name="fulfilmentStatus",
+            kind=Choice(words=_FULFILMENT_STATUSES),
+            derived=Computed("order_fulfilment_status"),
+        ),
         moment("placedAt", required=True),
         moment("cancelledAt"),
         moment("completedAt"),
@@ -179,6 +185,7 @@ ORDER = Resource(
         Reference(name="territory", to="territory"),
         Reference(name="client", to="client"),
         Reference(name="basket", to="basket"),
+        Reference(name="appointment", to="appointment"),
         Reference(name="originalOrder", to="order"),
         RELATIONS,
         *sale.total(required=True),
@@ -204,7 +211,8 @@ ORDER = Resource(
         *(("customerId", "placedAt"), ("storeId", "placedAt"), ("soldById", "placedAt")),
     ),
     filters=("channel", "currency", "total", "customerTelephone"),
-    within=(("sku", "lines.sku"),),
+    finders=(Item("sku", "lines.sku"),),
+    currency="currency",
     search=("orderNumber", "customerEmail"),
     remarks=(totals.mismatch,),
     plausible=totals.add_up,

@@ -3,11 +3,17 @@
 from types import MappingProxyType
 
 from retailos.declare.shapes import ListOf, Shape, TextOr
-from retailos.declare.texts import COUNTRY, Telephone, Text
+from retailos.declare.texts import COUNTRY, Code, Telephone, Text
 from retailos.declare.values import Number
 
 FIRST_NAMES = ("Ada", "Grace", "Linus", "Mary", "Alan", "Edith", "Omar", "Yuki", "Chloé", "Søren", "Zoë", "Rosa")
 LAST_NAMES = ("Lovelace", "Hopper", "Okafor", "García", "Müller", "Nakamura", "O'Neill", "Kowalska", "Smith", "Doe")
+
+#: The flags of a customer that are consents, in the guide's order.
+MARKETING = (
+    *("generalMarketing", "thirdPartyMarketing", "storeMarketing"),
+    *("smsMarketing", "emailMarketing", "postMarketing"),
+)
 
 _LINE = Text(200, like=("240 Blackfriars Road", "1 High Street", "22 Rue de Rivoli"))
 
@@ -44,3 +50,13 @@ URL = Text(2048, like=("https://images.example.com/store.jpg",))
 IMAGES = ListOf(
     TextOr(URL, Shape(MappingProxyType({"url": URL, "alt": Text(500), "position": Number(0, 10_000)}), ("url",))), 50
 )
+
+#: Shown on pages that are served over HTTPS, which load nothing else.
+HTTPS = Code(
+    most=2048,
+    pattern=r"https://[^\s]{1,2040}",
+    what="a URL that begins with https://",
+    like=("https://images.example.com/shirt.jpg",),
+)
+
+TAGS = ListOf(Text(100, least=1, like=("new", "classic")), 100)

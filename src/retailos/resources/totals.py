@@ -2,17 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
-from types import MappingProxyType
 from typing import Any
 
+from retailos.declare.money import digits
 from retailos.errors import Problem
-
-#: ISO 4217: the currencies whose smallest unit is not a hundredth, by the decimal places that they have.
-_PLACES = MappingProxyType(
-    dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV"), 0)
-    | dict.fromkeys(("XAF", "XOF", "XPF"), 0)
-    | dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3)
-)
 
 
 def mismatch(patch: Mapping[str, Any]) -> Iterator[Problem]:
@@ -23,7 +16,7 @@ def mismatch(patch: Mapping[str, Any]) -> Iterator[Problem]:
     lines, total = patch.get("lines"), patch.get("total")
     if not lines or total is None:
         return
-    tolerance = len(lines) * Decimal(1).scaleb(-_PLACES.get(patch.get("currency") or "", 2))
+    tolerance = len(lines) * Decimal(1).scaleb(-digits(patch.get("currency")))
     expected = _expected(patch)
     off = (expected - Decimal(total), expected + _sum(lines, "discountTotal") - Decimal(total))
     if min(map(abs, off)) > tolerance:

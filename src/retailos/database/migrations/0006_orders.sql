@@ -112,10 +112,10 @@ create table orders (
     territory_id uuid generated always as (((body->>'territoryId'))::uuid) stored,
     client_id uuid generated always as (((body->>'clientId'))::uuid) stored,
     basket_id uuid generated always as (((body->>'basketId'))::uuid) stored,
+    appointment_id uuid generated always as (((body->>'appointmentId'))::uuid) stored,
     original_order_id uuid generated always as (((body->>'originalOrderId'))::uuid) stored,
     payment_status text collate "C" generated always as (coalesce((body->>'paymentStatus'), order_payment_status(body))) stored,
-    fulfilment_status text collate "C" generated always as (coalesce((body->>'fulfilmentStatus'), order_fulfilment_status(body))) stored,
-    lines_sku jsonb generated always as (jsonb_path_query_array(body, '$.lines[*].sku')) stored
+    fulfilment_status text collate "C" generated always as (coalesce((body->>'fulfilmentStatus'), order_fulfilment_status(body))) stored
 ) with (fillfactor = 85);
 create index orders_updated_at on orders (updated_at, id);
 create index orders_created_at on orders (created_at, id);
@@ -126,10 +126,11 @@ create index orders_customer_email on orders (customer_email);
 create index orders_customer_id_placed_at on orders (customer_id, placed_at);
 create index orders_store_id_placed_at on orders (store_id, placed_at);
 create index orders_sold_by_id_placed_at on orders (sold_by_id, placed_at);
-create index orders_lines_sku on orders using gin (lines_sku);
+create index orders_lines_sku on orders using gin (jsonb_path_query_array(body, '$.lines[*].sku'));
 create index orders_territory_id on orders (territory_id) where territory_id is not null;
 create index orders_client_id on orders (client_id) where client_id is not null;
 create index orders_basket_id on orders (basket_id) where basket_id is not null;
+create index orders_appointment_id on orders (appointment_id) where appointment_id is not null;
 create index orders_original_order_id on orders (original_order_id) where original_order_id is not null;
 
 create table baskets (
