@@ -65,7 +65,7 @@ async def write(connection: Connection, count: int) -> None:
             statement,
             sorted(f"known-{number}" for number in numbers),
             [BODY.replace(NUMBER, str(number)) for number in numbers],
-            *(ids, ids, nothing, ids, nothing, False, nothing, [0 for _ in numbers], False),
+            *(ids, ids, nothing, ids, nothing, False, nothing, [0 for _ in numbers], False, nothing),
             timeout=60,
         )
 

@@ -94,6 +94,7 @@ async def _one(stage: Stage) -> float:
             "9": "array[null::uuid]",
             "10": "array[0]",
             "11": "false",
+            "12": "array[null::text]",
         }
     )
     return await _pgbench(stage, script, CONCURRENCY)
@@ -119,6 +120,7 @@ async def many(stage: Stage, rows: int, *, clients: int = 1) -> float:
             "9": each("null::uuid"),
             "10": each("0"),
             "11": "false",
+            "12": each("null::text"),
         }
     )
     return rows * await _pgbench(stage, script, clients)

@@ -5,7 +5,7 @@
     │   ├── ValidationFailed   every problem of a request at once
     │   ├── MalformedJson · MalformedFile
     │   ├── UnknownParameter
-    │   ├── ExternalIdMismatch · IdMismatch · ReferenceConflict
+    │   ├── ExternalIdMismatch · IdMismatch · ReferenceConflict · CardDataForbidden
     │   └── OffsetTooLarge · InvalidCursor
     ├── Unauthorized 401 · Forbidden 403
     ├── ResourceNotFound 404 · RouteNotFound 404
@@ -113,6 +113,12 @@ class ReferenceConflict(ValidationFailed):
     """A reference is given twice, by id and by nested object, and the two disagree; send one of them."""
 
     code = "REFERENCE_CONFLICT"
+
+
+class CardDataForbidden(ValidationFailed):
+    """The request holds the number of a payment card, which must not be sent; nothing of the request was kept."""
+
+    code = "CARD_DATA_FORBIDDEN"
 
 
 class OffsetTooLarge(BadRequest):

@@ -34,11 +34,12 @@ EACH_RESOURCE = pytest.mark.parametrize("resource", RESOURCES.values(), ids=lamb
 ORDER = (
     *("territory", "client", "region", "store", "department", "user", "customer"),
     *("category", "product", "variant", "price", "stockLevel"),
+    *("promotion", "basket", "order", "wishlist"),
     *("appointment", "customerNote", "interaction", "task"),
-    *("promotion", "loyaltyAccount", "consentEvent", "customerAssignment"),
+    *("loyaltyAccount", "consentEvent", "customerAssignment"),
 )
 #: What is done for every resource by the same code is seen with those that use each word of their declarations.
-VARIED = ("customer", "user", "client", "region", "price", "stockLevel")
+VARIED = ("customer", "user", "client", "region", "price", "stockLevel", "order")
 VARIED_RESOURCES = pytest.mark.parametrize("resource", [RESOURCES[name] for name in VARIED], ids=VARIED)
 #: As the guide prints moments.
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -196,9 +197,19 @@ def least(resource: Resource, number: int) -> dict[str, Any]:
     for rule in resource.rules:
         if isinstance(rule, Later) and rule.field in body:
             body[rule.field] = printed(moment(body[rule.than]) + timedelta(hours=1))
-    return (
-        body | {name: f"{body[name]}-{number}" for name in resource.unique if name in body} | required(resource, number)
-    )
+    body |= {name: f"{body[name]}-{number}" for name in resource.unique if name in body}
+    if resource.plausible:
+        resource.plausible(body)
+    return body | required(resource, number)
+
+
+def holds(shown: Any, sent: Any) -> bool:
+    """Whether what is shown is what was sent: alike, or, within arrays of objects, that and more."""
+    if isinstance(sent, dict) and isinstance(shown, dict):
+        return all(holds(shown.get(name), value) for name, value in sent.items())
+    if isinstance(sent, list) and isinstance(shown, list):
+        return len(sent) == len(shown) and all(map(holds, shown, sent))
+    return bool(shown == sent)
 
 
 def full(resource: Resource, number: int, known: Mapping[str, Sequence[str]] | None = None) -> dict[str, Any]:

@@ -2,10 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from random import Random
 from types import MappingProxyType
 from typing import Final
 
-from retailos.declare.field import Reference
+import msgspec
+
+from retailos.declare.field import Field, Reference
+from retailos.declare.inner import InnerArray
 from retailos.declare.kind import Kind
 from retailos.declare.money import Money
 from retailos.declare.resource import Resource, Resources
@@ -144,7 +148,8 @@ def wrong_values(kind: Kind) -> list[str]:
             beyond = [str(kind.least - 1), str(kind.most + 1), f"{2**63}", f"{2**70}", "-1e400", "1e400", "1e200000"]
             return [*_other_than("number", "fraction"), *beyond, '"1"', *_fractions(kind)]
         case Money():
-            return [*_other_than("number", "fraction"), *_NO_AMOUNTS, *(['"-0.01"', "-1"] if kind.least == 0 else [])]
+            negative = ['"-0.01"', "-1"] if kind.least == 0 else []
+            return [*_other_than("number", "fraction"), *_BAD_TEXT, *_NO_AMOUNTS, *negative]
         case Uuid():
             return [*_other_than(), '"0190c2a4-7b1e-7c3a-9d52-3f1b2c4d5e6"', '"{0190c2a4-7b1e-7c3a-9d52-3f1b2c4d5e6f}"']
         case Timestamp():
@@ -158,10 +163,26 @@ def wrong_values(kind: Kind) -> list[str]:
             members = [(name, text) for name, member in kind.members.items() for text in wrong_values(member)[:9]]
             inner = [f'{{"{name}": {text}}}' for name, text in members]
             return [*_other_than("object"), '{"Kanarien": "x"}', '{"\\u0000": 1}', '{"\\ud800": 1}', *inner]
+        case InnerArray():
+            good = msgspec.json.encode(kind.sample(Random(1))[0]).decode()[1:-1]
+            own = [each for each in kind.members if isinstance(each, Field) and not each.read_only]
+            wrong = [(each.name, text) for each in own for text in wrong_values(each.kind)[:9] if text != '""']
+            items = [_item(good, name, text) for name, text in wrong]
+            missing = [_item(good, each.name, "null") for each in own if each.required]
+            strange = ["[null]", "[[]]", "[1]", _item(good, "Kanarien", '"x"'), f"[{{{good}}},{{{good}}}]"]
+            few = ["[]"] if kind.least else []
+            return [*_other_than(), *items, *missing, *strange, *few, f"[{','.join(['{}'] * (kind.most + 1))}]"]
         case TextOr():
             objects = [text for text in wrong_values(kind.shape) if text.startswith("{")]
             return [*_other_than("string", "object"), *_BAD_TEXT, *objects]
     raise LookupError(f"no hostile values for {kind}")
+
+
+def _item(good: str, name: str, text: str) -> str:
+    """An array of one item, good but for one member."""
+    members = msgspec.json.decode(f"{{{good}}}")
+    members.pop(name, None)
+    return f'[{{"{name}": {text}, {msgspec.json.encode(members).decode()[1:-1]}}}]'
 
 
 def _fractions(kind: Number) -> list[str]:
@@ -247,6 +268,10 @@ def wrong_members(resources: Resources, resource: Resource) -> Iterator[tuple[st
                 yield name, "null"
     for reference in resource.references:
         yield from wrong_references(resources, reference)
+    for name, array in resource.inner.items():
+        good = msgspec.json.encode(array.sample(Random(1))[0]).decode()[1:-1]
+        for reference in array.references:
+            yield from ((name, _item(good, each, text)) for each, text in wrong_references(resources, reference))
 
 
 #: Refused in the headers of every route that takes a key.

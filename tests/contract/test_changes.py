@@ -27,7 +27,7 @@ async def drain(api: Api, since: str, more: str = "") -> tuple[list[Any], str]:
 async def upsert(connection: Connection, external_id: str) -> None:
     """Write one customer in the transaction that the connection is in."""
     one = ([external_id], ['{"firstName": "Ada"}'], [uuid4()], [uuid4()], [None], [None], [None], False, [None], [0])
-    await connection.execute(sql.upsert(RESOURCES, RESOURCES["customer"]), *one, False)
+    await connection.execute(sql.upsert(RESOURCES, RESOURCES["customer"]), *one, False, [None])
 
 
 async def test_a_change_that_commits_late_is_not_skipped(api: Api, database: str) -> None:

@@ -31,9 +31,8 @@ async def seed(pool: Pool, resource: Resource, record: Mapping[str, Any]) -> Non
     external_id = record.get(resource.external_id.name, f"example-{resource.name}-id")
     async with pool.acquire() as connection:
         columns = ([external_id], [msgspec.json.encode(body).decode()], [UUID(record["id"])], [new_id()])
-        await connection.fetch(
-            sql.upsert(RESOURCES, resource), *columns, [None], [None], [None], False, [None], [0], False
-        )
+        rest = ([None], [None], [None], False, [None], [0], False, [None])
+        await connection.fetch(sql.upsert(RESOURCES, resource), *columns, *rest)
         stamps = [record.get(name) for name in ("createdAt", "updatedAt")]
         await connection.execute(
             f"update {resource.table} set created_at = coalesce($2, least(created_at, $3)),"

@@ -142,7 +142,7 @@ async def test_no_field_takes_a_hostile_value(fort: Api, resource: Resource) -> 
         attack = Attack(name=f"{name} {text[:60]}", body=body.encode("utf-8", "surrogatepass"))
         path = f"/v2/public/{resource.collection}" + ("/nobody" if i % 2 else "")
         asked.append((resource.name, fort.request("PUT" if i % 2 else "POST", path, body=attack.body), attack))
-    assert len(asked) > 100
+    assert len(asked) > 80
     async with nothing_written(fort):
         await refused(asked)
 
@@ -364,7 +364,7 @@ TEXTS: Sequence[tuple[str, str]] = (
 @pytest.mark.parametrize("resource", [RESOURCES[name] for name in NAMED], ids=NAMED)
 async def test_strange_texts_are_kept_as_they_are(shop: Api, resource: Resource) -> None:
     """Text that is SQL, HTML, a template or of any script is data: it comes back byte for byte, and is found again."""
-    name = next(each for each in ("firstName", "name") if each in resource.fields)
+    name = next(each for each in ("firstName", "name", "sku", "note") if each in resource.fields)
     body = least(resource, 1)
     for i, (what, text) in enumerate(TEXTS):
         unique = {each: f"{what} {i} {text}"[:100] for each in resource.unique if each == "username"}

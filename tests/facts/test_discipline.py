@@ -29,7 +29,7 @@ DISPLAYS: Final = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.
 SPEAKING: Final = (f"{SRC}/observe.py", f"{SRC}/cli.py", f"{SRC}/cli/")
 SQL_HOMES: Final = (
     f"{SRC}/database/",
-    *(f"{SRC}/records/{each}.py" for each in ("sql", "merge_sql", "survivors", "page", "table", "flips")),
+    *(f"{SRC}/records/{each}.py" for each in ("sql", "render", "merge_sql", "survivors", "page", "table", "flips")),
 )
 SQL: Final = re.compile(
     r"\bselect\b.+\bfrom\b|\binsert\s+into\b|\bupdate\s+\S+\s+(\w+\s+)?set\b|\bdelete\s+from\b",

@@ -18,7 +18,7 @@ from retailos.webhooks import deliveries, register
 CUSTOMER, STORE = RESOURCES["customer"], RESOURCES["store"]
 REGISTER, DELIVERIES, KEYS = load(register.__file__), load(deliveries.__file__), load(store.__file__)
 PARKED = load(parked.__file__)
-RECORDS, OWED, VARIANTS = 50_000, 5_000, 10_000
+RECORDS, OWED, VARIANTS, ORDERS = 50_000, 5_000, 10_000, 2_000
 SOMEBODY = UUID(int=77)
 
 #: Fifty thousand customers, three webhooks with all of them in their registers, a tenth of that due, and attempts.
@@ -58,7 +58,7 @@ analyze;
 """
 
 
-#: Variants, each with a price and some stock.
+#: Variants, each with a price and some stock, and orders of them.
 FILL_CATALOGUE = f"""
 insert into variants (id, external_id, version, operation, created_at, updated_at, body)
 select md5('v' || i)::uuid, 'v-' || i, 1, 'create', now(), now(), jsonb_build_object(
@@ -79,13 +79,21 @@ insert into categories (id, external_id, version, operation, created_at, updated
 select md5('k' || i)::uuid, 'k-' || i, 1, 'create', now(), now(), jsonb_build_object(
     'name', 'K', 'parentId', case when i > 5 then md5('k' || i / 5)::uuid end)
 from generate_series(1, 2000) as i;
+insert into orders (id, external_id, version, operation, created_at, updated_at, body)
+select gen_random_uuid(), 'o-' || i, 1, 'create', now(), now(), jsonb_build_object(
+    'placedAt', to_char(timestamp '2026-01-01' + i * interval '1 minute', 'YYYY-MM-DD"T"HH24:MI:SS".000Z"'),
+    'total', '10.00', 'orderNumber', 'n-' || i, 'customerEmail', i || '@example.com',
+    'customerId', md5((i % 500)::text)::uuid, 'storeId', md5((i % 50)::text)::uuid,
+    'lines', jsonb_build_array(jsonb_build_object('externalOrderLineId', '1', 'sku', 's-' || i, 'quantity', 1,
+        'variantId', md5('v' || i)::uuid)))
+from generate_series(1, {ORDERS}) as i;
 analyze;
 """
 
 
 @pytest.fixture(scope="module")
 async def catalogue(filled: Connection) -> Connection:
-    """The same with a catalogue."""
+    """The same with a catalogue and orders."""
     await filled.execute(FILL_CATALOGUE)
     return filled
 
@@ -177,7 +185,7 @@ async def test_an_upsert_reads_only_what_it_writes(filled: Connection) -> None:
     for size in (1, 100):
         keys_, bodies = [f"c-{i:05d}" for i in range(size)], ['{"firstName": "Eve"}'] * size
         ids, nothing = [uuid4() for _ in range(size)], [None] * size
-        arguments = (keys_, bodies, ids, ids, nothing, nothing, nothing, False, nothing, [0] * size, False)
+        arguments = (keys_, bodies, ids, ids, nothing, nothing, nothing, False, nothing, [0] * size, False, nothing)
         plan = await planned(filled, sql.upsert(RESOURCES, CUSTOMER), *arguments)
         assert "customers_external_id_key" in used(plan)
 
@@ -231,6 +239,24 @@ async def test_a_list_is_read_by_an_index(filled: Connection, text: str, index: 
     statement, values = listed(text)
     plan = await planned(filled, statement, *values)
     assert index in used(plan), sorted(used(plan))
+
+
+@pytest.mark.parametrize(
+    ("text", "index"),
+    [
+        ("sku=s-77&withCount=false", "orders_lines_sku"),
+        ("sku[in]=s-77,s-78&withCount=false", "orders_lines_sku"),
+        ("orderNumber=N-77&withCount=false", "orders_order_number"),
+        ("customerEmail=77%40example.com&withCount=false", "orders_customer_email"),
+        (f"customerId={SOMEBODY}&sort=-placedAt&withCount=false", "orders_customer_id_placed_at"),
+        ("sort=-placedAt&withCount=false", "orders_placed_at"),
+    ],
+)
+async def test_orders_are_listed_by_an_index(catalogue: Connection, text: str, index: str) -> None:
+    """Orders are found by what is in them, and their variants by the key, however many of either there are."""
+    statement, arguments = listed(text, RESOURCES["order"])
+    plan = await planned(catalogue, statement, *arguments, generic=False)
+    assert {index, "variants_pkey"} <= used(plan)
 
 
 @pytest.mark.parametrize("text", ["", "sort=-updatedAt", "limit=0"])

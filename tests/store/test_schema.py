@@ -40,7 +40,7 @@ async def told(connection: Connection, schema: str, table: str) -> dict[str, lis
 @pytest.mark.parametrize("resource", RESOURCES.values(), ids=lambda resource: resource.name)
 async def test_the_migrated_table_is_the_declared_one(scratch: Connection, resource: Resource) -> None:
     """Columns, generated expressions, indexes, constraints and options are as the declaration says."""
-    await scratch.execute("create schema declared; set search_path to declared")
+    await scratch.execute("create schema declared; set search_path to declared, public")
     await scratch.execute(create_table(resource) + add_columns(resource))
     await scratch.execute("reset search_path")
     declared = await told(scratch, "declared", resource.table)

@@ -45,11 +45,11 @@ def composed(resource: Resource) -> Iterator[tuple[str, list[Any]]]:
     patch = ['{"name": "X", "firstName": "X"}']
     yield (
         sql.upsert(RESOURCES, resource),
-        [names, patch, records, [uuid4()], [None], [uuid4()], ["key"], False, [uuid4()], [0], False],
+        [names, patch, records, [uuid4()], [None], [uuid4()], ["key"], False, [uuid4()], [0], False, ["[]"]],
     )
     yield (
         sql.upsert(RESOURCES, resource),
-        [names, patch, records, [uuid4()], [None], [None], [None], True, [None], [0], True],
+        [names, patch, records, [uuid4()], [None], [None], [None], True, [None], [0], True, [None]],
     )
     if RESOURCES.referring(resource):
         yield sql.keep_places(resource), [[uuid4()], ["z"]]

@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from retailos.declare.field import Field
+from retailos.declare.inner import InnerArray
+from retailos.declare.kind import Kind
 from retailos.declare.money import Money, holds_money, in_currency
 from retailos.declare.shapes import ListOf, Shape
 from retailos.declare.texts import Text
@@ -73,12 +76,15 @@ def test_an_amount_may_have_a_least() -> None:
 
 def test_amounts_within_have_the_currency_of_their_record() -> None:
     """The lines of an order have the order's currency, and what is no amount stays as it is."""
-    lines = ListOf(Shape({"price": Money(), "name": Text(10)}), 10)
-    assert holds_money(lines)
-    assert not holds_money(Text(10))
+    members: dict[str, Kind] = {"price": Money(), "name": Text(10)}
+    inner = tuple(Field(name=name, kind=kind) for name, kind in members.items())
     value = [{"price": "12.5", "name": "12.5"}, {"name": "x"}]
-    assert in_currency(lines, value, "KWD") == [{"price": "12.500", "name": "12.5"}, {"name": "x"}]
-    assert in_currency(lines, None, "KWD") is None
+    for lines in (ListOf(Shape(members), 10), InnerArray(key="name", members=inner, most=10)):
+        assert holds_money(lines)
+        assert in_currency(lines, value, "KWD") == [{"price": "12.500", "name": "12.5"}, {"name": "x"}]
+        assert in_currency(lines, None, "KWD") is None
+    assert not holds_money(Text(10))
+    assert not holds_money(InnerArray(key="name", members=inner[1:], most=10))
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ def test_what_can_be_sorted_and_filtered_by_is_in_an_index_or_declared(resource:
     known = filterable(RESOURCES, resource)
     assert common | set(resource.columns) | set(resource.filters) <= set(known)
     related = {path.partition(".")[0] for path in known} & set(resource.reference)
-    assert related == {each.name for each in resource.references if each.indexed and not each.ids}
+    assert related == {each.name for each in resource.references if each.id_field.name in resource.columns}
 
 
 def test_parameters_are_decoded_once() -> None:

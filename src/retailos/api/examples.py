@@ -9,8 +9,10 @@ from uuid import UUID
 import msgspec
 
 from retailos.api.envelope import Envelope, Fault, Meta, encode, phrase, problem_details
+from retailos.declare.derived import Computed
 from retailos.declare.field import CREATED_AT, UPDATED_AT, Field, Reference, snake
 from retailos.declare.field import external_id as own_id
+from retailos.declare.inner import INNER_ID, InnerArray
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.rules import AtMostOne
 from retailos.declare.values import Uuid
@@ -46,6 +48,11 @@ _PROBLEMS = MappingProxyType(
             "expected a store that exists; send it first, then this record again",
         ),
         "NOT_MERGEABLE": ("/from/0", "DELETED", "expected a record that is not deleted"),
+        "CARD_DATA_FORBIDDEN": (
+            "/payments/0/providerReference",
+            "CARD_DATA_FORBIDDEN",
+            "expected no card number; send the provider's reference and last4",
+        ),
         "NOT_UNIQUE": ("/username", "NOT_UNIQUE", "expected a username that no other has"),
     }
 )
@@ -135,9 +142,16 @@ def accepted(resource: Resource) -> dict[str, Any]:
     references = [each.id_field.name for each in resource.references]
     example: dict[str, Any] = {resource.external_id.name: external_id(resource)}
     for name, field in resource.fields.items():
-        if field.at is None and not field.read_only and name not in references:
+        follows = isinstance(field.derived, Computed)
+        if field.at is None and not (field.read_only or follows or name in references):
             example[name] = _LIKE.get(name) or _value(field, typical)
-    return example | {each.name: _named(each.to) for each in resource.references if each.required}
+    for name, array in resource.inner.items():
+        if array.requires_one_of or any(each.required for each in array.references):
+            del example[name]
+    example |= {each.name: _named(each.to) for each in resource.references if each.required}
+    if resource.plausible:
+        resource.plausible(example)
+    return example
 
 
 def _named(target: str) -> dict[str, str]:
@@ -151,12 +165,17 @@ def _alternatives(resource: Resource) -> set[str]:
     return {name for rule in rules for name in rule.fields[1:]}
 
 
-def referring(resources: Resources, resource: Resource) -> dict[str, Any]:
+def referring(resource: Resource) -> dict[str, Any]:
     """Make a body that refers to other records by their external ids, as far as they are not of its own kind."""
     example = accepted(resource)
     for each in resource.references:
-        if resources[each.to] is not resource and each.id_field.name not in _alternatives(resource):
+        if each.to != resource.name and each.id_field.name not in _alternatives(resource):
             example[each.name] = [_named(each.to)] if each.ids else _named(each.to)
+    for name, array in resource.inner.items():
+        named = {each.name: _named(each.to) for each in array.references}
+        example[name] = [item | named for item in array.sample(Typical(name))]
+    if resource.plausible:
+        resource.plausible(example)
     return example
 
 
@@ -168,7 +187,18 @@ def shown(resources: Resources, resource: Resource) -> dict[str, Any]:
         each.id_field.name: None if each.id_field.name in others else _ids(resources, resource, each)
         for each in resource.references
     }
-    return {name: ids[name] if name in ids else _shown(resource, each, sent) for name, each in resource.fields.items()}
+    items = {name: _shown_items(name, each, sent.get(name) or []) for name, each in resource.inner.items()}
+    known = ids | items
+    return {
+        name: known[name] if name in known else _shown(resource, each, sent) for name, each in resource.fields.items()
+    }
+
+
+def _shown_items(name: str, array: InnerArray, sent: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Items as they are shown: with ids, and with what was not sent."""
+    inner_id = {INNER_ID.name: Uuid().sample(Random(name))}  # noqa: S311
+    rest = {each.name: each.default if isinstance(each, Field) else None for each in array.shown}
+    return [{**rest, **item, **inner_id} for item in sent]
 
 
 def told(resources: Resources, resource: Resource) -> dict[str, Any]:

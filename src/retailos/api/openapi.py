@@ -178,7 +178,7 @@ def _requests(resources: Resources, operation: Operation, schema: Schema) -> Doc
         return alone
     if all(each.to == resource.name for each in resource.references):
         return alone
-    sent: Any = examples.referring(resources, resource)
+    sent: Any = examples.referring(resource)
     many = resource.plural in schema["properties"]
     value = {resource.plural: [sent]} if many else sent
     others = {"summary": "With references to records that exist", "value": value}

@@ -280,7 +280,7 @@ def _asked(kind: Kind) -> dict[str, Any]:
 def _found_by(finder: Finder | None) -> str:
     match finder:
         case Item():
-            return f"With this among its `{finder.field}`."
+            return f"With this among its `{finder.path}`."
         case Through():
             return f"With a record of this `{finder.field}` as one of its `{finder.reference}`."
         case During():

@@ -14,6 +14,7 @@ from retailos.api.envelope import Envelope, Fault, Meta, ProblemDetails
 from retailos.api.jobs import requeue_fields
 from retailos.api.merge import MergeView
 from retailos.declare.field import Field, Reference
+from retailos.declare.inner import INNER_ID, InnerArray
 from retailos.declare.resource import Resource, Resources
 from retailos.errors import RetailOSError
 from retailos.imports.imports import STATUSES as IMPORT_STATUSES
@@ -47,12 +48,13 @@ def object_schema(fields: Mapping[str, Field], *, input: bool, owner: str) -> Sc
     return schema | {"examples": [examples.object_example(fields, input=input)]}
 
 
-def struct_schema(struct: type[msgspec.Struct], **known: Mapping[str, Any]) -> Schema:
+def struct_schema(struct: type[Any], **known: Mapping[str, Any]) -> Schema:
     """Describe a struct as it is shown, its members always there unless unset; `known` tells more than types do."""
     schema: Schema = msgspec.json.schema_components([struct], ref_template=_COMPONENTS + "{name}")[1][struct.__name__]
     properties = {name: _compact(each) for name, each in schema["properties"].items()}
     properties |= {name: dict(each) for name, each in known.items()}
-    unset = {each.encode_name for each in msgspec.structs.fields(struct) if each.default is msgspec.UNSET}
+    own = msgspec.structs.fields(struct) if issubclass(struct, msgspec.Struct) else ()
+    unset = {each.encode_name for each in own if each.default is msgspec.UNSET}
     return {"type": "object", "properties": properties, "required": [name for name in properties if name not in unset]}
 
 
@@ -232,9 +234,46 @@ def _entity(resources: Resources, resource: Resource) -> Schema:
             name = _projection_name(resources, resource, each)
             many = {"type": "array", "items": ref(name), "readOnly": True}
             properties[each.name] = many if each.ids else nullable(ref(name)) | {"readOnly": True}
+        elif isinstance(each.kind, InnerArray):
+            properties[each.name] = _shown_items(resources, each.kind, _item_name(resource, each))
         else:
             properties[each.name] = fields[each.name]
     return {"type": "object", "properties": properties, "examples": [examples.shown(resources, resource)]}
+
+
+def _item_name(resource: Resource, field: Field) -> str:
+    """What an item of an array within a record is called: `OrderLinesItem`."""
+    return f"{resource.schema_name}{field.name[0].upper()}{field.name[1:]}Item"
+
+
+def _shown_items(resources: Resources, array: InnerArray, name: str) -> Schema:
+    """Describe an array of objects as it is shown, the objects of its references within."""
+    fields = {each.name: each for each in array.shown if isinstance(each, Field)}
+    properties = dict(object_schema(fields, input=False, owner=name)["properties"])
+    for each in array.references:
+        own = {field.name: field for field in resources.projection(each)}
+        title = f"{name}{each.name[0].upper()}{each.name[1:]}"
+        shown = object_schema(own, input=False, owner=title)["properties"]
+        properties[each.name] = nullable({"type": "object", "title": title, "properties": shown}) | {"readOnly": True}
+    ordered = {each.name: properties[each.name] for each in array.shown}
+    return {"type": "array", "items": {"type": "object", "title": name, "properties": ordered}}
+
+
+def _accepted_items(resources: Resources, array: InnerArray, name: str) -> Schema:
+    """Describe an array of objects as it is accepted; what it was read with may come along."""
+    properties = dict(object_schema({INNER_ID.name: INNER_ID, **array.fields}, input=True, owner=name)["properties"])
+    for each in array.references:
+        properties[each.name] = nullable(ref(f"{resources[each.to].schema_name}Reference"))
+    ordered = {each.name: properties[each.name] for each in array.shown}
+    items: Schema = {"type": "object", "title": f"{name}Input", "properties": ordered, "additionalProperties": False}
+    needed = [each.name for each in array.members if isinstance(each, Field) and each.required]
+    items |= {"required": needed} if needed else {}
+    either = [array.names_of(each.name) for each in array.references if each.required]
+    if array.requires_one_of:
+        either.append(tuple(name for each in array.requires_one_of for name in array.names_of(each)))
+    if either:
+        items["allOf"] = [{"not": _none_of(names)} for names in either]
+    return {"type": "array", "items": items, "minItems": array.least, "maxItems": array.most}
 
 
 def _accepted(resources: Resources, resource: Resource) -> Schema:
@@ -244,6 +283,9 @@ def _accepted(resources: Resources, resource: Resource) -> Schema:
         if isinstance(each, Reference):
             one = ref(f"{resources[each.to].schema_name}Reference")
             properties[each.name] = nullable({"type": "array", "items": one} if each.ids else one)
+        elif isinstance(each.kind, InnerArray):
+            items = _accepted_items(resources, each.kind, _item_name(resource, each))
+            properties[each.name] = items if each.required else nullable(items)
         else:
             properties[each.name] = fields[each.name]
     schema |= {"properties": properties, "required": list(resource.required)}

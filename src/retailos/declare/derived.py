@@ -26,6 +26,13 @@ class SameAsExternalId:
 
 
 @dataclass(frozen=True, slots=True)
+class Computed:
+    """What an SQL function, which a migration makes, says of the record's body; it may look into arrays."""
+
+    function: str
+
+
+@dataclass(frozen=True, slots=True)
 class Path:
     """The ids of the records from the root of a tree to this one, along a reference to the parent."""
 
@@ -40,6 +47,6 @@ class Level:
 
 
 #: Sent by whoever knows better, and then kept.
-Default = Difference | SameAsExternalId
+Default = Difference | SameAsExternalId | Computed
 #: Never kept, and found whenever the record is read.
 Lineage = Path | Level

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from retailos.declare.derived import Default, Lineage
 from retailos.declare.kind import Kind
@@ -56,6 +56,8 @@ class Reference:
     projection: tuple[str, ...] = ()
     #: Records that refer to their own kind form a tree of at most this many levels; 0: they need not.
     levels: int = 0
+    #: What becomes of it where no such record is known: the write is refused, or it is "null" and a warning.
+    unknown: Literal["refused", "null"] = "refused"
     #: Refers to many: the field is `ids`, an array, and the object an array of objects.
     ids: str = ""
 

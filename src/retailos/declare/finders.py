@@ -5,10 +5,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """`tag` finds records with this value among the items of an array, `tags`; an index holds the items."""
+    """`tag` finds records with this value among the items of an array, `tags`, or in a member of any, `lines.sku`.
+
+    An index holds the values.
+    """
 
     name: str
-    field: str
+    path: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from random import Random
 from types import MappingProxyType
 from typing import Any
 
+from retailos.declare.inner import InnerArray
 from retailos.declare.kind import Kind, expected
 from retailos.declare.shapes import ListOf, Shape
 from retailos.errors import Problem
@@ -79,23 +81,42 @@ def holds_money(kind: Kind) -> bool:
             return holds_money(kind.item)
         case Shape():
             return any(map(holds_money, kind.members.values()))
+        case InnerArray():
+            return bool(_amounts(kind))
         case _:
             return isinstance(kind, Money)
 
 
 def in_currency(kind: Kind, value: Any, currency: str | None) -> Any:
-    """Write the amounts of a value with at least the digits that the currency has; of an unknown currency, two."""
+    """Write the amounts of a value with at least the digits that the currency has."""
     if value is None:
         return None
     match kind:
         case Money():
-            return _written(value, _DIGITS.get(currency or "", 2))
+            return _written(value, digits(currency))
         case ListOf():
             return [in_currency(kind.item, each, currency) for each in value]
         case Shape():
             return {name: in_currency(kind.members[name], each, currency) for name, each in value.items()}
+        case InnerArray():
+            amounts = _amounts(kind)
+            return [
+                item | {name: in_currency(amounts[name], item[name], currency) for name in amounts if name in item}
+                for item in value
+            ]
         case _:
             return value
+
+
+@lru_cache(maxsize=100)
+def _amounts(array: InnerArray) -> Mapping[str, Kind]:
+    """The members of an item with amounts of money in them, by name."""
+    return MappingProxyType({name: each.kind for name, each in array.fields.items() if holds_money(each.kind)})
+
+
+def digits(currency: str | None) -> int:
+    """How many digits the minor unit of a currency has; of an unknown one, two."""
+    return _DIGITS.get(currency or "", 2)
 
 
 def _exact(value: Any) -> str | None:

@@ -1,6 +1,6 @@
 """The declaration of one kind of record, checked when it is built, and the table of all of them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
@@ -11,12 +11,16 @@ from retailos.declare.derived import Default, Lineage
 from retailos.declare.field import BOOKKEEPING, ID, Field, Member, NaturalKey, Reference, Relations, external_id, snake
 from retailos.declare.finders import During, Finder, Item, Through
 from retailos.declare.flips import Flips
+from retailos.declare.inner import InnerArray
 from retailos.declare.kind import Kind
 from retailos.declare.money import holds_money
 from retailos.declare.rules import Rule, Together
 from retailos.declare.shapes import ListOf, Shape
+from retailos.errors import Problem
 
 T = TypeVar("T")
+#: Looks at what was sent, which has passed every check, and tells what is odd about it.
+Remark = Callable[[Mapping[str, Any]], Iterable[Problem]]
 
 
 class DeclarationError(Exception):
@@ -68,6 +72,10 @@ class Resource:
     write_once: bool = False
     #: What names a record as well as its external id does.
     natural_key: NaturalKey | None = None
+    #: What is taken and answered with warnings.
+    remarks: tuple[Remark, ...] = ()
+    #: Makes a sample body plausible as a whole, which was made member by member.
+    plausible: Callable[[dict[str, Any]], None] | None = None
     #: The fields that `q` looks in.
     search: tuple[str, ...] = ()
     #: The fields of latitude and longitude, where the resource is a place that `near` can find.
@@ -85,6 +93,9 @@ class Resource:
         object.__setattr__(self, "fields", MappingProxyType({each.name: each for each in fields}))
         for path in (*self.columns, *self.filters, *self.search, *self.requires_one_of, *(self.place or ())):
             self.kind_at(path)
+        for array in self.inner.values():
+            for _, target in array.names:
+                _known(self, target, self.inner)
         for name in self.projection:
             _known(self, name, self.fields)
         for name in (*self.webhook_relations, *(self.natural_key.references if self.natural_key else ())):
@@ -102,11 +113,11 @@ class Resource:
         for finder in self.finders:
             if isinstance(finder, Through):
                 _known(self, finder.reference, self.reference)
+            elif isinstance(finder, Item):
+                self.item_kind(finder.path)
         for each in self.fields.values():
             if isinstance(each.derived, Lineage):
                 _known(self, each.derived.along, self.reference)
-            elif each.derived and each.name not in self.columns:
-                raise DeclarationError(f"{self.name}: expected {each.name} among the indexes, since it is derived")
         if self.flips:
             for name in self.flips.fields:
                 _known(self.flips.to, name, self.flips.to.fields)
@@ -116,9 +127,7 @@ class Resource:
         for rule in (*self.together, *self.rules):
             yield from rule.fields
         for finder in self.finders:
-            if isinstance(finder, Item):
-                yield finder.field
-            elif isinstance(finder, During):
+            if isinstance(finder, During):
                 yield from (finder.begin, finder.end)
         yield from self.flips.flags if self.flips else ()
         yield from [self.currency] if self.amounts else []
@@ -149,6 +158,12 @@ class Resource:
         return MappingProxyType({each.name: each for each in self.references})
 
     @cached_property
+    def inner(self) -> Mapping[str, InnerArray]:
+        """The arrays of objects by the name of their field."""
+        kinds = {each.name: each.kind for each in self.fields.values()}
+        return MappingProxyType({name: kind for name, kind in kinds.items() if isinstance(kind, InnerArray)})
+
+    @cached_property
     def shown(self) -> tuple[Field | Reference, ...]:
         """The fields as they are shown, a reference standing where its object is shown."""
         order: list[Field | Reference] = [ID, self.external_id]
@@ -167,7 +182,8 @@ class Resource:
         indexed = (each for entry in self.indexes for each in ((entry,) if isinstance(entry, str) else entry))
         references = (f"{each.name}Id" for each in self.references if each.indexed and not each.ids)
         together = (name for each in self.together for name in (*each.fields, *(each.where or ())[:1]))
-        paths = dict.fromkeys((*indexed, *self.unique, *references, *together))
+        derived = (each.name for each in self.defaulting)
+        paths = dict.fromkeys((*indexed, *self.unique, *references, *together, *derived))
         return tuple(path for path in paths if self.field_at(path).at is None)
 
     @cached_property
@@ -193,7 +209,7 @@ class Resource:
     @cached_property
     def items(self) -> tuple[str, ...]:
         """The arrays whose items an index holds, since a list can be asked for them."""
-        items = (each.field for each in self.finders if isinstance(each, Item))
+        items = (each.path for each in self.finders if isinstance(each, Item))
         through = (self.reference[each.reference].ids for each in self.finders if isinstance(each, Through))
         return tuple(dict.fromkeys(name for name in (*items, *through) if name))
 
@@ -242,6 +258,16 @@ class Resource:
             kind = _known(self, member, kind.members)
         return kind
 
+    def item_kind(self, path: str) -> Kind:
+        """The kind of what `tags` has as items, or its items as a member, `lines.sku`."""
+        name, _, member = path.partition(".")
+        kind = self.field_at(name).kind
+        if isinstance(kind, InnerArray):
+            return _known(self, member, kind.fields).kind
+        if not isinstance(kind, ListOf) or member:
+            raise DeclarationError(f"{self.name}: expected an array with items of that name, got {path}")
+        return kind.item
+
 
 class Resources(Mapping[str, Resource]):
     """Every resource by its name, in the order of their declaration, each reference leading to another of them."""
@@ -249,7 +275,8 @@ class Resources(Mapping[str, Resource]):
     def __init__(self, resources: Iterable[Resource]) -> None:
         self._by_name = {each.name: each for each in resources}
         for resource in self._by_name.values():
-            for reference in resource.references:
+            within = (each for array in resource.inner.values() for each in array.references)
+            for reference in (*resource.references, *within):
                 target = _known(resource, reference.to, self._by_name)
                 for name in reference.projection:
                     _known(target, name, target.fields)
@@ -289,8 +316,7 @@ class Resources(Mapping[str, Resource]):
             case Through():
                 return self[resource.reference[finder.reference].to].kind_at(finder.field)
             case Item():
-                kind = resource.kind_at(finder.field)
-                return kind.item if isinstance(kind, ListOf) else kind
+                return resource.item_kind(finder.path)
             case During():
                 return resource.kind_at(finder.begin)
 

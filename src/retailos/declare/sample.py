@@ -9,6 +9,7 @@ from typing import Any
 
 from retailos.declare.derived import SameAsExternalId
 from retailos.declare.field import Field, Reference
+from retailos.declare.inner import InnerArray
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.rules import AtMostOne, Later, Rule
 from retailos.declare.texts import Email
@@ -36,10 +37,31 @@ def sample(
             _add_value(body, resource, member, random, number)
         elif isinstance(member, Reference):
             _add_reference(body, resources, member, random, known.get(member.to, ()))
+    for name, array in resource.inner.items():
+        if body.get(name):
+            body[name] = [each for each in body[name] if _refers(each, resources, array, random, known)]
+            if not body[name] or any(not body.get(target) for _, target in array.names):
+                del body[name]
     _add_combination(body, resources, resource, number, known)
     for rule in resource.rules:
         _keep(rule, body, random)
+    if resource.plausible:
+        resource.plausible(body)
     return body
+
+
+def _refers(
+    item: dict[str, Any],
+    resources: Resources,
+    array: InnerArray,
+    random: Random,
+    known: Mapping[str, Sequence[str]],
+) -> bool:
+    """Let an item refer to what is known; tell whether it has what it must have."""
+    for reference in array.references:
+        _add_reference(item, resources, reference, random, known.get(reference.to, ()))
+    missing = (each for each in array.references if each.required and not item.get(each.name))
+    return not any(missing) and (not array.requires_one_of or any(map(item.get, array.requires_one_of)))
 
 
 def external_id(resource: Resource, number: int) -> str:

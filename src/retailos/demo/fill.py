@@ -19,8 +19,9 @@ AMOUNTS: Final = MappingProxyType(
     {
         **{"client": 2, "territory": 3, "region": 8, "store": 20, "department": 40, "user": 100, "customer": 1_000},
         **{"category": 12, "product": 40, "variant": 120, "price": 120, "stockLevel": 240},
+        **{"promotion": 6, "basket": 40, "order": 80, "wishlist": 40},
         **{"appointment": 60, "customerNote": 60, "interaction": 60, "task": 40},
-        **{"promotion": 6, "loyaltyAccount": 100, "customerAssignment": 100},
+        **{"loyaltyAccount": 100, "customerAssignment": 100},
     }
 )
 #: The same records in every demo.

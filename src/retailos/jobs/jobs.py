@@ -258,4 +258,5 @@ def _shown(row: Record) -> JobQueueMeta:
         index=row["position"],
         error=msgspec.json.decode(row["error"]) if row["error"] else None,
         unresolved_references=_decode_awaited(row["awaits"]) if row["awaits"] else (),
+        warnings=msgspec.json.decode(row["warnings"], type=tuple[JobWarning, ...]) if row["warnings"] else (),
     )

@@ -7,7 +7,7 @@ from unnest($4::uuid[], $5::text[], $6::text[], $7::integer[]) as given(id, exte
 -- name: find
 -- One job, with what it waits for.
 select id, queue_name, status, outcome, external_id, record_id, version, created_at, completed_at, batch_id, error,
-    position, case when status = 'unresolved' then (
+    position, warnings, case when status = 'unresolved' then (
         select jsonb_agg(
             jsonb_build_object('path', pointer, 'resource', resource, 'externalId', awaited.external_id)
             order by pointer collate "C"
@@ -20,7 +20,7 @@ from any_job as job where id = $1;
 -- Jobs by queue ($1), status ($2), resource ($3, the middle of the queue's name), external id ($4) and batch ($5); each
 -- null stands for any. Newest first, each with what it waits for.
 select id, queue_name, status, outcome, external_id, record_id, version, created_at, completed_at, batch_id, error,
-    position, case when status = 'unresolved' then (
+    position, warnings, case when status = 'unresolved' then (
         select jsonb_agg(
             jsonb_build_object('path', pointer, 'resource', resource, 'externalId', awaited.external_id)
             order by pointer collate "C"

@@ -14,12 +14,14 @@ from uuid import UUID
 
 from retailos.declare.derived import Difference
 from retailos.declare.field import EXTERNAL_ID
+from retailos.declare.inner import strangers
 from retailos.declare.kind import expected, storable
 from retailos.declare.money import in_currency
 from retailos.declare.object import missing, read_member, unknown
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.values import moment
 from retailos.errors import (
+    CardDataForbidden,
     ExternalIdMismatch,
     MalformedJson,
     Problem,
@@ -158,6 +160,8 @@ def draft(
         _check_rules(resource, patch, wants, problems)
     sent_id = _external_id(resource, body, problems)
     claimed, source = _claimed(body, problems), _source(body, problems)
+    if resource.inner:
+        problems.extend(strangers(resource.inner, patch))
     if problems:
         raise refusal(problems, at)
     if sent_id is not None and external_id is not None and sent_id != external_id:
@@ -173,6 +177,7 @@ def draft(
         source_updated_at=source,
         at=at,
         on_unresolved=reading.on_unresolved,
+        warnings=_remarked(resource, patch, at) if resource.remarks else (),
     )
 
 
@@ -191,6 +196,12 @@ def name_of(resource: Resource, record: Any) -> str | None:
     """The external id that a refused record gave, where it can be kept."""
     name = record.get(resource.external_id.name) if type(record) is dict else None
     return name if type(name) is str and 0 < len(name) <= 255 and storable(name) else None
+
+
+def _remarked(resource: Resource, patch: Mapping[str, Any], at: str) -> tuple[Problem, ...]:
+    """What is odd about a body that is taken."""
+    found = (each for remark in resource.remarks for each in remark(patch))
+    return tuple(Problem(at + each.path, each.code, each.message) for each in found)
 
 
 def as_kept(
@@ -239,6 +250,8 @@ def refusal(problems: list[Problem], at: str) -> RetailOSError:
     located = [Problem(at + each.path, each.code, each.message) for each in problems[:PROBLEMS_SHOWN]]
     if len(problems) > PROBLEMS_SHOWN:
         located.append(Problem(at, "MORE_PROBLEMS", f"and {len(problems) - PROBLEMS_SHOWN} more"))
+    if any(each.code == CardDataForbidden.code for each in problems):
+        return CardDataForbidden(located)
     if all(each.code == ReferenceConflict.code for each in problems):
         return ReferenceConflict(located)
     return ValidationFailed(located)

@@ -1,6 +1,5 @@
 """Reading statements, composed: one record, many records, and a page of a list with its count."""
 
-import json
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -11,8 +10,9 @@ from retailos.declare.kind import Kind
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.texts import Text
 from retailos.records.query import Filter, Near, Query
-from retailos.records.sql import joins, named, rendered
-from retailos.records.table import body_text
+from retailos.records.render import joins, rendered
+from retailos.records.sql import named
+from retailos.records.table import items_at, read_as
 
 #: Mean radius of the earth, in kilometres.
 _EARTH = 6371.0
@@ -31,7 +31,17 @@ _COMPARE = {
 def shown(resources: Resources, resource: Resource, show: tuple[Field | Reference, ...]) -> tuple[str, str]:
     """Give the SQL that prints a row `r`, and the joins that it needs."""
     references = [each for each in show if isinstance(each, Reference)]
-    return rendered(resources, resource, "r", show), joins(resources, "r", references)
+    if not resource.inner:
+        return rendered(resources, resource, "r", show), joins(resources, "r", references)
+    printed, joined = rendered(resources, resource, "opened", show), joins(resources, "opened", references)
+    return f"(select {printed} from ({_opened(resource)}) as opened{joined})", ""
+
+
+def _opened(resource: Resource) -> str:
+    """The row `r` once more, its body unpacked: PostgreSQL compresses a large one, and unpacks it for each look."""
+    kept = (each.at for each in resource.fields.values() if each.at)
+    own = ", ".join(f"r.{column}" for column in (*kept, *map(snake, resource.columns)))
+    return f"select {own}, r.body || '{{}}'::jsonb as body offset 0"
 
 
 def by_id(resources: Resources, resource: Resource, show: tuple[Field | Reference, ...]) -> str:
@@ -177,11 +187,7 @@ def _found(resource: Resource, path: str) -> str:
     field = resource.field_at(path)
     if field.at or path in resource.columns:
         return f"r.{field.at or snake(path)}"
-    found = resource.kind_at(path).column(body_text(path, "r.body"))
-    if field.default is None or path != field.name or isinstance(field.default, bool):
-        return found
-    default = json.dumps(field.default).strip('"')
-    return f"coalesce({found}, '{default}')"
+    return read_as(resource, path, "r.body")
 
 
 def _related(resources: Resources, reference: Reference, member: str, filter_: Filter, values: list[Any]) -> str:
@@ -203,7 +209,7 @@ def _finding(resources: Resources, resource: Resource, finder: Finder, filter_: 
             return _related(resources, resource.reference[finder.reference], finder.field, filter_, values)
         case Item():
             kind = resources.found_kind(resource, finder)
-            return _negated(filter_, _among(finder.field, _any_of(kind, filter_, values)))
+            return _negated(filter_, _among(finder.path, _any_of(kind, filter_, values)))
         case During():
             values.append(filter_.value)
             begin, end = (_found(resource, name) for name in (finder.begin, finder.end))
@@ -219,9 +225,9 @@ def _any_of(kind: Kind, filter_: Filter, values: list[Any]) -> str:
     return given if folded == "v" else f"array(select {folded} from unnest({given}) as given(v))"
 
 
-def _among(array: str, given: str) -> str:
-    """The condition that an array of the body holds one of the texts of another; an index holds its items."""
-    return f"(r.body->'{array}') ?| {given}"
+def _among(path: str, given: str) -> str:
+    """The condition that the items of an array, at a path in the body, are some of these texts; an index holds them."""
+    return f"{items_at(path, 'r.body')} ?| {given}"
 
 
 def _negated(filter_: Filter, condition: str) -> str:

@@ -227,7 +227,7 @@ def filterable(resources: Resources, resource: Resource) -> dict[str, Kind]:
     paths = dict.fromkeys((*own, *resource.columns, *resource.filters))
     known = {path: resource.kind_at(path) for path in paths}
     for reference in resource.references:
-        if reference.indexed and not reference.ids:
+        if reference.id_field.name in resource.columns:
             target = resources[reference.to].external_id
             known[f"{reference.name}.{target.name}"] = target.kind
     return known | {each.name: resources.found_kind(resource, each) for each in resource.finders}

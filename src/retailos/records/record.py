@@ -54,6 +54,8 @@ class Want(msgspec.Struct, frozen=True, kw_only=True):
     at: str
     id: UUID | None = None
     external_id: str | None = None
+    #: The array and the position of the item that it is a reference of; None: it is one of the record's own.
+    item: tuple[str, int] | None = None
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +71,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     #: Where the record stands in the request: "" or "/customer".
     at: str = ""
     on_unresolved: OnUnresolved = OnUnresolved.REJECT
+    #: What is odd about it and was taken all the same.
+    warnings: tuple[Problem, ...] = ()
 
 
 class Awaited(msgspec.Struct, frozen=True, kw_only=True):

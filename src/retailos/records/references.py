@@ -1,12 +1,13 @@
 """References in a body: the nested object, the id, or both where they agree, become wants that the writer finds."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from msgspec import structs
 
 from retailos.declare.field import EXTERNAL_ID, MANY, Reference
+from retailos.declare.inner import InnerArray
 from retailos.declare.kind import expected
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.values import Uuid
@@ -34,7 +35,29 @@ def read_wants(
             wants.extend(_many(resources, reference, body, patch, problems))
         else:
             wants.extend(_one(resources, reference, body, patch, problems))
+    for name, array in resource.inner.items():
+        if array.references and patch.get(name):
+            wants.extend(_inner(resources, name, array, body[name], patch[name], problems))
     return wants
+
+
+def _inner(
+    resources: Resources,
+    name: str,
+    array: InnerArray,
+    sent: Sequence[Any],
+    items: Sequence[dict[str, Any]],
+    problems: list[Problem],
+) -> Iterator[Want]:
+    """Read the references of the items of an array; what is cleared is left out of its item."""
+    for i, (one, item) in enumerate(zip(sent, items, strict=True)):
+        for reference in array.references:
+            id_name = reference.id_field.name
+            if type(one) is dict and (reference.name in one or id_name in one):
+                for want in _one(resources, reference, one, item, problems, f"/{name}/{i}"):
+                    yield structs.replace(want, item=(name, i))
+                if id_name in item:
+                    del item[id_name]
 
 
 def _one(
@@ -43,8 +66,9 @@ def _one(
     body: Mapping[str, Any],
     patch: dict[str, Any],
     problems: list[Problem],
+    within: str = "",
 ) -> list[Want]:
-    id_name, at = reference.id_field.name, f"/{reference.name}"
+    id_name, at = reference.id_field.name, f"{within}/{reference.name}"
     sent_id = _known_id(patch.pop(id_name, None))
     nested = body.get(reference.name)
     if reference.name in body and id_name in body and (nested is None) != (body[id_name] is None):
@@ -56,10 +80,10 @@ def _one(
         elif want:
             return [Want(reference=reference.name, at=at, id=want.id or sent_id, external_id=want.external_id)]
     elif body.get(id_name) is not None:
-        return [Want(reference=reference.name, at=f"/{id_name}", id=sent_id)] if sent_id else []
+        return [Want(reference=reference.name, at=f"{within}/{id_name}", id=sent_id)] if sent_id else []
     else:
         patch[id_name] = None
-        if reference.required:
+        if reference.required and id_name not in body:
             problems.append(Problem(at, "REQUIRED", "expected a reference, got null"))
     return []
 

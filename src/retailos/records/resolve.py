@@ -19,7 +19,7 @@ from retailos.records.survivors import followed
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """A draft's patch with its references filled in, and which of them were cleared for want of a record."""
+    """A draft's patch with its references filled in, and what is odd about it and was taken all the same."""
 
     patch: dict[str, Any]
     warnings: tuple[Problem, ...] = ()
@@ -49,7 +49,7 @@ async def resolve(
     It is Unresolved where it may wait and all that is missing may come: what is named by an external id. Records are
     never removed, only marked as deleted, so what is found here is still there when it is written.
     """
-    findings: list[Finding] = [Filled(draft.patch) for draft in drafts]
+    findings: list[Finding] = [Filled(draft.patch, draft.warnings) for draft in drafts]
     wanting = [i for i, draft in enumerate(drafts) if draft.wants]
     if wanting:
         found = await _find(connection, resources, resource, [drafts[i] for i in wanting])
@@ -96,7 +96,7 @@ async def _find(connection: Connection, resources: Resources, resource: Resource
     ids: defaultdict[str, set[UUID]] = defaultdict(set)
     for draft in drafts:
         for want in draft.wants:
-            target = resource.reference[want.reference].to
+            target = reference_of(resource, want).to
             if want.external_id is not None:
                 names[target].add(want.external_id)
             if want.id is not None:
@@ -112,30 +112,38 @@ async def _find(connection: Connection, resources: Resources, resource: Resource
 def _filled(resource: Resource, draft: Draft, found: Found) -> Finding:
     missing: list[Want] = []
     conflicts: list[Problem] = []
-    patch = dict(draft.patch)
+    unknown: list[Problem] = []
+    patch = _copied(draft)
     for want in draft.wants:
-        reference = resource.reference[want.reference]
+        reference = reference_of(resource, want)
         keys = [each for each in (want.id, want.external_id) if each is not None]
         ids = {found.get((reference.to, key)) for key in keys}
-        if None in ids:
+        if None in ids and reference.unknown == "null":
+            _fill(patch, want, reference, None)
+            unknown.append(_unknown(draft, want, reference))
+        elif None in ids:
             missing.append(want)
         elif len(ids) > 1:
             message = "expected the id and the external id to name the same record"
             conflicts.append(Problem(draft.at + want.at, ReferenceConflict.code, message))
         else:
-            _fill(patch, reference, str(ids.pop()))
+            _fill(patch, want, reference, str(ids.pop()))
     if conflicts:
         return ReferenceConflict(conflicts)
-    return _without(resource, draft, patch, missing) if missing else Filled(patch)
+    if missing:
+        return _without(resource, draft, Filled(patch, (*draft.warnings, *unknown)), missing)
+    return Filled(patch, (*draft.warnings, *unknown))
 
 
-def _without(resource: Resource, draft: Draft, patch: dict[str, Any], missing: Sequence[Want]) -> Finding:
+def _without(resource: Resource, draft: Draft, filled: Filled, missing: Sequence[Want]) -> Finding:
     """What becomes of a draft whose references are missing: it is refused, it waits, or they are cleared."""
-    references = [resource.reference[want.reference] for want in missing]
+    references = [reference_of(resource, want) for want in missing]
     if draft.on_unresolved is OnUnresolved.NULL and not any(each.required for each in references):
-        for reference in references:
-            patch.setdefault(reference.id_field.name, None)
-        return Filled(patch, tuple(_missing(draft, want, resource, "it was left out") for want in missing))
+        for want, reference in zip(missing, references, strict=True):
+            if want.item is None:
+                filled.patch.setdefault(reference.id_field.name, None)
+        cleared = (_missing(draft, want, resource, "it was left out") for want in missing)
+        return Filled(filled.patch, (*filled.warnings, *cleared))
     problems = [_missing(draft, want, resource, "send it first, then this record again") for want in missing]
     awaits = [
         Awaited(path=draft.at + want.at, resource=reference.to, external_id=want.external_id)
@@ -149,15 +157,34 @@ def _without(resource: Resource, draft: Draft, patch: dict[str, Any], missing: S
     return Unresolved(ReferenceNotFound(problems), tuple(sorted(awaits, key=lambda each: each.path)))
 
 
-def _fill(patch: dict[str, Any], reference: Reference, found: str) -> None:
+def reference_of(resource: Resource, want: Want) -> Reference:
+    """The declared reference that a want is of: one of the record's own, or one of an item within it."""
+    return (resource.inner[want.item[0]] if want.item else resource).reference[want.reference]
+
+
+def _copied(draft: Draft) -> dict[str, Any]:
+    """A patch to fill in: its own, down to the items that references are of, since a draft may be tried again."""
+    arrays = {want.item[0] for want in draft.wants if want.item}
+    return draft.patch | {name: [dict(item) for item in draft.patch[name]] for name in arrays}
+
+
+def _fill(patch: dict[str, Any], want: Want, reference: Reference, found: str | None) -> None:
     if reference.ids:
         patch[reference.ids] = [*patch[reference.ids], found]
-    else:
+    elif want.item is None:
         patch[reference.id_field.name] = found
+    elif found is not None:
+        array, i = want.item
+        patch[array][i][reference.id_field.name] = found
+
+
+def _unknown(draft: Draft, want: Want, reference: Reference) -> Problem:
+    message = f"expected a {reference.to} that exists; the record was taken without it"
+    return Problem(draft.at + want.at, "REFERENCE_UNKNOWN", message)
 
 
 def _missing(draft: Draft, want: Want, resource: Resource, advice: str) -> Problem:
-    message = f"expected a {resource.reference[want.reference].to} that exists; {advice}"
+    message = f"expected a {reference_of(resource, want).to} that exists; {advice}"
     return Problem(draft.at + want.at, ReferenceNotFound.code, message)
 
 

@@ -3,8 +3,8 @@
 import json
 from collections.abc import Iterator
 
-from retailos.declare.derived import Difference, SameAsExternalId
-from retailos.declare.field import Field, snake
+from retailos.declare.derived import Computed, Difference, SameAsExternalId
+from retailos.declare.field import snake
 from retailos.declare.resource import Resource
 from retailos.declare.rules import Rule, Together
 from retailos.records import flips
@@ -43,24 +43,37 @@ def add_columns(resource: Resource) -> str:
 
 def generated(resource: Resource, path: str) -> str:
     """Write the column that is generated from a path in the body."""
-    kind, field = resource.kind_at(path), resource.field_at(path)
+    kind = resource.kind_at(path)
     collate = ' collate "C"' if kind.sql_type == "text" else ""
-    expression = read_as(resource, field) if path == field.name else kind.column(body_text(path))
-    return f"{snake(path)} {kind.sql_type}{collate} generated always as ({expression}) stored"
+    return f"{snake(path)} {kind.sql_type}{collate} generated always as ({read_as(resource, path)}) stored"
 
 
-def read_as(resource: Resource, field: Field, body: str = "body", external_id: str = "external_id") -> str:
-    """Write the SQL of what a field reads as: while nobody sends it, what it follows from, or its default."""
-    found = field.kind.column(body_text(field.name, body))
+def read_as(resource: Resource, path: str, body: str = "body", external_id: str = "external_id") -> str:
+    """Write the SQL of what a path in a body reads as: while nobody sends it, what it follows from, or its default."""
+    field, kind = resource.field_at(path), resource.kind_at(path)
+    found = kind.column(body_text(path, body))
     match field.derived:
         case SameAsExternalId():
             return f"coalesce({found}, {external_id})"
         case Difference(of):
-            return f"coalesce({found}, {' - '.join(read_as(resource, resource.fields[name], body) for name in of)})"
-    if field.default is None or isinstance(field.default, bool):
+            return f"coalesce({found}, {' - '.join(read_as(resource, name, body) for name in of)})"
+        case Computed(function):
+            return f"coalesce({found}, {function}({body}))"
+    if field.default is None or isinstance(field.default, bool) or path != field.name:
         return found
-    default = json.dumps(field.default).strip('"')
-    return f"coalesce({found}, '{default}')"
+    default = literal(json.dumps(field.default).strip('"'))
+    return f"coalesce({found}, {kind.column(default)})"
+
+
+def items_at(path: str, body: str = "body") -> str:
+    """Write the SQL of all items of an array in the body, or, behind a dot, of a member that its items have."""
+    array, _, member = path.partition(".")
+    return f"jsonb_path_query_array({body}, '$.{array}[*].{member}')" if member else f"({body}->'{array}')"
+
+
+def literal(text: str) -> str:
+    """Write a text of the declaration's as SQL."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def unique_index(resource: Resource, path: str) -> str:
@@ -102,8 +115,8 @@ def _indexes(resource: Resource) -> Iterator[str]:
         combined = ", ".join(map(snake, rule.fields))
         index = f"create unique index {together_index(resource, rule)} on {table} ({combined})"
         yield f"{index} nulls not distinct where deleted_at is null{among};"
-    for name in resource.items:
-        yield f"create index {table}_{snake(name)} on {table} using gin ((body->'{name}'));"
+    for path in resource.items:
+        yield f"create index {table}_{snake(path)} on {table} using gin ({items_at(path)});"
     leading = {entry[0] for entry in resource.indexes if not isinstance(entry, str)}
     for reference in resource.references:
         column = snake(reference.id_field.name)

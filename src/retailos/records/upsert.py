@@ -61,6 +61,7 @@ async def write_rows(
         [each.batch_id for each, _ in rows],
         [each.position for each, _ in rows],
         wakes,
+        [encode_body(filled.warnings).decode() if filled.warnings else None for _, filled in rows],
     )
     written = (_written(rows[each["i"] - 1], each) for each in results if each["record_id"] is not None)
     return {each.job_id: each for each in written}

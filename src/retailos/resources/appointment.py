@@ -47,6 +47,8 @@ APPOINTMENT = Resource(
         Field(name="source", kind=Choice(words=("store", "web", "app", "partner"))),
         text("meetingUrl", 2048, "https://meet.example.com/abc"),
         text("cancelReason", 500, "Ill"),
+        Reference(name="order", to="order"),
+        Reference(name="wishlist", to="wishlist"),
         DETAILS,
         REPORTING,
         CREATED_AT,

@@ -23,6 +23,7 @@ INTERACTION = Resource(
         text("summary", 2000, "Asked for the coat in navy.", personal=True),
         Field(name="outcome", kind=Choice(words=("reached", "noAnswer", "booked", "sold", "declined"), open=True)),
         text("campaign", 255, "AW26 preview"),
+        Reference(name="order", to="order"),
         Reference(name="appointment", to="appointment"),
         Reference(name="products", to="product", ids="productIds"),
         # Which of the customer's flags allowed it.

@@ -3,7 +3,7 @@
 from types import MappingProxyType
 
 from retailos.declare.shapes import ListOf, Shape, TextOr
-from retailos.declare.texts import COUNTRY, Code, Text
+from retailos.declare.texts import COUNTRY, Code, Telephone, Text
 from retailos.declare.values import Number
 
 FIRST_NAMES = ("Ada", "Grace", "Linus", "Mary", "Alan", "Edith", "Omar", "Yuki", "Chloé", "Søren", "Zoë", "Rosa")
@@ -33,10 +33,22 @@ ADDRESS = Shape(
     )
 )
 
-_URL = Text(2048, like=("https://images.example.com/store.jpg",))
+#: As it was when something was ordered: the address, and whom to ask for there.
+ADDRESSEE = Shape(
+    MappingProxyType(
+        {
+            **ADDRESS.members,
+            "firstName": Text(100, like=FIRST_NAMES),
+            "lastName": Text(100, like=LAST_NAMES),
+            "telephone": Telephone(),
+        }
+    )
+)
+
+URL = Text(2048, like=("https://images.example.com/store.jpg",))
 
 IMAGES = ListOf(
-    TextOr(_URL, Shape(MappingProxyType({"url": _URL, "alt": Text(500), "position": Number(0, 10_000)}), ("url",))), 50
+    TextOr(URL, Shape(MappingProxyType({"url": URL, "alt": Text(500), "position": Number(0, 10_000)}), ("url",))), 50
 )
 
 #: Shown on pages that are served over HTTPS, which load nothing else.

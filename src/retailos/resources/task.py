@@ -22,6 +22,7 @@ TASK = Resource(
         Reference(name="store", to="store"),
         Reference(name="department", to="department"),
         Reference(name="customer", to="customer"),
+        Reference(name="order", to="order"),
         Reference(name="appointment", to="appointment"),
         Field(name="completedAt", kind=Timestamp()),
         Reference(name="completedBy", to="user", indexed=False),

@@ -88,7 +88,7 @@ create table prices (
     territory_id uuid generated always as (((body->>'territoryId'))::uuid) stored,
     currency text collate "C" generated always as ((body->>'currency')) stored,
     price_list text collate "C" generated always as (coalesce((body->>'priceList'), 'default')) stored,
-    min_quantity numeric generated always as (coalesce(((body->>'minQuantity'))::numeric, '1')) stored,
+    min_quantity numeric generated always as (coalesce(((body->>'minQuantity'))::numeric, ('1')::numeric)) stored,
     type text collate "C" generated always as (coalesce((body->>'type'), 'regular')) stored,
     valid_from text collate "C" generated always as ((body->>'validFrom')) stored,
     constraint prices_at_most_one_of_store_id_region_id_territory_id check (num_nonnulls((body->>'storeId'), (body->>'regionId'), (body->>'territoryId')) <= 1),
@@ -114,7 +114,7 @@ create table stock_levels (
     merged_into_id uuid,
     source_updated_at timestamptz(3),
     body jsonb not null check (jsonb_typeof(body) = 'object'),
-    available numeric generated always as (coalesce(((body->>'available'))::numeric, ((body->>'onHand'))::numeric - coalesce(((body->>'reserved'))::numeric, '0') - coalesce(((body->>'safetyStock'))::numeric, '0'))) stored,
+    available numeric generated always as (coalesce(((body->>'available'))::numeric, ((body->>'onHand'))::numeric - coalesce(((body->>'reserved'))::numeric, ('0')::numeric) - coalesce(((body->>'safetyStock'))::numeric, ('0')::numeric))) stored,
     variant_id uuid generated always as (((body->>'variantId'))::uuid) stored,
     store_id uuid generated always as (((body->>'storeId'))::uuid) stored
 ) with (fillfactor = 85);

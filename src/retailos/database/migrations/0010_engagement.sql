@@ -16,6 +16,8 @@ create table appointments (
     start_at text collate "C" generated always as ((body->>'startAt')) stored,
     user_id uuid generated always as (((body->>'userId'))::uuid) stored,
     customer_id uuid generated always as (((body->>'customerId'))::uuid) stored,
+    order_id uuid generated always as (((body->>'orderId'))::uuid) stored,
+    wishlist_id uuid generated always as (((body->>'wishlistId'))::uuid) stored,
     constraint appointments_end_at_after_start_at check ((body->>'endAt') collate "C" > (body->>'startAt') and (body->>'endAt')::timestamptz - (body->>'startAt')::timestamptz <= interval '24 hours')
 ) with (fillfactor = 85);
 create index appointments_updated_at on appointments (updated_at, id);
@@ -23,6 +25,8 @@ create index appointments_created_at on appointments (created_at, id);
 create index appointments_store_id_start_at on appointments (store_id, start_at);
 create index appointments_user_id_start_at on appointments (user_id, start_at);
 create index appointments_customer_id on appointments (customer_id) where customer_id is not null;
+create index appointments_order_id on appointments (order_id) where order_id is not null;
+create index appointments_wishlist_id on appointments (wishlist_id) where wishlist_id is not null;
 
 create table customer_notes (
     id uuid primary key,
@@ -61,6 +65,7 @@ create table interactions (
     occurred_at text collate "C" generated always as ((body->>'occurredAt')) stored,
     user_id uuid generated always as (((body->>'userId'))::uuid) stored,
     store_id uuid generated always as (((body->>'storeId'))::uuid) stored,
+    order_id uuid generated always as (((body->>'orderId'))::uuid) stored,
     appointment_id uuid generated always as (((body->>'appointmentId'))::uuid) stored
 ) with (fillfactor = 85);
 create index interactions_updated_at on interactions (updated_at, id);
@@ -68,6 +73,7 @@ create index interactions_created_at on interactions (created_at, id);
 create index interactions_customer_id_occurred_at on interactions (customer_id, occurred_at);
 create index interactions_user_id on interactions (user_id) where user_id is not null;
 create index interactions_store_id on interactions (store_id) where store_id is not null;
+create index interactions_order_id on interactions (order_id) where order_id is not null;
 create index interactions_appointment_id on interactions (appointment_id) where appointment_id is not null;
 
 create table tasks (
@@ -86,6 +92,7 @@ create table tasks (
     assigned_to_id uuid generated always as (((body->>'assignedToId'))::uuid) stored,
     department_id uuid generated always as (((body->>'departmentId'))::uuid) stored,
     customer_id uuid generated always as (((body->>'customerId'))::uuid) stored,
+    order_id uuid generated always as (((body->>'orderId'))::uuid) stored,
     appointment_id uuid generated always as (((body->>'appointmentId'))::uuid) stored
 ) with (fillfactor = 85);
 create index tasks_updated_at on tasks (updated_at, id);
@@ -94,6 +101,7 @@ create index tasks_store_id_due_at on tasks (store_id, due_at);
 create index tasks_assigned_to_id on tasks (assigned_to_id) where assigned_to_id is not null;
 create index tasks_department_id on tasks (department_id) where department_id is not null;
 create index tasks_customer_id on tasks (customer_id) where customer_id is not null;
+create index tasks_order_id on tasks (order_id) where order_id is not null;
 create index tasks_appointment_id on tasks (appointment_id) where appointment_id is not null;
 
 create table promotions (

@@ -1,0 +1,65 @@
+"""Numbers of payment cards are found wherever they stand, and other numbers are left alone."""
+
+from decimal import Decimal
+from time import process_time
+from typing import Any
+
+import pytest
+
+from retailos.declare.cards import card_problems, is_card
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("4111111111111111", "4222222222222", "378282246310005", "6304000000000000", "4000000000000000006"),
+        *(
+            "4111 1111 1111 1111",
+            "4111-1111-1111-1111",
+            " 4111111111111111 ",
+            "4111 - 1111 1111\t1111",
+            "4111\u00a01111\u00a01111\u00a01111",
+        ),
+        *("\uff14" + "111111111111111", "card: 4111111111111111.", "4111111111111111,5", "x/4111111111111111/y"),
+        *(4111111111111111, -4111111111111111, Decimal("4111111111111111.0"), Decimal("4.111111111111111e15")),
+    ],
+    ids=repr,
+)
+def test_a_card_number_is_found(value: Any) -> None:
+    """Digits that pass the check of ISO/IEC 7812 are a card's number, however they are written."""
+    assert is_card(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("", "4242", "4111111111111112", "411111111111", "41111111111111111111", "4111.1111.1111.1111"),
+        *(
+            "pay4111111111111111",
+            "4111111111111111a",
+            "2026-11-23T10:00:00.000Z",
+            "00000000-0000-0000-0000-000000000000",
+        ),
+        *(None, True, 0, 4111111111111112, 10**40, Decimal("4111111111111111.5"), Decimal("1e400"), Decimal("1e-400")),
+    ],
+    ids=repr,
+)
+def test_other_values_are_left_alone(value: Any) -> None:
+    """What is too short, too long, fails the check or is part of a word is no card's number."""
+    assert not is_card(value)
+
+
+def test_a_problem_points_and_repeats_nothing() -> None:
+    """Each number is pointed at; where it is a key, the pointer ends at the object that has it."""
+    value = {"a": ["x", {"b/c": "4111111111111111"}], "4111 1111 1111 1111": "y", "d": 378282246310005}
+    problems = list(card_problems(value, "/payments/0"))
+    assert [each.path for each in problems] == ["/payments/0/a/1/b~1c", "/payments/0", "/payments/0/d"]
+    assert not any("4111" in each.path + each.message for each in problems)
+
+
+def test_long_values_are_looked_through_in_no_time() -> None:
+    """A megabyte of digits, or of digits and dashes, keeps nobody waiting."""
+    begun = process_time()
+    for text in ("1" * 1_000_000, "1-" * 500_000, "1   " * 250_000, "1 1x" * 250_000):
+        assert not is_card(text)
+    assert process_time() - begun < 5
