@@ -181,6 +181,7 @@ async def test_a_postman_collection_is_printed() -> None:
         ran("openapi", "--format", "postman-environment", "--base-url", "https://api.example.com"),
     )
     assert [each["name"] for each in msgspec.json.decode(collection.out)["item"]] == [
+        "Keys",
         "Webhooks",
         "Deliveries",
         "Requeues",

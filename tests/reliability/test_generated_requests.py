@@ -86,7 +86,8 @@ async def asked(api: Api, scratch: Path, part: str, seed: int) -> dict[str, Any]
     text = (await api.request("GET", f"/v2/{part}/openapi.json", key="")).body.decode()
     # A host that no name server knows would be looked up for seconds, again and again.
     (scratch / "openapi.json").write_text(text.replace("https://erp.example.com", api.url))
-    names = operation_ids(msgspec.json.decode(text))
+    # The tool makes up no files; hostile ones are sent elsewhere.
+    names = [each for each in operation_ids(msgspec.json.decode(text)) if each != "importCreate"]
     chosen = names if tier().whole else list(sampled(names, Random(seed)))
     process = await asyncio.create_subprocess_exec(
         *(SCHEMATHESIS, "--config-file", "settings.toml", "run", "openapi.json", "--url", api.url),
@@ -115,7 +116,9 @@ async def asked(api: Api, scratch: Path, part: str, seed: int) -> dict[str, Any]
 async def test_no_request_finds_what_the_document_does_not_say(database: str, scratch: Path, part: str) -> None:
     """Whatever is sent, nothing ends in a 500, in a status that is not documented or in an answer of another shape."""
     seed = stand.seed()
-    settings = load({}, allow_addresses="127.0.0.0/8", host="127.0.0.1", environment="test")
+    # Thousands of requests come with one key or without a good one, and what they are answered is looked for.
+    named = {"allow_addresses": "127.0.0.0/8", "host": "127.0.0.1", "environment": "test"}
+    settings = load({}, None, **named, requests_per_second=0, failures_per_minute=0)
     async with serving(settings, database) as api:
         report = await asked(api, scratch, part, seed)
     cases = report["test_cases"]

@@ -47,6 +47,7 @@ def _by_natural_key(resources: Resources, resource: Resource) -> Operation:
         body=f"{resource.schema_name}Input",
         result="JobQueueMetaList",
         statuses=(200, 409, 412, 422),
+        also=(_WAITING,),
         parameters=("mode", "writing", "prefer"),
     )
 

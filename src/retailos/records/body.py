@@ -226,7 +226,8 @@ def as_kept(
 
 def natural_id(resource: Resource, wants: Iterable[Want]) -> str | None:
     """Give the external id that a record has of those that it refers to, `<store>:<variant>`; None: it has none."""
-    names = {want.reference: want.external_id for want in wants} if resource.natural_key else {}
+    own = (want for want in wants if want.item is None)
+    names = {want.reference: want.external_id for want in own} if resource.natural_key else {}
     parts = [names.get(name) for name in resource.natural_key.references] if resource.natural_key else []
     joined = ":".join(part for part in parts if part)
     return joined if parts and all(parts) and len(joined) <= EXTERNAL_ID.most else None
@@ -234,7 +235,8 @@ def natural_id(resource: Resource, wants: Iterable[Want]) -> str | None:
 
 def _check_rules(resource: Resource, patch: Mapping[str, Any], wants: Iterable[Want], problems: list[Problem]) -> None:
     """See that what was sent together keeps the rules; what is stored, the database sees."""
-    sent = {**patch, **{resource.reference[want.reference].id_field.name: want.at for want in wants}}
+    own = (want for want in wants if want.item is None)
+    sent = {**patch, **{resource.reference[want.reference].id_field.name: want.at for want in own}}
     wrong = {each.path for each in problems}
     for rule in resource.rules:
         if not any(f"/{name}" in wrong for name in rule.fields) and rule.broken(sent):

@@ -62,7 +62,7 @@ async def resolve(
 
 def climbs(resource: Resource, draft: Draft) -> bool:
     """Whether a draft names a parent: then it is written alone, so that no two close a circle that neither sees."""
-    return any(resource.reference[want.reference].levels for want in draft.wants)
+    return any(reference_of(resource, want).levels for want in draft.wants)
 
 
 async def lock_tree(transaction: Connection, resource: Resource) -> None:
@@ -79,7 +79,7 @@ async def hold(transaction: Connection, resources: Resources, resource: Resource
     In the other order, a merge that holds what is referred to and this write would wait for each other.
     """
     names = {each.name for each in followed(resources, resource)}
-    wants = tuple(want for want in draft.wants if want.reference in names)
+    wants = tuple(want for want in draft.wants if want.item is None and want.reference in names)
     if wants:
         found = await _find(transaction, resources, resource, [structs.replace(draft, wants=wants)])
         for target in {target for target, _ in found}:
