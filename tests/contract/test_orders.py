@@ -188,7 +188,7 @@ async def test_history_loads_without_what_it_refers_to(shop: Api, number: int) -
     shown = (await shop.get(f"/orders/history-{number}")).result
     assert [each["variantId"] for each in shown["lines"]] == [None, None]
     assert (shown["soldById"], shown["lines"][0]["sku"]) == (None, "sku-1")
-    lost = await shop.put(f"/orders/lost-{number}", order(customer={"externalCustomerId": "gone"}))
+    lost = await shop.put(f"/orders/lost-{number}?onUnresolved=reject", order(customer={"externalCustomerId": "gone"}))
     assert codes(lost) == [("/customer", "REFERENCE_NOT_FOUND")]
 
 
@@ -292,5 +292,5 @@ async def test_a_wish_is_for_a_variant_or_a_product(shop: Api, number: int) -> N
         ("/items/1", "REQUIRED"),
     ]
     assert codes(await shop.put(path, sent | {"items": [{"product": product}] * 251})) == [("/items", "TOO_MANY")]
-    lost = await shop.put(path, sent | {"items": [{"variant": {"externalVariantId": "gone"}}]})
+    lost = await shop.put(f"{path}?onUnresolved=reject", sent | {"items": [{"variant": {"externalVariantId": "gone"}}]})
     assert (lost.status, codes(lost)) == (422, [("/items/0/variant", "REFERENCE_NOT_FOUND")])

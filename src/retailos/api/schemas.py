@@ -235,15 +235,16 @@ def _entity(resources: Resources, resource: Resource) -> Schema:
             many = {"type": "array", "items": ref(name), "readOnly": True}
             properties[each.name] = many if each.ids else nullable(ref(name)) | {"readOnly": True}
         elif isinstance(each.kind, InnerArray):
-            properties[each.name] = _shown_items(resources, each.kind, _item_name(resource, each))
+            properties[each.name] = _shown_items(resources, each.kind, _item_name(resource, each.kind))
         else:
             properties[each.name] = fields[each.name]
     return {"type": "object", "properties": properties, "examples": [examples.shown(resources, resource)]}
 
 
-def _item_name(resource: Resource, field: Field) -> str:
-    """What an item of an array within a record is called: `OrderLinesItem`."""
-    return f"{resource.schema_name}{field.name[0].upper()}{field.name[1:]}Item"
+def _item_name(resource: Resource, array: InnerArray) -> str:
+    """What an item of an array within a record is called, after its external id: `OrderLine`, `OrderPayment`."""
+    stem = array.key.removeprefix("external").removesuffix("Id")
+    return stem if stem.startswith(resource.schema_name) else f"{resource.schema_name}{stem}"
 
 
 def _shown_items(resources: Resources, array: InnerArray, name: str) -> Schema:
@@ -284,7 +285,7 @@ def _accepted(resources: Resources, resource: Resource) -> Schema:
             one = ref(f"{resources[each.to].schema_name}Reference")
             properties[each.name] = nullable({"type": "array", "items": one} if each.ids else one)
         elif isinstance(each.kind, InnerArray):
-            items = _accepted_items(resources, each.kind, _item_name(resource, each))
+            items = _accepted_items(resources, each.kind, _item_name(resource, each.kind))
             properties[each.name] = items if each.required else nullable(items)
         else:
             properties[each.name] = fields[each.name]
