@@ -242,9 +242,9 @@ def _entity(resources: Resources, resource: Resource) -> Schema:
 
 
 def _item_name(resource: Resource, array: InnerArray) -> str:
-    """What an item of an array within a record is called, after its external id: `OrderLine`, `OrderPayment`."""
+    """What an item of an array within a record is called, after its external id: `OrderLine`, `PaymentOfOrder`."""
     stem = array.key.removeprefix("external").removesuffix("Id")
-    return stem if stem.startswith(resource.schema_name) else f"{resource.schema_name}{stem}"
+    return stem if stem.startswith(resource.schema_name) else f"{stem}Of{resource.schema_name}"
 
 
 def _shown_items(resources: Resources, array: InnerArray, name: str) -> Schema:
