@@ -136,7 +136,8 @@ async def test_a_line_that_a_kill_left_unfinished_is_cut_off(api: Api, tmp_path:
     await api.put("/customers/c-1", {"firstName": "Grace"})
     assert (await pulled(api, file, "--resources", "customer")).code == 0
     assert file.read_bytes().startswith(whole)
-    assert [row["version"] for row in lines(file)] == [1, 2]
+    # Whoever loads again may be told again.
+    assert sorted({row["version"] for row in lines(file)}) == [1, 2]
 
 
 async def test_a_pull_follows_until_it_is_told_to_stop(database: str, tmp_path: Path) -> None:
@@ -188,7 +189,8 @@ async def test_an_expired_cursor_is_told_with_what_to_do(api: Api, connection: C
         return (await pulled(api, file, "--resources", "customer", "--reload")).code == 0
 
     await eventually(reloaded)
-    assert [row["version"] for row in lines(file)] == [1, 2]
+    # Whoever loads again may be told again.
+    assert sorted({row["version"] for row in lines(file)}) == [1, 2]
 
 
 REFUSED = {

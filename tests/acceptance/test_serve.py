@@ -52,8 +52,8 @@ def ready(port: int) -> bool:
 
 
 def gone(pid: int) -> bool:
-    """Whether a process has ended."""
-    return not alive(pid)
+    """Whether nothing is left of a process, its sockets included."""
+    return not Path(f"/proc/{pid}").exists()
 
 
 async def seconds_until_ready(data_dir: Path, order: signal.Signals) -> float:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import ssl
 from datetime import timedelta
 from pathlib import Path
@@ -62,10 +63,13 @@ class Line:
         return cls(*await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname=name))
 
     async def ask(self) -> bytes:
-        """Send a request, and give the first of what comes back."""
+        """Send a request, and give the head of the answer once all of it is here."""
         self._writer.write(ASK)
         async with asyncio.timeout(10):
-            return await self._reader.read(65_536)
+            head = await self._reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"content-length: (\d+)", head)
+            await self._reader.readexactly(int(length[1]) if length else 0)
+            return head
 
     @property
     def certificate(self) -> x509.Certificate:
