@@ -130,8 +130,9 @@ def _input(resources: Resources, resource: Resource) -> str:
     select given.*{patch}, coalesce(renamed.external_id, given.external_id) as target,
         alias.from_id is not null as redirected
     from unnest(
-        $1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::timestamptz[], $6::uuid[], $7::text[], $9::uuid[],
-        $10::integer[], $12::text[]
+        (select $1::text[]), (select $2::text[]), (select $3::uuid[]), (select $4::uuid[]),
+        (select $5::timestamptz[]), (select $6::uuid[]), (select $7::text[]), (select $9::uuid[]),
+        (select $10::integer[]), (select $12::text[])
     ) with ordinality as given(
         external_id, {sent}, new_id, job_id, source_updated_at, request_id, api_key_id, batch_id, position, warnings, i
     )
