@@ -59,11 +59,12 @@ async def write(connection: Connection, count: int) -> None:
     """Write customers known-1 … by the very statement of a write, so that each webhook owes them."""
     statement = sql.upsert(RESOURCES, CUSTOMER)
     for first in range(1, count + 1, _AT_ONCE):
-        numbers = range(first, min(first + _AT_ONCE, count + 1))
+        # In the order of the external ids, which the statement asks for, each with its own body.
+        numbers = sorted(range(first, min(first + _AT_ONCE, count + 1)), key=lambda number: f"known-{number}")
         ids, nothing = [new_id() for _ in numbers], [None for _ in numbers]
         await connection.execute(
             statement,
-            sorted(f"known-{number}" for number in numbers),
+            [f"known-{number}" for number in numbers],
             [BODY.replace(NUMBER, str(number)) for number in numbers],
             *(ids, ids, nothing, ids, nothing, False, nothing, [0 for _ in numbers], False, nothing),
             timeout=60,

@@ -84,7 +84,8 @@ class Stage:
         }
         async with app.open_pool(database, "benchmark") as pool:
             added = await operations.add_webhook(pool, RESOURCES, Policy(allow=self.settings.allow_addresses), body)
-        return added.id
+        added_id: int = added["id"]
+        return added_id
 
     async def _command(self, statement: str) -> None:
         async with connected(self.url) as connection:
