@@ -5,7 +5,7 @@ from retailos.operations.jobs import JobsRequeued, requeue_jobs
 from retailos.operations.keys import add_key, change_key, list_keys, revoke_key, rotate_key, show_key
 from retailos.operations.webhooks import (
     Removed,
-    WebhookView,
+    Shown,
     add_webhook,
     change_webhook,
     list_webhooks,
@@ -17,7 +17,7 @@ __all__ = (
     "JobsRequeued",
     "Removed",
     "Requeued",
-    "WebhookView",
+    "Shown",
     "add_key",
     "add_webhook",
     "change_key",

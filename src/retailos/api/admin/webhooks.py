@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from retailos import operations
-from retailos.api.admin.line import ROOT, WHEN, like, lines
+from retailos.api.admin.line import ROOT, like, lines
 from retailos.api.body import json_body
 from retailos.api.call import Answer, Call, Engine, Operation
 from retailos.api.endpoints import refuse_parameters
@@ -12,10 +12,11 @@ from retailos.api.examples import object_example
 from retailos.api.schemas import Schema, list_schema, object_schema, struct_schema
 from retailos.declare.resource import Resources
 from retailos.errors import ResourceNotFound
-from retailos.operations import Removed, WebhookView
+from retailos.operations import Removed
 from retailos.records.body import decode
 from retailos.webhooks.addresses import Policy
-from retailos.webhooks.webhook import HIDDEN, webhook_fields
+from retailos.webhooks.hidden import HIDDEN
+from retailos.webhooks.webhook import webhook_fields
 
 
 async def list_webhooks(engine: Engine, call: Call) -> Answer:
@@ -30,7 +31,7 @@ async def add_webhook(engine: Engine, call: Call) -> Answer:
     refuse_parameters(call)
     body = decode(await json_body(call, engine.settings.body_limit_bytes))
     added = await operations.add_webhook(engine.pool, engine.resources, _policy(engine), body)
-    return Answer(encode(added), status=201, headers={"Location": f"{ROOT}/webhooks/{added.id}"})
+    return Answer(encode(added), status=201, headers={"Location": f"{ROOT}/webhooks/{added['id']}"})
 
 
 async def show_webhook(engine: Engine, call: Call) -> Answer:
@@ -78,9 +79,9 @@ def webhook_schemas(resources: Resources) -> dict[str, Schema]:
 
 
 def _webhook(resources: Resources) -> Schema:
-    hidden = {"type": "object", "additionalProperties": {"type": "string"}, "description": f"Values show as {HIDDEN}."}
-    example = object_example(webhook_fields(resources), input=False)
-    schema = struct_schema(WebhookView, headers=hidden, createdAt=WHEN, updatedAt=WHEN)
+    fields = webhook_fields(resources)
+    example = object_example(fields, input=False)
+    schema = object_schema(fields, input=False, owner="Webhook")
     return schema | {"examples": [example | {"headers": dict.fromkeys(example["headers"], HIDDEN)}]}
 
 
