@@ -193,17 +193,19 @@ def _sent(resource: Resource, row: str, body: str) -> str:
 def _differs(resource: Resource, row: str, sent: str) -> str:
     """The condition that a record would read otherwise with what was sent.
 
-    What is absent reads as its default, or as what it follows from, so sending that changes nothing.
+    What is absent reads as its default, or as what it follows from, so sending that changes nothing. Whether one object
+    contains another costs a fraction of merging them, and settles nearly every row: what is not contained differs.
     """
     defaults = literal(json.dumps(dict(resource.defaults), ensure_ascii=False)) + "::jsonb"
     before, after = f"({defaults} || {row}.body)", f"({defaults} || {row}.body || {sent})"
     names = ",".join(each.name for each in resource.defaulting)
     plain = f" - '{{{names}}}'::text[]" if names else ""
-    ways = [f"{before}{plain} is distinct from {after}{plain}"]
+    ways = [f"not ({before}{plain}) @> ({sent}{plain})", f"{before}{plain} is distinct from {after}{plain}"]
     for each in resource.defaulting:
         read = read_as(resource, each.name, after, f"{row}.external_id")
         ways.append(f"{row}.{snake(each.name)} is distinct from {read}")
-    return f"({row}.body is distinct from {row}.body || {sent} and ({' or '.join(ways)}))"
+    other = f"(not {row}.body @> {sent} or {row}.body is distinct from {row}.body || {sent})"
+    return f"({other} and ({' or '.join(ways)}))"
 
 
 def _told(resource: Resource) -> str:
