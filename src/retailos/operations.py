@@ -1,7 +1,6 @@
 """What an operator may do: the admin API, the commands and the console all call these."""
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -11,7 +10,7 @@ import msgspec
 from retailos import keys
 from retailos.database.pool import Pool, acquire, transaction
 from retailos.declare.resource import Resources
-from retailos.declare.values import Uuid, printed
+from retailos.declare.values import Uuid
 from retailos.errors import Problem, ResourceNotFound, ValidationFailed
 from retailos.keys import ListedKey, NewKey
 from retailos.keys.key import read_key, read_rotation
@@ -22,30 +21,13 @@ from retailos.webhooks import deliveries, orders
 from retailos.webhooks.addresses import Policy, Refused, vet
 from retailos.webhooks.deliveries import Asked, DeliveryWithAttempts, Found
 from retailos.webhooks.exchange import ErrorClass
-from retailos.webhooks.webhook import HIDDEN, Webhook, read_webhook
+from retailos.webhooks.webhook import read_webhook, said, shown
+
+#: A webhook as it is shown: its members by name, its secrets hidden.
+Shown = dict[str, Any]
 
 _BEFORE_ALL = UUID(int=0)
 _PORTS = {"http": 80, "https": 443}.get
-
-
-class WebhookView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A webhook as it is shown: the values of its headers stay hidden."""
-
-    id: int
-    name: str
-    resource: str
-    url: str
-    method: str
-    headers: dict[str, str]
-    retry_limit: int
-    retry_delay: float
-    retry_backoff: bool
-    retry_delay_max: float
-    timeout: float
-    concurrency: int
-    active: bool
-    created_at: str
-    updated_at: str
 
 
 class Removed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -70,30 +52,30 @@ class JobsRequeued(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     dry_run: bool
 
 
-async def list_webhooks(pool: Pool) -> list[WebhookView]:
+async def list_webhooks(pool: Pool) -> list[Shown]:
     """List the webhooks, oldest first."""
-    return [view(each) for each in await orders.webhooks(pool)]
+    return [shown(each) for each in await orders.webhooks(pool)]
 
 
-async def show_webhook(pool: Pool, webhook_id: int) -> WebhookView:
+async def show_webhook(pool: Pool, webhook_id: int) -> Shown:
     """Show one webhook."""
-    return view(await orders.webhook(pool, webhook_id))
+    return shown(await orders.webhook(pool, webhook_id))
 
 
-async def add_webhook(pool: Pool, resources: Resources, policy: Policy, body: Any) -> WebhookView:
+async def add_webhook(pool: Pool, resources: Resources, policy: Policy, body: Any) -> Shown:
     """Save a new webhook, or say field by field why it can't be."""
     values = await _checked(resources, body, policy, None)
-    return view(await orders.add(pool, values))
+    return shown(await orders.add(pool, values))
 
 
-async def change_webhook(pool: Pool, resources: Resources, policy: Policy, webhook_id: int, body: Any) -> WebhookView:
+async def change_webhook(pool: Pool, resources: Resources, policy: Policy, webhook_id: int, body: Any) -> Shown:
     """Change a webhook: what is absent is kept. Its resource stays, since what is owed belongs to it."""
-    kept = stored(await orders.webhook(pool, webhook_id))
+    kept = said(await orders.webhook(pool, webhook_id))
     values = await _checked(resources, body, policy, kept)
     if values["resource"] != kept["resource"]:
         message = f"expected {kept['resource']}, which can't be changed; add another webhook instead"
         raise ValidationFailed([Problem("/resource", "NOT_SETTABLE", message)])
-    return view(await orders.change(pool, webhook_id, values))
+    return shown(await orders.change(pool, webhook_id, values))
 
 
 async def remove_webhook(pool: Pool, webhook_id: int) -> Removed:
@@ -199,47 +181,3 @@ def _delivery(text: str) -> tuple[int, UUID]:
     except ValueError:
         pass
     raise ResourceNotFound("expected a delivery's id such as 3-0190c2a4-7b1e-7c3a-9d52-3f1b2c4d5e6f")
-
-
-def view(order: Webhook) -> WebhookView:
-    """Show a webhook without its secrets."""
-    return WebhookView(
-        **_common(order),
-        headers=dict.fromkeys(order.headers, HIDDEN),
-        retry_limit=order.retry.retry_limit,
-        retry_delay=order.retry.retry_delay,
-        retry_backoff=order.retry.retry_backoff,
-        retry_delay_max=order.retry.retry_delay_max,
-        id=order.id,
-        created_at=printed(order.created_at),
-        updated_at=printed(order.updated_at),
-    )
-
-
-def stored(order: Webhook) -> dict[str, Any]:
-    """A webhook as a request's body would say it, its secrets included."""
-    return _common(order) | {
-        "headers": dict(order.headers),
-        "retryLimit": order.retry.retry_limit,
-        "retryDelay": _number(order.retry.retry_delay),
-        "retryBackoff": order.retry.retry_backoff,
-        "retryDelayMax": _number(order.retry.retry_delay_max),
-        "timeout": _number(order.timeout),
-    }
-
-
-def _common(order: Webhook) -> dict[str, Any]:
-    return {
-        "name": order.name,
-        "resource": order.resource,
-        "url": order.url,
-        "method": order.method,
-        "timeout": order.timeout,
-        "concurrency": order.concurrency,
-        "active": order.active,
-    }
-
-
-def _number(value: float) -> Decimal:
-    """A number as a body's reader knows it: exact, at the precision of the fields."""
-    return round(Decimal(value), 3)

@@ -139,7 +139,8 @@ async def test_the_values_of_headers_are_never_shown(shop: Api, name: str) -> No
 
     async def stored() -> Any:
         async with shop.engine.pool.acquire() as connection:
-            return await connection.fetchval("select headers::text from webhook where id = $1", shown["id"])
+            statement = "select (settings->'headers')::text from webhook where id = $1"
+            return await connection.fetchval(statement, shown["id"])
 
     before = await stored()
     assert "s3cret" in before

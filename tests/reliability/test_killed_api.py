@@ -24,10 +24,8 @@ REST_SECONDS = 20.0
 
 #: A webhook that nobody serves: what it is owed stays as it was written.
 WEBHOOK: Final = """
-insert into webhook (
-    name, resource, url, method, headers, retry_limit, retry_delay, retry_backoff, retry_delay_max, timeout,
-    concurrency, active, created_at, updated_at
-) values ('erp', 'customer', 'https://erp.example', 'PUT', '{}', 5, 120, true, 21600, 30, 16, true, now(), now())
+insert into webhook (name, resource, settings, active, created_at, updated_at)
+values ('erp', 'customer', '{"url": "https://erp.example"}', true, now(), now())
 """
 #: Records that lack a change of one of their versions, or of which a webhook is not owed the last one.
 HALF_WRITTEN: Final = """

@@ -99,9 +99,8 @@ async def store(database: str) -> AsyncIterator[Store]:
 async def add_webhook(connection: Pool, resource: str = "customer", name: str = "erp") -> int:
     """A webhook of a resource, as the database has it; its id."""
     made: int = await connection.fetchval(
-        "insert into webhook (name, resource, url, method, headers, retry_limit, retry_delay, retry_backoff,"
-        " retry_delay_max, timeout, concurrency, active, created_at, updated_at)"
-        " values ($1, $2, 'https://x', 'PUT', '{}', 5, 120, true, 21600, 30, 16, true, now(), now()) returning id",
+        "insert into webhook (name, resource, settings, active, created_at, updated_at)"
+        """ values ($1, $2, '{"url": "https://x"}', true, now(), now()) returning id""",
         name,
         resource,
     )

@@ -30,9 +30,8 @@ select gen_random_uuid(), 'c-' || i, 1, 'create', now() - i * interval '1 s', no
         'registeredAtId', md5((i % 500)::text)::uuid, 'territoryId', md5((i % 500)::text)::uuid,
         'registeredById', md5((i % 500)::text)::uuid, 'regionId', md5((i % 500)::text)::uuid)
 from generate_series(1, {RECORDS}) as i;
-insert into webhook (name, resource, url, method, headers, retry_limit, retry_delay, retry_backoff, retry_delay_max,
-    timeout, concurrency, active, created_at, updated_at)
-select 'w' || i, 'customer', 'u', 'PUT', '{{}}', 1, 1, true, 1, 1, 1, true, now(), now()
+insert into webhook (name, resource, settings, active, created_at, updated_at)
+select 'w' || i, 'customer', '{{"url": "u"}}', true, now(), now()
 from generate_series(1, 3) as i;
 insert into delivery (webhook_id, record_id, wanted, acknowledged, status)
 select webhook.id, customers.id, 1, 1, 'delivered' from webhook, customers;

@@ -97,10 +97,8 @@ async def test_every_table_is_a_resource_s_or_the_engine_s(scratch: Connection) 
         ("update delivery set status = 'lost'", "delivery_status_check"),
         ("update delivery set status = 'sending'", "delivery_check1"),
         ("update delivery set token = gen_random_uuid()", "delivery_check1"),
-        ("update webhook set method = 'GET'", "webhook_method_check"),
-        ("update webhook set timeout = 0", "webhook_timeout_check"),
-        ("update webhook set concurrency = 0", "webhook_concurrency_check"),
-        ("update webhook set retry_limit = -1", "webhook_retry_limit_check"),
+        ("update webhook set settings = '[]'", "webhook_settings_check"),
+        ("update webhook set name = ''", "webhook_name_check"),
         ("insert into instance (only_one) values (false)", "instance_only_one_check"),
         ("insert into instance default values", "instance_pkey"),
     ],
@@ -110,9 +108,8 @@ async def test_invariants_are_constraints(scratch: Connection, statement: str, c
     await scratch.execute(
         "insert into customers (id, external_id, version, operation, created_at, updated_at, body)"
         " values (gen_random_uuid(), 'c', 1, 'create', now(), now(), '{}');"
-        "insert into webhook (name, resource, url, method, headers, retry_limit, retry_delay, retry_backoff,"
-        " retry_delay_max, timeout, concurrency, active, created_at, updated_at)"
-        " values ('w', 'customer', 'u', 'PUT', '{}', 1, 1, true, 1, 1, 1, true, now(), now());"
+        "insert into webhook (name, resource, settings, active, created_at, updated_at)"
+        " values ('w', 'customer', '{}', true, now(), now());"
         "insert into delivery (webhook_id, record_id, wanted) values (1, gen_random_uuid(), 1)"
     )
     with pytest.raises(Exception, match=f'"{constraint}"'):

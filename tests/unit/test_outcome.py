@@ -15,12 +15,12 @@ from retailos.webhooks.outcome import (
     Failed,
     Outcome,
     Retry,
-    RetryPolicy,
     error_class_of,
     is_transient,
     read_outcome,
     retry_or_fail,
 )
+from retailos.webhooks.retry import RetryPolicy
 
 STANDARD = RetryPolicy()
 NOON = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)

@@ -10,7 +10,6 @@ import msgspec
 import pytest
 
 from retailos.resources import RESOURCES
-from retailos.webhooks.outcome import RetryPolicy
 from retailos.webhooks.request import (
     CannotBeAddressed,
     Told,
@@ -29,16 +28,11 @@ FIRST = Turn(attempt=1, acknowledged=0)
 
 def order(**fields: Any) -> Webhook:
     """A webhook to the guide's URL, or as told."""
-    plain = Webhook(
+    plain = Webhook.of(
         id=3,
         name="erp",
         resource="customer",
-        url="https://erp.example.com/v1/retailos/customer/{externalCustomerId}",
-        method="PUT",
-        headers={},
-        retry=RetryPolicy(),
-        timeout=30,
-        concurrency=16,
+        settings={"url": "https://erp.example.com/v1/retailos/customer/{externalCustomerId}"},
         active=True,
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
         updated_at=datetime(2026, 1, 1, tzinfo=UTC),

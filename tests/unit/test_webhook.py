@@ -8,7 +8,9 @@ import pytest
 
 from retailos.resources import RESOURCES
 from retailos.webhooks.addresses import Policy
-from retailos.webhooks.webhook import HEADERS_MOST, HIDDEN, Headers, read_webhook, variables, webhook_fields
+from retailos.webhooks.headers import HEADERS_MOST, Headers
+from retailos.webhooks.hidden import HIDDEN
+from retailos.webhooks.webhook import read_webhook, variables, webhook_fields
 
 POLICY = Policy(allow=(ip_network("127.0.0.0/8"),))
 LEAST = {"name": "erp", "resource": "customer", "url": "http://127.0.0.1:8080/{externalCustomerId}"}

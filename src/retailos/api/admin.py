@@ -44,7 +44,7 @@ async def add_webhook(engine: Engine, call: Call) -> Answer:
     refuse_parameters(call)
     body = decode(await json_body(call, engine.settings.body_limit_bytes))
     added = await operations.add_webhook(engine.pool, engine.resources, _policy(engine), body)
-    return Answer(encode(added), status=201, headers={"Location": f"{ROOT}/webhooks/{added.id}"})
+    return Answer(encode(added), status=201, headers={"Location": f"{ROOT}/webhooks/{added['id']}"})
 
 
 async def show_webhook(engine: Engine, call: Call) -> Answer:

@@ -15,10 +15,11 @@ from retailos.declare.values import Boolean, Number
 from retailos.keys import DEFAULT_SCOPES, ListedKey, NewKey
 from retailos.keys.key import ROTATION_FIELDS, key_fields
 from retailos.keys.text import Parts, written
-from retailos.operations import Removed, Requeued, WebhookView
+from retailos.operations import Removed, Requeued
 from retailos.webhooks.deliveries import STATUSES, Attempt, Delivery, DeliveryWithAttempts
 from retailos.webhooks.exchange import ErrorClass
-from retailos.webhooks.webhook import HIDDEN, webhook_fields
+from retailos.webhooks.hidden import HIDDEN
+from retailos.webhooks.webhook import webhook_fields
 
 _AT = "2020-03-25T13:41:30.709Z"
 _WHEN = MappingProxyType({"type": "string", "format": "date-time"})
@@ -104,9 +105,9 @@ def _key() -> ListedKey:
 
 
 def _webhook(resources: Resources) -> Schema:
-    hidden = {"type": "object", "additionalProperties": {"type": "string"}, "description": f"Values show as {HIDDEN}."}
-    example = object_example(webhook_fields(resources), input=False)
-    schema = struct_schema(WebhookView, headers=hidden, createdAt=_WHEN, updatedAt=_WHEN)
+    fields = webhook_fields(resources)
+    example = object_example(fields, input=False)
+    schema = object_schema(fields, input=False, owner="Webhook")
     return schema | {"examples": [example | {"headers": dict.fromkeys(example["headers"], HIDDEN)}]}
 
 

@@ -73,6 +73,9 @@ async def database_of(settings: Settings, command: str) -> AsyncIterator[Pool]:
             yield pool
 
 
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
 def write_json(value: Any) -> None:
     """Write a value for programs: one line of JSON on stdout."""
-    click.echo(msgspec.json.encode(value))
+    click.echo(_encode(value))

@@ -12,7 +12,6 @@ from retailos import operations
 from retailos.cli.options import data_dir, database_of, output, run, settings_of, write_json
 from retailos.cli.table import write_table
 from retailos.database.pool import Pool
-from retailos.operations import WebhookView
 from retailos.resources import RESOURCES
 from retailos.webhooks.addresses import Policy
 
@@ -56,7 +55,7 @@ def add(data_dir: Path | None, output: str, headers: tuple[str, ...], **given: A
     body["headers"] = dict(_header(each) for each in headers)
     policy = Policy(allow=settings_of(data_dir).allow_addresses)
     added = _with_pool(data_dir, lambda pool: operations.add_webhook(pool, RESOURCES, policy, body))
-    _shown(added, output, f"The webhook {added.id} is told of every {added.resource} that changes.")
+    _shown(added, output, f"The webhook {added['id']} is told of every {added['resource']} that changes.")
 
 
 @webhook.command("list")
@@ -76,7 +75,13 @@ def list_(data_dir: Path | None, output: str) -> None:
         click.echo("There is no webhook yet; add one: retailos webhook add --help")
     else:
         rows = [
-            (str(each.id), each.name, each.resource, "active" if each.active else "paused", f"{each.method} {each.url}")
+            (
+                str(each["id"]),
+                each["name"],
+                each["resource"],
+                "active" if each["active"] else "paused",
+                f"{each['method']} {each['url']}",
+            )
             for each in found
         ]
         write_table(("id", "name", "resource", "state", "told by"), rows)
@@ -149,7 +154,7 @@ def _with_pool(data_dir: Path | None, work: Callable[[Pool], Awaitable[T]]) -> T
     return run(worked())
 
 
-def _switched(data_dir: Path | None, webhook_id: int, *, active: bool) -> WebhookView:
+def _switched(data_dir: Path | None, webhook_id: int, *, active: bool) -> dict[str, Any]:
     policy = Policy(allow=settings_of(data_dir).allow_addresses)
     body = {"active": active}
     return _with_pool(data_dir, lambda pool: operations.change_webhook(pool, RESOURCES, policy, webhook_id, body))

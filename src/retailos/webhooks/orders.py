@@ -1,6 +1,7 @@
 """Webhooks as they are kept: saved, changed, listed and taken away."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 import asyncpg
@@ -9,28 +10,14 @@ import msgspec
 from retailos.database.pool import Connection, Pool, acquire
 from retailos.database.statements import load
 from retailos.errors import NotUnique, Problem, ResourceNotFound
-from retailos.webhooks.outcome import RetryPolicy
-from retailos.webhooks.webhook import Webhook
+from retailos.webhooks.webhook import SETTINGS, Webhook
 
 _SQL = load(__file__)
 _LIST, _FIND, _INSERT, _UPDATE = _SQL.list, _SQL.find, _SQL.insert, _SQL.update
 _DELETE, _OWED, _CLEAR = _SQL.delete, _SQL.owed, _SQL.clear
 
-#: In the order of the statements' parameters.
-_COLUMNS = (
-    "name",
-    "resource",
-    "url",
-    "method",
-    "headers",
-    "retryLimit",
-    "retryDelay",
-    "retryBackoff",
-    "retryDelayMax",
-    "timeout",
-    "concurrency",
-    "active",
-)
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 async def webhooks(pool: Pool) -> list[Webhook]:
@@ -78,32 +65,13 @@ async def remove(transaction: Connection, webhook_id: int) -> int:
     return owed
 
 
-def _parameters(values: Mapping[str, Any]) -> list[Any]:
-    seconds = {name: float(values[name]) for name in ("retryDelay", "retryDelayMax", "timeout")}
-    given = {**values, **seconds, "headers": msgspec.json.encode(values["headers"]).decode()}
-    return [given[name] for name in _COLUMNS]
+def _parameters(values: Mapping[str, Any]) -> tuple[Any, ...]:
+    settings = {name: values[name] for name in SETTINGS}
+    return values["name"], values["resource"], _encode(settings).decode(), values["active"]
 
 
 def _webhook(row: asyncpg.Record) -> Webhook:
-    return Webhook(
-        id=row["id"],
-        name=row["name"],
-        resource=row["resource"],
-        url=row["url"],
-        method=row["method"],
-        headers=msgspec.json.decode(row["headers"]),
-        retry=RetryPolicy(
-            retry_limit=row["retry_limit"],
-            retry_delay=row["retry_delay"],
-            retry_backoff=row["retry_backoff"],
-            retry_delay_max=row["retry_delay_max"],
-        ),
-        timeout=row["timeout"],
-        concurrency=row["concurrency"],
-        active=row["active"],
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-    )
+    return Webhook.of(**{**row, "settings": _decode(row["settings"])})
 
 
 def _none() -> ResourceNotFound:

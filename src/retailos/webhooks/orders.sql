@@ -1,33 +1,24 @@
 -- name: list
 -- The webhooks that stand, oldest first.
-select id, name, resource, url, method, headers, retry_limit, retry_delay, retry_backoff, retry_delay_max, timeout,
-    concurrency, active, created_at, updated_at
-from webhook where deleted_at is null order by id;
+select id, name, resource, settings, active, created_at, updated_at from webhook where deleted_at is null order by id;
 
 -- name: find
 -- One webhook that stands.
-select id, name, resource, url, method, headers, retry_limit, retry_delay, retry_backoff, retry_delay_max, timeout,
-    concurrency, active, created_at, updated_at
-from webhook where id = $1 and deleted_at is null;
+select id, name, resource, settings, active, created_at, updated_at from webhook where id = $1 and deleted_at is null;
 
 -- name: insert
 -- Save a new webhook; nothing, if another of its resource has its name.
-insert into webhook (
-    name, resource, url, method, headers, retry_limit, retry_delay, retry_backoff, retry_delay_max, timeout,
-    concurrency, active, created_at, updated_at
-)
-select $1, $2, $3, $4, $5::jsonb, $6, $7, $8, $9, $10, $11, $12, now.at, now.at
-from (select date_trunc('milliseconds', now()) as at) as now
+insert into webhook (name, resource, settings, active, created_at, updated_at)
+select $1, $2, $3::jsonb, $4, now.at, now.at from (select date_trunc('milliseconds', now()) as at) as now
 on conflict (resource, name) where deleted_at is null do nothing
 returning id;
 
 -- name: update
--- Save a webhook ($13) anew; the resource stays what it is, since what is owed belongs to it.
+-- Save a webhook ($5) anew; the resource stays what it is, since what is owed belongs to it.
 update webhook set
-    name = $1, url = $3, method = $4, headers = $5::jsonb, retry_limit = $6, retry_delay = $7, retry_backoff = $8,
-    retry_delay_max = $9, timeout = $10, concurrency = $11, active = $12,
+    name = $1, settings = $3::jsonb, active = $4,
     updated_at = greatest(date_trunc('milliseconds', now()), updated_at + interval '1 ms')
-where id = $13 and resource = $2 and deleted_at is null
+where id = $5 and resource = $2 and deleted_at is null
 returning id;
 
 -- name: delete

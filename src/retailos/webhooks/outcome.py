@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final, Literal
 
 from retailos.webhooks.exchange import ErrorClass, Reply
+from retailos.webhooks.retry import RetryPolicy
 
 #: Classes of failures that may pass by themselves; some statuses of `http_4xx` do too, see `is_transient`.
 TRANSIENT: Final = frozenset(
@@ -27,8 +28,6 @@ _STATUSES_THAT_LEAVE_DOUBT: Final = frozenset({502, 504, 520, 524})
 _STATUSES_THAT_PASS: Final = frozenset({408, 425, 429})
 _TOO_MANY_REQUESTS: Final = 429
 _GONE: Final = 410
-#: Doublings beyond this leave every retryDelayMax behind; without an end a long retryLimit would overflow.
-_MOST_DOUBLINGS: Final = 62
 #: An HTTP-date has 29 characters, the longest of the obsolete forms 33.
 _LONGEST_RETRY_AFTER: Final = 64
 
@@ -42,29 +41,6 @@ class Blame(StrEnum):
     RECEIVER = "receiver"
     #: 410: the receiver wants no more of this; the webhook is paused and its operators are alerted.
     GONE = "gone"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryPolicy:
-    """When a failed attempt is made again, in the guide's words (section 6); the defaults are the standard policy."""
-
-    retry_limit: int = 5
-    #: Seconds before the first retry.
-    retry_delay: float = 120
-    retry_backoff: bool = True
-    #: Seconds that neither the doubling nor a Retry-After goes beyond.
-    retry_delay_max: float = 21_600
-    #: `any` failure, as in the guide, or only those that may pass by themselves.
-    retry_on: Literal["any", "transient"] = "any"
-
-    def delay_before(self, retry_number: int, jitter: float = 0.0) -> float:
-        """Seconds to wait before a retry, counted from 1; `jitter` is the share to add, from 0 to 0.1."""
-        doublings = min(retry_number - 1, _MOST_DOUBLINGS) if self.retry_backoff else 0
-        return min(self.retry_delay * 2.0**doublings, self.retry_delay_max) * (1 + jitter)
-
-    def schedule(self) -> tuple[float, ...]:
-        """The delay before each retry in seconds, without jitter, as it is shown to people."""
-        return tuple(self.delay_before(number) for number in range(1, self.retry_limit + 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

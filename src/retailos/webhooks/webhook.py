@@ -1,11 +1,15 @@
-"""A webhook: the standing order to tell one URL of every change of one resource, and how it is declared."""
+"""A webhook: the standing order to tell one URL of every change of one resource, and how it is declared.
+
+What a webhook says is made of parts. Each part is a noun with a module of its own, which declares its fields and reads
+its value from the settings; a new setting is a line here and nothing in SQL.
+"""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final, Self
 
 from retailos.declare.field import CREATED_AT, UPDATED_AT, Field
 from retailos.declare.kind import expected, storable
@@ -13,86 +17,46 @@ from retailos.declare.object import read_object
 from retailos.declare.resource import Resources, did_you_mean
 from retailos.declare.shapes import FreeJson, ListOf, Shape
 from retailos.declare.texts import Choice, Text
-from retailos.declare.values import Boolean, Number
+from retailos.declare.values import Boolean, Number, printed
 from retailos.errors import Problem
+from retailos.webhooks import retry
 from retailos.webhooks.addresses import Policy, check_url
-from retailos.webhooks.outcome import RetryPolicy
+from retailos.webhooks.headers import Headers
+from retailos.webhooks.hidden import Hiding
+from retailos.webhooks.retry import RetryPolicy
 
-#: What stands in place of a header's value when a webhook is shown, and keeps the value when it is sent back.
-HIDDEN = "***"
-HEADERS_MOST = 50
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}\Z")
-#: Set by us on every request, or by the connection itself.
-_HEADERS_OURS = ("content-type", "accept", "content-length", "host", "connection", "transfer-encoding", "expect")
 _VARIABLE = re.compile(r"\{([^{}]*)\}")
-
-
-@dataclass(frozen=True, slots=True)
-class Headers:
-    """Names and values of HTTP headers, the values never shown again."""
-
-    sql_type: str = "jsonb"
-
-    def read(self, value: Any, at: str, problems: list[Problem]) -> Any:
-        """Take an object of header names and values that can be sent."""
-        if type(value) is not dict:
-            problems.append(expected("an object of names and values", value, at))
-            return value
-        if len(value) > HEADERS_MOST:
-            problems.append(Problem(at, "TOO_MANY", f"expected at most {HEADERS_MOST} headers"))
-        for name, text in list(value.items())[:HEADERS_MOST]:
-            problems.extend(_header_problems(name, text, f"{at}/{name[:100]}"))
-        return value
-
-    def parse(self, text: str) -> Any:
-        """Not filtered by."""
-        raise ValueError("expected no filter on headers")
-
-    def schema(self) -> dict[str, Any]:
-        """An object of strings."""
-        return {"type": "object", "additionalProperties": {"type": "string"}, "maxProperties": HEADERS_MOST}
-
-    def column(self, text: str) -> str:
-        """The object itself."""
-        return f"({text})::jsonb"
-
-    def sample(self, random: Any) -> dict[str, str]:
-        """The guide's own header."""
-        return {"Authorization": "API_KEY <your api key here>"}
-
-
-def _header_problems(name: str, text: Any, at: str) -> list[Problem]:
-    if not _HEADER_NAME.match(name):
-        return [Problem(at, "INVALID_HEADER", "expected a header name of letters, digits and hyphens")]
-    if name.lower() in _HEADERS_OURS or name.lower().startswith("x-ra-"):
-        return [Problem(at, "RESERVED_HEADER", "expected a header that is not set for every request anyway")]
-    if type(text) is not str or len(text) > 8000 or not text.isascii() or not text.isprintable():
-        return [Problem(at, "INVALID_HEADER", "expected a value of printable ASCII characters")]
-    return []
+_URL_LIKE = "https://erp.example.com/v1/customer/{externalCustomerId}"
 
 
 def _field(name: str, kind: Any, default: Any = None, *, required: bool = False) -> Field:
     return Field(name=name, kind=kind, default=default, required=required, nullable=False)
 
 
-_STANDARD = RetryPolicy()
+#: What is kept as one value and obeyed by the worker alone; the rest of a webhook is what others must find it by.
+SETTINGS: Final[Mapping[str, Field]] = MappingProxyType(
+    {
+        each.name: each
+        for each in (
+            _field("url", Text(2048, like=(_URL_LIKE,)), required=True),
+            _field("method", Choice(words=("PUT", "POST", "PATCH")), "PUT"),
+            _field("headers", Headers(), {}),
+            *retry.FIELDS,
+            _field("timeout", Number(1, 300, places=3), 30),
+            _field("concurrency", Number(1, 256), 16),
+        )
+    }
+)
+_DEFAULTS: Final = MappingProxyType({name: each.default for name, each in SETTINGS.items() if not each.required})
 
 
 def webhook_fields(resources: Resources) -> Mapping[str, Field]:
-    """The fields of a webhook, as they are read and documented."""
+    """The fields of a webhook, as they are read, shown and documented."""
     fields = (
         Field(name="id", kind=Number(1, 2**31 - 1), read_only=True, nullable=False),
         _field("name", Text(100, least=1, like=("erp-customers",)), required=True),
         _field("resource", Choice(words=tuple(resources)), required=True),
-        _field("url", Text(2048, like=("https://erp.example.com/v1/customer/{externalCustomerId}",)), required=True),
-        _field("method", Choice(words=("PUT", "POST", "PATCH")), "PUT"),
-        _field("headers", Headers(), {}),
-        _field("retryLimit", Number(0, 1000), _STANDARD.retry_limit),
-        _field("retryDelay", Number(0, 604_800, places=3), _STANDARD.retry_delay),
-        _field("retryBackoff", Boolean(), _STANDARD.retry_backoff),
-        _field("retryDelayMax", Number(0, 604_800, places=3), _STANDARD.retry_delay_max),
-        _field("timeout", Number(1, 300, places=3), 30),
-        _field("concurrency", Number(1, 256), 16),
+        *SETTINGS.values(),
         _field("active", Boolean(), True),
         CREATED_AT,
         UPDATED_AT,
@@ -107,6 +71,8 @@ class Webhook:
     id: int
     name: str
     resource: str
+    #: All of SETTINGS, as they were read; the attributes below are made of them.
+    settings: Mapping[str, Any]
     #: The template of the URL; `{externalCustomerId}` stands for the record's value, as one segment.
     url: str
     method: str
@@ -120,6 +86,21 @@ class Webhook:
     created_at: datetime
     updated_at: datetime
 
+    @classmethod
+    def of(cls, *, settings: Mapping[str, Any], **known: Any) -> Self:
+        """Make it of its settings, those that are younger than it at their defaults, and of what else is known."""
+        settings = {**_DEFAULTS, **settings}
+        return cls(
+            settings=settings,
+            url=settings["url"],
+            method=settings["method"],
+            headers=settings["headers"],
+            retry=RetryPolicy.of(settings),
+            timeout=float(settings["timeout"]),
+            concurrency=settings["concurrency"],
+            **known,
+        )
+
     @property
     def variables(self) -> tuple[str, ...]:
         """The fields of the record that stand in the URL."""
@@ -131,22 +112,49 @@ def variables(url: str) -> tuple[str, ...]:
     return tuple(_VARIABLE.findall(url))
 
 
+def shown(webhook: Webhook) -> dict[str, Any]:
+    """A webhook as it is shown: its members in the declared order, its secrets hidden."""
+    return {
+        "id": webhook.id,
+        "name": webhook.name,
+        "resource": webhook.resource,
+        **{name: _hidden(field, webhook.settings[name]) for name, field in SETTINGS.items()},
+        "active": webhook.active,
+        "createdAt": printed(webhook.created_at),
+        "updatedAt": printed(webhook.updated_at),
+    }
+
+
+def said(webhook: Webhook) -> dict[str, Any]:
+    """A webhook as a request's body would say it, its secrets included."""
+    return {
+        "name": webhook.name,
+        "resource": webhook.resource,
+        **{name: webhook.settings[name] for name in SETTINGS},
+        "active": webhook.active,
+    }
+
+
 def read_webhook(
     resources: Resources, body: Any, policy: Policy, kept: Mapping[str, Any] | None = None
 ) -> tuple[dict[str, Any], list[Problem]]:
     """Read a webhook from a request's body, over what is `kept` of it where it exists; give it and every problem."""
     if type(body) is not dict:
         return {}, [expected("an object with the fields of a webhook", body, "")]
-    fields = webhook_fields(resources)
-    values, problems = read_object(fields, "webhook", dict(kept or {}) | body)
-    wrong = {problem.path for problem in problems}
+    values, problems = read_object(webhook_fields(resources), "webhook", dict(kept or {}) | body)
+    wrong = {f"/{problem.path[1:].split('/')[0]}" for problem in problems}
     if not wrong & {"/url", "/resource"}:
         problems.extend(_url_problems(resources, values, policy))
-    if "/headers" not in {path[:8] for path in wrong}:
-        values["headers"] = _unhidden(values["headers"], kept, problems)
+    for name, field in SETTINGS.items():
+        if isinstance(field.kind, Hiding) and f"/{name}" not in wrong:
+            values[name] = field.kind.restored(values[name], (kept or {}).get(name), f"/{name}", problems)
     if "/name" not in wrong and not (storable(values["name"]) and values["name"].isprintable()):
         problems.append(Problem("/name", "INVALID_NAME", "expected a name of printable characters"))
     return values, problems
+
+
+def _hidden(field: Field, value: Any) -> Any:
+    return field.kind.hidden(value) if isinstance(field.kind, Hiding) else value
 
 
 def _url_problems(resources: Resources, values: Mapping[str, Any], policy: Policy) -> list[Problem]:
@@ -161,13 +169,3 @@ def _url_problems(resources: Resources, values: Mapping[str, Any], policy: Polic
     if re.search(r"[{}]", _VARIABLE.sub("", url)):
         problems.append(Problem("/url", "INVALID_TEMPLATE", "expected every { to be closed by a }"))
     return problems
-
-
-def _unhidden(headers: Mapping[str, str], kept: Mapping[str, Any] | None, problems: list[Problem]) -> dict[str, str]:
-    """Put back the values that were shown hidden and came back so."""
-    before = {name.lower(): text for name, text in (kept or {}).get("headers", {}).items()}
-    given = {name: before.get(name.lower(), text) if text == HIDDEN else text for name, text in headers.items()}
-    for name, text in given.items():
-        if text == HIDDEN:
-            problems.append(Problem(f"/headers/{name}", "HIDDEN_VALUE", f"expected a value, got {HIDDEN}"))
-    return given
