@@ -1,6 +1,7 @@
 """The timetable: everything that happens by the clock, once over all workers however many there are."""
 
 import asyncio
+from functools import partial
 
 from retailos import answers
 from retailos.database.pool import Pool
@@ -22,21 +23,18 @@ DROP_SECONDS = 600.0
 
 def timetable(settings: Settings) -> tuple[Schedule, ...]:
     """All that this program does by the clock."""
-
-    async def expire_unresolved(pool: Pool) -> None:
-        if count := await parked.expire(pool, settings.unresolved_hours):
-            emit(UpsertsExpired(count=count))
-
-    async def drop_changes(pool: Pool) -> None:
-        await feed.drop(pool, settings.change_retention_days)
-
     return (
         every(TIDY_SECONDS, "tidy registers", register.tidy),
-        every(MINUTE, "expire unresolved", expire_unresolved),
+        every(MINUTE, "expire unresolved", partial(_expire_unresolved, settings.unresolved_hours)),
         every(MINUTE, "sweep answers", answers.sweep),
         every(HOUR, "make days", register.make_days),
-        every(DROP_SECONDS, "drop changes", drop_changes),
+        every(DROP_SECONDS, "drop changes", partial(feed.drop, days=settings.change_retention_days)),
     )
+
+
+async def _expire_unresolved(hours: float, pool: Pool) -> None:
+    if count := await parked.expire(pool, hours):
+        emit(UpsertsExpired(count=count))
 
 
 async def run_timetable(pool: Pool, settings: Settings, stop: asyncio.Event) -> None:

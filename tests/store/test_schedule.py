@@ -73,6 +73,7 @@ async def test_what_a_tick_writes_and_the_plan_for_the_next_are_one(pool: Pool, 
     """A tick that fails leaves nothing behind, is tried again later, and keeps no other from being done."""
 
     async def fail(connection: Connection, tick: Tick) -> datetime:
+        """Write, and fail."""
         await note(connection, tick)
         raise ValueError("a defect")
 
@@ -104,6 +105,7 @@ async def test_a_clock_that_is_put_back_repeats_no_tick(pool: Pool, connection: 
     """The next moment of a schedule is never the one that it had."""
 
     async def same(connection: Connection, tick: Tick) -> datetime:
+        """Plan no later moment."""
         await note(connection, tick)
         return min(tick.due_at, datetime(2020, 1, 1, tzinfo=UTC))
 
@@ -121,14 +123,17 @@ async def test_what_follows_a_tick_is_done_again_if_its_worker_dies(pool: Pool, 
     died, did = asyncio.Event(), asyncio.Event()
 
     async def lease(connection: Connection, tick: Tick) -> datetime:
+        """Be due again, unless it is done."""
         await note(connection, tick)
         return tick.now + timedelta(seconds=0.3)
 
     async def die(_pool: Pool, _tick: Tick) -> None:
+        """Never end."""
         died.set()
         await asyncio.Event().wait()
 
     async def do(pool: Pool, tick: Tick) -> None:
+        """Be done."""
         async with pool.acquire() as connection:
             await disarm(connection, tick.kind, tick.subject)
         did.set()
@@ -149,6 +154,7 @@ async def test_upkeep_begins_when_a_worker_first_knows_of_it(database: str, pool
     done: list[int] = []
 
     async def work(_pool: Pool) -> None:
+        """Count."""
         done.append(1)
 
     async with pooled(database, size=2) as other:
@@ -166,6 +172,7 @@ async def test_upkeep_that_fails_stops_nobody(pool: Pool, connection: Connection
     """Work that ends with a defect is done again when its time comes, and the rest is done meanwhile."""
 
     async def fail(_pool: Pool) -> None:
+        """Fail."""
         raise ValueError("a defect")
 
     await arm(connection, "count", "")
