@@ -39,7 +39,6 @@ SQL: Final = re.compile(
 #: settles, and the database's own code.
 TRANSACTING: Final = (
     f"{SRC}/api/",
-    f"{SRC}/operations.py",
     f"{SRC}/operations/",
     f"{SRC}/records/writer.py",
     # Only savepoints.

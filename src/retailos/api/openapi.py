@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from retailos.api import examples, parameters
-from retailos.api.administration import admin_schemas
+from retailos.api.admin import admin_schemas
 from retailos.api.call import Operation
 from retailos.api.links import links
 from retailos.api.naming import moved, named

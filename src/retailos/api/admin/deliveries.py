@@ -1,0 +1,133 @@
+"""What the admin routes of deliveries do: found, and shown with their attempts."""
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from retailos import operations
+from retailos.api.admin.line import AT, WHEN, WHEN_OR_NULL, like, lines
+from retailos.api.call import Answer, Call, Engine, Operation
+from retailos.api.endpoints import refuse_parameters
+from retailos.api.envelope import encode
+from retailos.api.examples import DELIVERY_ID
+from retailos.api.schemas import Schema, list_schema, struct_schema
+from retailos.errors import Problem, ValidationFailed
+from retailos.records import query
+from retailos.webhooks.deliveries import STATUSES, Asked, Attempt, Delivery, DeliveryWithAttempts
+from retailos.webhooks.exchange import ErrorClass
+
+_ERROR_CLASS = MappingProxyType({"type": ["string", "null"], "examples": [each.value for each in ErrorClass]})
+_OF_DELIVERIES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "status": {"type": "string", "examples": list(STATUSES)},
+        "wanted": {"type": "integer", "description": "The version of the record that is owed."},
+        "acknowledged": {"type": "integer", "description": "The newest version answered with a 2xx; 0: none."},
+        "ambiguous": {"type": "boolean", "description": "Whether an attempt ended unknown and may still arrive."},
+        "errorClass": _ERROR_CLASS,
+        "settledAt": WHEN_OR_NULL,
+        "nextAttemptAt": WHEN_OR_NULL,
+    }
+)
+
+
+async def find_deliveries(engine: Engine, call: Call) -> Answer:
+    """GET deliveries by webhook, status and external id."""
+    found = await operations.find_deliveries(engine.pool, engine.resources, _asked(call))
+    return Answer(encode({"count": found.count, "rows": found.rows}))
+
+
+async def show_delivery(engine: Engine, call: Call) -> Answer:
+    """GET one delivery with its attempts."""
+    refuse_parameters(call)
+    return Answer(encode(await operations.show_delivery(engine.pool, engine.resources, call.path["id"])))
+
+
+def delivery_lines() -> Iterator[Operation]:
+    """The routes of deliveries."""
+    line, all_, one = lines("Delivery", "Deliveries"), "/deliveries", "/deliveries/{id}"
+    parameters, result = ("deliveries",), "DeliveryWithAttempts"
+    yield line(
+        "GET",
+        all_,
+        find_deliveries,
+        "DELIVERY_GET_ALL",
+        "Find deliveries",
+        parameters=parameters,
+        result="DeliveryList",
+    )
+    yield line(
+        "GET", one, show_delivery, "DELIVERY_GET_ONE", "Get a delivery with its attempts", 200, 404, result=result
+    )
+
+
+def delivery_schemas() -> dict[str, Schema]:
+    """Describe what the routes of deliveries give."""
+    delivery = struct_schema(Delivery, **_OF_DELIVERIES) | like(_delivery())
+    history = DeliveryWithAttempts(**msgspec.structs.asdict(_delivery()), attempt_history=(_attempt(),))
+    return {
+        "Delivery": delivery,
+        "DeliveryList": list_schema("Delivery", delivery),
+        "DeliveryWithAttempts": struct_schema(DeliveryWithAttempts, **_OF_DELIVERIES) | like(history),
+        "Attempt": struct_schema(Attempt, at=WHEN, errorClass=_ERROR_CLASS) | like(_attempt()),
+    }
+
+
+def _asked(call: Call) -> Asked:
+    given = query.parameters(call.query)
+    query.refuse_unknown(given, ("webhook", "status", "externalId", "limit", "offset", "withCount"))
+    problems: list[Problem] = []
+    webhook_id = query.whole(given, "webhook", None, 2**31 - 1, problems)
+    status = given.get("status")
+    if status is not None and status not in STATUSES:
+        problems.append(Problem("status", "UNKNOWN_CHOICE", f"expected one of {', '.join(STATUSES)}"))
+    asked = Asked(
+        webhook_id=webhook_id,
+        status=status,
+        external_id=given.get("externalId"),
+        limit=query.whole(given, "limit", query.LIMIT_DEFAULT, query.LIMIT_MOST, problems),
+        offset=query.whole(given, "offset", 0, query.OFFSET_MOST, problems),
+        with_count=query.flag(given, "withCount", False, problems),
+    )
+    if problems:
+        raise ValidationFailed(problems)
+    return asked
+
+
+def _delivery() -> Delivery:
+    webhook_id, _, record_id = DELIVERY_ID.partition("-")
+    return Delivery(
+        id=DELIVERY_ID,
+        webhook_id=int(webhook_id),
+        queue_name="webhook:customer:erp-customers",
+        resource="customer",
+        record_id=UUID(record_id),
+        external_id="example-customer-id",
+        status="delivered",
+        wanted=1,
+        acknowledged=1,
+        attempts=1,
+        ambiguous=False,
+        error_class=None,
+        settled_at=AT,
+        next_attempt_at=None,
+    )
+
+
+def _attempt() -> Attempt:
+    return Attempt(
+        request_id=UUID("a1dba900-4d6f-4cd5-aea9-db8a3e07d3f5"),
+        at=AT,
+        number=1,
+        version=1,
+        url="https://erp.example.com/v1/customer/example-customer-id",
+        status=200,
+        error_class=None,
+        detail=None,
+        milliseconds=42.5,
+        response_headers=[["content-type", "application/json"]],
+        response_body={"customerId": "example-customer-id"},
+        response_truncated=False,
+    )

@@ -1,0 +1,96 @@
+"""What the admin routes of webhooks do: listed, added, shown, changed and taken away."""
+
+from collections.abc import Iterator
+
+from retailos import operations
+from retailos.api.admin.line import ROOT, like, lines
+from retailos.api.body import json_body
+from retailos.api.call import Answer, Call, Engine, Operation
+from retailos.api.endpoints import refuse_parameters
+from retailos.api.envelope import encode
+from retailos.api.examples import object_example
+from retailos.api.schemas import Schema, list_schema, object_schema, struct_schema
+from retailos.declare.resource import Resources
+from retailos.errors import ResourceNotFound
+from retailos.operations import Removed
+from retailos.records.body import decode
+from retailos.webhooks.addresses import Policy
+from retailos.webhooks.hidden import HIDDEN
+from retailos.webhooks.webhook import webhook_fields
+
+
+async def list_webhooks(engine: Engine, call: Call) -> Answer:
+    """GET all webhooks."""
+    refuse_parameters(call)
+    rows = await operations.list_webhooks(engine.pool)
+    return Answer(encode({"count": len(rows), "rows": rows}))
+
+
+async def add_webhook(engine: Engine, call: Call) -> Answer:
+    """POST a webhook."""
+    refuse_parameters(call)
+    body = decode(await json_body(call, engine.settings.body_limit_bytes))
+    added = await operations.add_webhook(engine.pool, engine.resources, _policy(engine), body)
+    return Answer(encode(added), status=201, headers={"Location": f"{ROOT}/webhooks/{added['id']}"})
+
+
+async def show_webhook(engine: Engine, call: Call) -> Answer:
+    """GET one webhook."""
+    refuse_parameters(call)
+    return Answer(encode(await operations.show_webhook(engine.pool, _webhook_id(call))))
+
+
+async def change_webhook(engine: Engine, call: Call) -> Answer:
+    """PUT a webhook: what is absent is kept."""
+    refuse_parameters(call)
+    webhook_id = _webhook_id(call)
+    body = decode(await json_body(call, engine.settings.body_limit_bytes))
+    changed = await operations.change_webhook(engine.pool, engine.resources, _policy(engine), webhook_id, body)
+    return Answer(encode(changed))
+
+
+async def remove_webhook(engine: Engine, call: Call) -> Answer:
+    """DELETE a webhook, and tell how many deliveries it was still owed."""
+    refuse_parameters(call)
+    return Answer(encode(await operations.remove_webhook(engine.pool, _webhook_id(call))))
+
+
+def webhook_lines() -> Iterator[Operation]:
+    """The routes of webhooks."""
+    line, all_, one = lines("Webhook", "Webhooks"), "/webhooks", "/webhooks/{id}"
+    written, changed = ({"body": each, "result": "Webhook"} for each in ("WebhookInput", "WebhookChange"))
+    yield line("GET", all_, list_webhooks, "WEBHOOK_GET_ALL", "List webhooks", result="WebhookList")
+    yield line("POST", all_, add_webhook, "WEBHOOK_CREATE", "Add a webhook", 201, 409, **written)
+    yield line("GET", one, show_webhook, "WEBHOOK_GET_ONE", "Get a webhook", 200, 404, result="Webhook")
+    yield line("PUT", one, change_webhook, "WEBHOOK_UPDATE", "Change a webhook", 200, 404, 409, **changed)
+    yield line("DELETE", one, remove_webhook, "WEBHOOK_DELETE", "Delete a webhook", 200, 404, result="WebhookRemoved")
+
+
+def webhook_schemas(resources: Resources) -> dict[str, Schema]:
+    """Describe what the routes of webhooks take and give."""
+    webhook, accepted = _webhook(resources), object_schema(webhook_fields(resources), input=True, owner="Webhook")
+    return {
+        "Webhook": webhook,
+        "WebhookInput": accepted,
+        "WebhookChange": {key: value for key, value in accepted.items() if key != "required"},
+        "WebhookList": list_schema("Webhook", webhook),
+        "WebhookRemoved": struct_schema(Removed) | like(Removed(id=1, owed=0)),
+    }
+
+
+def _webhook(resources: Resources) -> Schema:
+    fields = webhook_fields(resources)
+    example = object_example(fields, input=False)
+    schema = object_schema(fields, input=False, owner="Webhook")
+    return schema | {"examples": [example | {"headers": dict.fromkeys(example["headers"], HIDDEN)}]}
+
+
+def _policy(engine: Engine) -> Policy:
+    return Policy(allow=engine.settings.allow_addresses)
+
+
+def _webhook_id(call: Call) -> int:
+    text = call.path["id"]
+    if text.isascii() and text.isdigit() and len(text) < 10:
+        return int(text)
+    raise ResourceNotFound("There is no such webhook; GET /v2/admin/webhooks lists them.")

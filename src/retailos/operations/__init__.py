@@ -1,0 +1,36 @@
+"""What an operator may do: the admin API, the commands and the console all call these."""
+
+from retailos.operations.deliveries import Requeued, find_deliveries, requeue, show_delivery
+from retailos.operations.jobs import JobsRequeued, requeue_jobs
+from retailos.operations.keys import add_key, change_key, list_keys, revoke_key, rotate_key, show_key
+from retailos.operations.webhooks import (
+    Removed,
+    Shown,
+    add_webhook,
+    change_webhook,
+    list_webhooks,
+    remove_webhook,
+    show_webhook,
+)
+
+__all__ = (
+    "JobsRequeued",
+    "Removed",
+    "Requeued",
+    "Shown",
+    "add_key",
+    "add_webhook",
+    "change_key",
+    "change_webhook",
+    "find_deliveries",
+    "list_keys",
+    "list_webhooks",
+    "remove_webhook",
+    "requeue",
+    "requeue_jobs",
+    "revoke_key",
+    "rotate_key",
+    "show_delivery",
+    "show_key",
+    "show_webhook",
+)

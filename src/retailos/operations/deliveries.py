@@ -1,0 +1,48 @@
+"""Deliveries: found, shown with their attempts, and owed again where they failed."""
+
+from uuid import UUID
+
+import msgspec
+
+from retailos.database.pool import Pool
+from retailos.declare.resource import Resources
+from retailos.declare.values import Uuid
+from retailos.errors import ResourceNotFound
+from retailos.webhooks import deliveries, orders
+from retailos.webhooks.deliveries import Asked, DeliveryWithAttempts, Found
+
+
+class Requeued(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How many failed deliveries of a webhook are owed again, or would be."""
+
+    webhook: int
+    count: int
+    dry_run: bool
+
+
+async def find_deliveries(pool: Pool, resources: Resources, asked: Asked) -> Found:
+    """Find deliveries by webhook, state and external id."""
+    return await deliveries.find(pool, resources, await orders.webhooks(pool), asked)
+
+
+async def show_delivery(pool: Pool, resources: Resources, text: str) -> DeliveryWithAttempts:
+    """Show one delivery, `<webhook>-<record>`, with its attempts."""
+    webhook_id, record_id = _delivery(text)
+    return await deliveries.one(pool, resources, await orders.webhooks(pool), webhook_id, record_id)
+
+
+async def requeue(pool: Pool, webhook_id: int, *, dry_run: bool) -> Requeued:
+    """Owe the failed deliveries of a webhook again, or only count them; the newest state of each record is sent."""
+    await orders.webhook(pool, webhook_id)
+    work = deliveries.count_failed if dry_run else deliveries.requeue
+    return Requeued(webhook=webhook_id, count=await work(pool, webhook_id), dry_run=dry_run)
+
+
+def _delivery(text: str) -> tuple[int, UUID]:
+    webhook_id, _, record_id = text.partition("-")
+    try:
+        if webhook_id.isascii() and webhook_id.isdigit() and int(webhook_id) < 2**31:
+            return int(webhook_id), Uuid().parse(record_id)
+    except ValueError:
+        pass
+    raise ResourceNotFound("expected a delivery's id such as 3-0190c2a4-7b1e-7c3a-9d52-3f1b2c4d5e6f")
