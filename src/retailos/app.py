@@ -130,12 +130,16 @@ async def run_role(role: Role, settings: Settings, ready: Callable[[int], None],
         await run_api(settings, settings.database_url or "", serving, shared=shared)
     else:
         from retailos.imports.runner import run_imports
+        from retailos.timetable import run_timetable
         from retailos.webhooks.worker import run_worker
 
         def imports(pool: Pool, stop: asyncio.Event) -> Coroutine[None, None, None]:
             return run_imports(pool, settings, stop)
 
-        await run_worker(settings, settings.database_url or "", started, beside=(imports,))
+        def clock(pool: Pool, stop: asyncio.Event) -> Coroutine[None, None, None]:
+            return run_timetable(pool, settings, stop)
+
+        await run_worker(settings, settings.database_url or "", started, beside=(imports, clock))
 
 
 def _leave_signals_to_server() -> None:

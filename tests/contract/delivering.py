@@ -1,5 +1,6 @@
 """A worker beside the API of a test, webhooks to a receiver, and what became of their deliveries."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -8,6 +9,7 @@ from typing import Any
 from retailos.database.pool import connect
 from retailos.receiver import Receiver
 from retailos.resources import RESOURCES
+from retailos.timetable import run_timetable
 from retailos.webhooks.worker import Worker
 from tests.conftest import eventually
 from tests.contract.conftest import Api
@@ -15,15 +17,19 @@ from tests.contract.conftest import Api
 
 @asynccontextmanager
 async def working(api: Api, **settings: Any) -> AsyncIterator[None]:
-    """Deliver for the length of the block."""
+    """Deliver, and do what the timetable says, for the length of the block."""
     pool = await connect(api.database, min_size=1, max_size=6, application_name="tests", statement_timeout_seconds=10)
+    stop = asyncio.Event()
     try:
-        worker = Worker(pool, RESOURCES, replace(api.engine.settings, **settings))
+        given = replace(api.engine.settings, **settings)
+        worker = Worker(pool, RESOURCES, given)
         await worker.start()
+        clock = asyncio.create_task(run_timetable(pool, given, stop))
         try:
             yield
         finally:
-            await worker.close()
+            stop.set()
+            await asyncio.gather(worker.close(), clock)
         assert not worker.broken.done(), worker.broken
     finally:
         await pool.close()

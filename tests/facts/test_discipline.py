@@ -45,6 +45,8 @@ TRANSACTING: Final = (
     f"{SRC}/records/waking.py",
     f"{SRC}/jobs/queue.py",
     f"{SRC}/webhooks/worker.py",
+    # What happens by the clock is written with the plan for the next time.
+    f"{SRC}/schedule/clock.py",
     f"{SRC}/imports/runner.py",
     # In it a savepoint, which keeps a row that is refused from taking the others with it.
     f"{SRC}/imports/apply.py",

@@ -9,12 +9,10 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
-from retailos import answers
 from retailos.database.pool import Pool, acquire, connect, transaction
 from retailos.declare.resource import Resources
 from retailos.errors import Unavailable
-from retailos.observe import ClaimsRescued, DatabaseBack, DatabaseLost, Stopping, UpsertsExpired, WorkerStarted, emit
-from retailos.records import feed, parked
+from retailos.observe import ClaimsRescued, DatabaseBack, DatabaseLost, Stopping, WorkerStarted, emit
 from retailos.resources import RESOURCES
 from retailos.settings import Settings
 from retailos.webhooks import orders, register
@@ -27,14 +25,6 @@ from retailos.webhooks.transport import Transport
 LOOK_SECONDS = 1.0
 #: Two looks are at least so far apart, however many hints come.
 PAUSE_SECONDS = 0.002
-TIDY_SECONDS = 2.0
-#: What waits for other records waits for hours, so a minute more is nothing.
-EXPIRE_SECONDS = 60.0
-DAYS_SECONDS = 3600.0
-#: Answers are kept for so much longer than they count, at most.
-SWEEP_SECONDS = 60.0
-#: Sooner than the next day, since dropping gives way to whoever uses what is to be dropped.
-DROP_SECONDS = 600.0
 #: Requests that are under way when the worker is told to stop have so long to end.
 DRAIN_SECONDS = 10.0
 #: Workers' statements are by the hundred, and may wait for the locks of a hundred writes.
@@ -105,11 +95,6 @@ class Worker:
             for each in (
                 self._every(lease / 4, self._renew),
                 self._every(lease / 2, self._rescue),
-                self._every(TIDY_SECONDS, lambda: register.tidy(self._pool)),
-                self._every(EXPIRE_SECONDS, self._expire),
-                self._every(DAYS_SECONDS, lambda: register.make_days(self._pool)),
-                self._every(SWEEP_SECONDS, lambda: answers.sweep(self._pool)),
-                self._every(DROP_SECONDS, lambda: feed.drop(self._pool, self._settings.change_retention_days)),
                 self._look(),
                 self._listen(),
             )
@@ -157,10 +142,6 @@ class Worker:
         for name, count in rescued.items():
             emit(ClaimsRescued(worker=name, count=count))
             self._hinted.set()
-
-    async def _expire(self) -> None:
-        if count := await parked.expire(self._pool, self._settings.unresolved_hours):
-            emit(UpsertsExpired(count=count))
 
     async def _look(self) -> None:
         """Keep a lane for each active webhook, and wake those that have something due."""

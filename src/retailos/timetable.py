@@ -1,0 +1,42 @@
+"""The timetable: everything that happens by the clock, once over all workers however many there are."""
+
+import asyncio
+from functools import partial
+
+from retailos import answers
+from retailos.database.pool import Pool
+from retailos.observe import UpsertsExpired, emit
+from retailos.records import feed, parked
+from retailos.schedule import Schedule, every
+from retailos.schedule.clock import run_schedules
+from retailos.settings import Settings
+from retailos.webhooks import register
+
+#: Answers are kept for so much longer than they count, at most; so is what waits for records that do not come.
+MINUTE = 60.0
+TIDY_SECONDS = 2.0
+#: Days are made a week ahead.
+HOUR = 3600.0
+#: Sooner than the next day, since dropping gives way to whoever uses what is to be dropped.
+DROP_SECONDS = 600.0
+
+
+def timetable(settings: Settings) -> tuple[Schedule, ...]:
+    """All that this program does by the clock."""
+    return (
+        every(TIDY_SECONDS, "tidy registers", register.tidy),
+        every(MINUTE, "expire unresolved", partial(_expire_unresolved, settings.unresolved_hours)),
+        every(MINUTE, "sweep answers", answers.sweep),
+        every(HOUR, "make days", register.make_days),
+        every(DROP_SECONDS, "drop changes", partial(feed.drop, days=settings.change_retention_days)),
+    )
+
+
+async def _expire_unresolved(hours: float, pool: Pool) -> None:
+    if count := await parked.expire(pool, hours):
+        emit(UpsertsExpired(count=count))
+
+
+async def run_timetable(pool: Pool, settings: Settings, stop: asyncio.Event) -> None:
+    """Do what the timetable says until `stop` is set."""
+    await run_schedules(pool, timetable(settings), stop)
