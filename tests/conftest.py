@@ -147,8 +147,8 @@ async def template(server: Cluster, administrator: Connection) -> str:
 
 @pytest.fixture(scope="session")
 def numbers() -> Iterator[int]:
-    """Numbers that no other test of this run gets."""
-    return count(1)
+    """Numbers that no other test of this process gets, each with the nine that follow it."""
+    return count(10, 10)
 
 
 @pytest.fixture

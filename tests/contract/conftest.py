@@ -295,7 +295,7 @@ async def shop(
 
 @pytest.fixture
 async def number(shop: Api, numbers: Iterator[int], request: pytest.FixtureRequest) -> int:
-    """A number for external ids and unique values that no other test uses; what its record must refer to is there."""
+    """A number for external ids and unique values, the first of ten that no other test uses; what it needs is there."""
     number = next(numbers)
     resource = getattr(request.node, "callspec", None) and request.node.callspec.params.get("resource")
     if resource:

@@ -13,7 +13,7 @@ import pytest
 from tests.facts.sources import ROOT, SRC, modules, none_of, text, tracked
 from tests.facts.test_discipline import imported
 
-RUNTIME_DISTRIBUTIONS: Final = 25
+RUNTIME_DISTRIBUTIONS: Final = 32
 LOCKS: Final = ("requirements.lock", "requirements-dev.lock")
 STATIC: Final = ROOT / SRC / "api" / "static"
 #: The top of a path that exists on one person's machine only.
