@@ -66,7 +66,7 @@ def named_tests(row: str) -> Iterator[tuple[str, str]]:
 
 
 def told_lines(page: str) -> Iterator[str]:
-    """Give what a page tells in its sections: the rows of tables, by their first cell, items of lists and paragraphs."""
+    """Give what a page tells in its sections: rows of tables, by their first cell, items of lists and paragraphs."""
     before = heading = ""
     for line in page.splitlines():
         if line.startswith("## "):
