@@ -1,15 +1,16 @@
 """The register: which version of each record each webhook is to have; claimed, settled and rescued by the set."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 import msgspec
 
 from retailos.database.pool import Connection, Pool, acquire
 from retailos.database.statements import load
+from retailos.webhooks.claim import Claim
 from retailos.webhooks.exchange import Reply
 from retailos.webhooks.outcome import Delivered, Failed, Outcome, Retry
+from retailos.webhooks.settlement import Settlement
 
 _SQL = load(__file__)
 _CLAIM, _CLAIMED, _SETTLE, _RELEASE = _SQL.claim, _SQL.claimed, _SQL.settle, _SQL.release
@@ -19,30 +20,6 @@ _FOLD_TALLY, _TALLY_LENGTH = _SQL.fold_tally, _SQL.tally_length
 
 #: Differences that a count may have to add up.
 TALLY_MOST = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A delivery that this process may send, until it settles it or its lease runs out."""
-
-    record_id: UUID
-    token: UUID
-    #: Which attempt of this cycle it is, from 1.
-    attempt: int
-    #: The version that the receiver acknowledged last; 0: none.
-    acknowledged: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
-    """What became of one claim's attempt."""
-
-    claim: Claim
-    version: int
-    outcome: Outcome
-    request_id: UUID
-    url: str
-    reply: Reply
 
 
 async def claim(pool: Pool, webhook_id: int, most: int, worker_id: int, token: UUID) -> list[Claim]:
