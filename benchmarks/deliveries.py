@@ -1,7 +1,9 @@
-"""B6: deliveries of single records, from the first claim to the last settled attempt, beside the HTTP client alone."""
+"""B6, B7: deliveries, single and in batches, from the first claim to the last settled attempt."""
 
 import time
-from typing import Final
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final
 
 from benchmarks import customers
 from benchmarks.figure import Figure
@@ -10,6 +12,8 @@ from retailos.database.pool import Connection
 
 OWED: Final = 60_000
 QUICK_OWED: Final = 10_000
+#: Records in a request, where they go in batches.
+BATCH: Final = 100
 #: What the HTTP client sends in a round.
 SENT: Final = 20_000
 _LOOK_SECONDS: Final = 0.25
@@ -22,13 +26,9 @@ from delivery
 
 async def measure(stage: Stage) -> list[Figure]:
     """Measure a worker that delivers everything owed, and the client that it sends with."""
-    count = QUICK_OWED if stage.quick else OWED
-    async with stage.database("owed") as template:
-        webhook_id = await stage.add_webhook(template)
-        async with connected(template) as connection:
-            await customers.write(connection, count)
-            await connection.execute("vacuum (analyze)")
-        rounds = [(await _delivered(stage, count), await _sent(stage, webhook_id)) for _ in stage.rounds]
+    count = _count(stage)
+    async with _owed(stage) as webhook_id:
+        rounds = [(await _delivered(stage), await _sent(stage, webhook_id)) for _ in stage.rounds]
     values, ceilings = paired(rounds)
     return [
         Figure(
@@ -44,9 +44,47 @@ async def measure(stage: Stage) -> list[Figure]:
     ]
 
 
-async def _delivered(stage: Stage, count: int) -> float:
+async def measure_batches(stage: Stage) -> list[Figure]:
+    """Measure a worker that delivers everything owed in batches, and one that delivers it record by record."""
+    count = _count(stage)
+    async with _owed(stage) as webhook_id:
+        batched = {"batchSize": BATCH, "url": f"{stage.receiver_url}/customers"}
+        rounds = [(await _delivered(stage, webhook_id, batched), await _delivered(stage)) for _ in stage.rounds]
+    values, ceilings = paired(rounds)
+    return [
+        Figure(
+            number="B7",
+            work=f"{count:,} deliveries of customers, {BATCH} in a request, {CONCURRENCY} requests at once",
+            values=values,
+            unit="/s",
+            beside="the same deliveries as single requests (B6)",
+            ceilings=ceilings,
+            ratio_least=5,
+        )
+    ]
+
+
+def _count(stage: Stage) -> int:
+    return QUICK_OWED if stage.quick else OWED
+
+
+@asynccontextmanager
+async def _owed(stage: Stage) -> AsyncIterator[int]:
+    """A database `owed`, in which a webhook is owed every customer; the webhook's id."""
+    async with stage.database("owed") as template:
+        webhook_id = await stage.add_webhook(template)
+        async with connected(template) as connection:
+            await customers.write(connection, _count(stage))
+            await connection.execute("vacuum (analyze)")
+        yield webhook_id
+
+
+async def _delivered(stage: Stage, webhook_id: int = 0, change: Mapping[str, Any] | None = None) -> float:
     """Deliveries a second, from the worker's lease to the last settlement by the clock of this machine."""
+    count = _count(stage)
     async with stage.database("delivered", "owed") as database, connected(database) as connection:
+        if change:
+            await stage.change_webhook(database, webhook_id, change)
         async with stage.running(database, "worker"):
             begun = time.time()
             await until(lambda: _all_delivered(connection), every_seconds=_LOOK_SECONDS)

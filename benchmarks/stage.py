@@ -6,10 +6,11 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -86,6 +87,12 @@ class Stage:
             added = await operations.add_webhook(pool, RESOURCES, Policy(allow=self.settings.allow_addresses), body)
         added_id: int = added["id"]
         return added_id
+
+    async def change_webhook(self, database: str, webhook_id: int, change: Mapping[str, Any]) -> None:
+        """Change a webhook."""
+        policy = Policy(allow=self.settings.allow_addresses)
+        async with app.open_pool(database, "benchmark") as pool:
+            await operations.change_webhook(pool, RESOURCES, policy, webhook_id, dict(change))
 
     async def _command(self, statement: str) -> None:
         async with connected(self.url) as connection:

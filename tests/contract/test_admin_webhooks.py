@@ -24,7 +24,8 @@ FIELDS = (
         "retryBackoff",
         "retryDelayMax",
     ),
-    *("timeout", "concurrency", "active", "createdAt", "updatedAt"),
+    *("timeout", "concurrency", "batchSize", "batchBytes", "batchWait", "batchAnswer", "batchAnswerList"),
+    *("batchAnswerId", "batchAnswerError", "active", "createdAt", "updatedAt"),
 )
 URL = "http://127.0.0.1:9/v1/customer/{externalCustomerId}"
 

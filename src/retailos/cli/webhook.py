@@ -14,6 +14,7 @@ from retailos.cli.table import write_table
 from retailos.database.pool import Pool
 from retailos.resources import RESOURCES
 from retailos.webhooks.addresses import Policy
+from retailos.webhooks.agreement import FORMS
 
 T = TypeVar("T")
 
@@ -40,16 +41,25 @@ def webhook() -> None:
 @click.option("--retry-backoff/--no-retry-backoff", default=None, help="Double the delay each time.  [default: do]")
 @click.option("--timeout", type=float, metavar="SECONDS", help="For one request, from end to end.  [default: 30]")
 @click.option("--concurrency", type=int, help="Requests under way at once.  [default: 16]")
+@click.option("--batch-size", type=int, help="Records in one request, which needs a URL for all.  [default: 1]")
+@click.option("--batch-bytes", type=int, help="Bytes of one request's body at the most.  [default: 10000000]")
+@click.option("--batch-wait", type=float, metavar="SECONDS", help="Let a batch fill for so long.  [default: 0]")
+@click.option("--batch-answer", type=click.Choice(FORMS), help="How its answer is read.  [default: results]")
+@click.option("--batch-answer-list", metavar="POINTER", help="Where in the answer the list of records is.")
+@click.option("--batch-answer-id", metavar="POINTER", help="Where in an item of it the record's id is.")
+@click.option("--batch-answer-error", metavar="POINTER", help="Where in an item of it the record's error is.")
 @data_dir
 @output
 def add(data_dir: Path | None, output: str, headers: tuple[str, ...], **given: Any) -> None:
     """Add a webhook; it is told of what changes from now on.
 
     \b
-    Example:
+    Examples:
       retailos webhook add --name erp --resource customer \\
         --url 'https://erp.example.com/v1/customer/{externalCustomerId}' \\
         --header 'Authorization: API_KEY <their api key>'
+      retailos webhook add --name crm --resource customer --batch-size 100 \\
+        --url https://crm.example.com/v1/customers
     """
     body = {_camel(name): _exact(value) for name, value in given.items() if value is not None}
     body["headers"] = dict(_header(each) for each in headers)

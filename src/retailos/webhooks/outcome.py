@@ -72,7 +72,16 @@ class Failed:
     ambiguous: bool = False
 
 
-Outcome = Delivered | Retry | Failed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Divided:
+    """A batch was refused as a whole, which settles nothing: its halves are sent next, under the same claims."""
+
+    error_class: ErrorClass
+    #: Never: it was refused.
+    ambiguous: Literal[False] = False
+
+
+Outcome = Delivered | Retry | Failed | Divided
 
 
 def read_outcome(reply: Reply, attempt_number: int, policy: RetryPolicy, jitter: float) -> Outcome:

@@ -1,19 +1,21 @@
 """The register: which version of each record each webhook is to have; claimed, settled and rescued by the set."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
 
-from retailos.database.pool import Connection, Pool, acquire
+from retailos.database.pool import Connection, Pool, acquire, transaction
 from retailos.database.statements import load
 from retailos.webhooks.claim import Claim
-from retailos.webhooks.exchange import Reply
-from retailos.webhooks.outcome import Delivered, Failed, Outcome, Retry
-from retailos.webhooks.settlement import Settlement
+from retailos.webhooks.exchange import ANSWER_BYTES_KEPT, Reply
+from retailos.webhooks.outcome import Delivered, Divided, Failed, Outcome, Retry
+from retailos.webhooks.settlement import Sent, Settlement
 
 _SQL = load(__file__)
 _CLAIM, _CLAIMED, _SETTLE, _RELEASE = _SQL.claim, _SQL.claimed, _SQL.settle, _SQL.release
+_KEEP_BATCH, _WAITING = _SQL.keep_batch, _SQL.waiting
 _ENLIST, _RENEW, _DISMISS, _RESCUE = _SQL.enlist, _SQL.renew, _SQL.dismiss, _SQL.rescue
 _NEXT_DUE, _SWEEP_DELETED, _MAKE_DAYS = _SQL.next_due, _SQL.sweep_deleted, _SQL.make_days
 _FOLD_TALLY, _TALLY_LENGTH = _SQL.fold_tally, _SQL.tally_length
@@ -33,13 +35,17 @@ async def claim(pool: Pool, webhook_id: int, most: int, worker_id: int, token: U
 
 
 async def settle(pool: Pool, webhook_id: int, settlements: Sequence[Settlement]) -> int:
-    """Record what became of attempts, all in one statement; give how many of the claims still held."""
-    async with acquire(pool) as connection:
+    """Record what became of attempts, all in one transaction; give how many of the claims still held."""
+    now = datetime.now(UTC)
+    batches = [_row(each.sent, now) for each in settlements if each.sent]
+    async with transaction(pool) if batches else acquire(pool) as connection:
+        if batches:
+            await connection.executemany(_KEEP_BATCH, batches)
         held: int = await connection.fetchval(
             _SETTLE,
             webhook_id,
             [each.claim.record_id for each in settlements],
-            [each.claim.token for each in settlements],
+            [None if isinstance(each.outcome, Divided) else each.claim.token for each in settlements],
             [each.version for each in settlements],
             [status_of(each.outcome) for each in settlements],
             [each.outcome.after_seconds if isinstance(each.outcome, Retry) else None for each in settlements],
@@ -54,6 +60,7 @@ async def settle(pool: Pool, webhook_id: int, settlements: Sequence[Settlement])
             [_headers(each.reply) for each in settlements],
             [each.reply.body for each in settlements],
             [each.reply.truncated for each in settlements],
+            [_age_seconds(each.reply, now) for each in settlements],
         )
     return held
 
@@ -67,6 +74,32 @@ def status_of(outcome: Outcome) -> str:
             return "retrying"
         case Failed():
             return "failed"
+        case Divided():
+            return "divided"
+
+
+def _row(sent: Sent, now: datetime) -> tuple[object, ...]:
+    """A batch as it is kept."""
+    reply = sent.reply
+    return (
+        sent.request_id,
+        sent.url,
+        sent.size,
+        sent.bytes,
+        reply.status,
+        _kept(reply.detail) or None,
+        reply.milliseconds,
+        _headers(reply),
+        reply.body[:ANSWER_BYTES_KEPT],
+        reply.truncated or len(reply.body) > ANSWER_BYTES_KEPT,
+        list(sent.warnings),
+        _age_seconds(reply, now),
+    )
+
+
+def _age_seconds(reply: Reply, now: datetime) -> float:
+    """How long ago an exchange began; the database counts back from its own clock."""
+    return (now - reply.at).total_seconds() + reply.milliseconds / 1000
 
 
 def _headers(reply: Reply) -> str | None:
@@ -78,6 +111,13 @@ def _headers(reply: Reply) -> str | None:
 def _kept(text: str) -> str:
     """What the other side said, without the NUL that PostgreSQL can't keep."""
     return text.replace("\x00", "")
+
+
+async def waiting(pool: Pool, webhook_id: int, most: int) -> tuple[int, float]:
+    """How many deliveries of a webhook are due, at most `most`, and for how many seconds the first has been."""
+    async with acquire(pool) as connection:
+        [row] = await connection.fetch(_WAITING, webhook_id, most)
+    return row["due"], row["seconds"]
 
 
 async def release(pool: Pool, webhook_id: int, claims: Sequence[Claim]) -> None:

@@ -5,7 +5,7 @@ its value from the settings; a new setting is a line here and nothing in SQL.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -19,8 +19,10 @@ from retailos.declare.shapes import FreeJson, ListOf, Shape
 from retailos.declare.texts import Choice, Text
 from retailos.declare.values import Boolean, Number, printed
 from retailos.errors import Problem
-from retailos.webhooks import retry
+from retailos.webhooks import agreement, batching, retry
 from retailos.webhooks.addresses import Policy, check_url
+from retailos.webhooks.agreement import Agreement
+from retailos.webhooks.batching import Batching
 from retailos.webhooks.headers import Headers
 from retailos.webhooks.hidden import Hiding
 from retailos.webhooks.retry import RetryPolicy
@@ -44,6 +46,8 @@ SETTINGS: Final[Mapping[str, Field]] = MappingProxyType(
             *retry.FIELDS,
             _field("timeout", Number(1, 300, places=3), 30),
             _field("concurrency", Number(1, 256), 16),
+            *batching.FIELDS,
+            *agreement.FIELDS,
         )
     }
 )
@@ -82,6 +86,8 @@ class Webhook:
     timeout: float
     #: Requests under way at once.
     concurrency: int
+    batching: Batching
+    agreement: Agreement
     active: bool
     created_at: datetime
     updated_at: datetime
@@ -98,6 +104,8 @@ class Webhook:
             retry=RetryPolicy.of(settings),
             timeout=float(settings["timeout"]),
             concurrency=settings["concurrency"],
+            batching=Batching.of(settings),
+            agreement=Agreement.of(settings),
             **known,
         )
 
@@ -145,6 +153,8 @@ def read_webhook(
     wrong = {f"/{problem.path[1:].split('/')[0]}" for problem in problems}
     if not wrong & {"/url", "/resource"}:
         problems.extend(_url_problems(resources, values, policy))
+        if "/batchSize" not in wrong and values["batchSize"] > 1:
+            problems.extend(_batch_url_problems(values["url"]))
     for name, field in SETTINGS.items():
         if isinstance(field.kind, Hiding) and f"/{name}" not in wrong:
             values[name] = field.kind.restored(values[name], (kept or {}).get(name), f"/{name}", problems)
@@ -169,3 +179,9 @@ def _url_problems(resources: Resources, values: Mapping[str, Any], policy: Polic
     if re.search(r"[{}]", _VARIABLE.sub("", url)):
         problems.append(Problem("/url", "INVALID_TEMPLATE", "expected every { to be closed by a }"))
     return problems
+
+
+def _batch_url_problems(url: str) -> Iterator[Problem]:
+    for name in dict.fromkeys(variables(url)):
+        message = f"expected a URL that needs no record's {name[:100]}, since a batch tells of many; or batchSize 1"
+        yield Problem("/url", "TEMPLATE_IN_BATCH", message)
