@@ -1,8 +1,10 @@
 """Flips of flags, written down by the statement that writes the records: what it has more, where flips are evidence."""
 
-from retailos.declare.flips import COLUMN, Flips
+from retailos.declare.flips import Flips
 from retailos.declare.resource import Resource
-from retailos.records.change_sql import captured
+
+#: What an upsert flipped of a record that was there, kept with it since only the update itself sees both sides.
+COLUMN = "flipped"
 
 
 def flipped(flips: Flips) -> str:
@@ -38,13 +40,12 @@ def written(resource: Resource, flips: Flips, now: str) -> str:
 event as (
     insert into {flips.to.table} (id, external_id, version, operation, created_at, updated_at, body)
     select id, id::text, 1, 'create', {now}, {now}, jsonb_build_object({body}) from flip
-    returning id, version, operation, updated_at, {captured(flips.to, flips.to.table)}
+    returning id, version, operation, updated_at
 ),
 changed as (
-    select '{resource.name}' as resource, id, external_id as target, version, operation, updated_at, snapshot
-    from record
+    select '{resource.name}' as resource, id, external_id as target, version, operation, updated_at from record
     union all
-    select '{flips.to.name}', event.id, target, version, operation, updated_at, event.snapshot
+    select '{flips.to.name}', event.id, target, version, operation, updated_at
     from event join flip on flip.id = event.id
 )"""
 
