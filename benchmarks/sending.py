@@ -16,8 +16,9 @@ from retailos.resources import RESOURCES
 from retailos.settings import load
 from retailos.webhooks import orders
 from retailos.webhooks.addresses import Policy
+from retailos.webhooks.claim import Claim
 from retailos.webhooks.exchange import Request
-from retailos.webhooks.request import Told, Turn, build_request
+from retailos.webhooks.request import Item, Told, build_request
 from retailos.webhooks.transport import Transport
 from retailos.webhooks.webhook import Webhook
 
@@ -48,8 +49,8 @@ async def _requests(database: str, webhook_id: int, count: int) -> tuple[Webhook
             records = [Told(**row) for row in await connection.fetch(read, ids)]
     finally:
         await pool.close()
-    turn = Turn(attempt=1, acknowledged=0)
-    return webhook, [build_request(resource, webhook, records[i % len(records)], turn)[1] for i in range(count)]
+    items = [Item(Claim(each.id, each.id, attempt=1, acknowledged=0), each) for each in records]
+    return webhook, [build_request(resource, webhook, [items[i % len(items)]])[1] for i in range(count)]
 
 
 async def _send_all(transport: Transport, webhook: Webhook, requests: Iterator[Request]) -> None:

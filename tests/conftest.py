@@ -27,6 +27,10 @@ from retailos.database.pool import Connection
 DEBIAN_BINARIES = Path("/usr/lib/postgresql/15/bin")
 PASSWORD = "correct horse, battery/staple"
 TEMPLATE = "template"
+#: Where files are memory, on Linux; a copy of a database takes a tenth of the time there.
+MEMORY = Path("/dev/shm")
+#: What the shared server needs of it; a container may have as little as 64 MiB there.
+MEMORY_LEAST = 2 * 1024**3
 Found = TypeVar("Found")
 
 
@@ -65,12 +69,12 @@ def with_database(url: str, name: str) -> str:
 
 
 @contextmanager
-def open_directory() -> Iterator[Path]:
+def open_directory(within: Path | None = None) -> Iterator[Path]:
     """A directory that every user can enter, as the one who runs PostgreSQL for root; pytest's tmp_path is closed.
 
     A server that a test left in one of its data directories is killed at the end.
     """
-    directory = Path(tempfile.mkdtemp(prefix="retailos-test-"))
+    directory = Path(tempfile.mkdtemp(prefix="retailos-test-", dir=within))
     directory.chmod(0o755)
     try:
         yield directory
@@ -114,13 +118,19 @@ def used_dir(used_once: Path) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 async def server(anyio_backend: object) -> AsyncIterator[Cluster]:
-    """The embedded PostgreSQL that the tests share; one that is to be killed or changed starts its own."""
-    with open_directory() as directory:
+    """The embedded PostgreSQL that the tests share, in memory; one that is to be killed or changed starts its own."""
+    with open_directory(_memory()) as directory:
         cluster = await embedded.start(directory / "data")
         try:
             yield cluster
         finally:
             await cluster.stop()
+
+
+def _memory() -> Path | None:
+    """Where the shared server's files may be kept in memory; None where there is no such place, or too little of it."""
+    roomy = MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= MEMORY_LEAST
+    return MEMORY if roomy else None
 
 
 @pytest.fixture(scope="session")

@@ -12,10 +12,22 @@ from tests.facts.sources import ROOT, functions, is_one_sentence, modules, none_
 
 SHARED: Final = ROOT.parent / "shared"
 DECISIONS: Final = SHARED / "contract" / "decisions.md"
-DESIGN: Final = SHARED / "design" / "api.md"
 #: The pages that say what proves each row, and the rows that they have where what they follow is not beside us.
-PROVING: Final = {"docs/contract.md": range(1, 42), "docs/api-coverage.md": range(1, 53)}
+PROVING: Final = {
+    "docs/contract.md": range(1, 42),
+    "docs/api-coverage.md": range(1, 53),
+    "docs/delivery-coverage.md": range(1, 72),
+    "docs/convergence.md": range(1, 12),
+}
+#: Which of them follow a page of the design, a row for each of its lines.
+FOLLOWING: Final = {
+    "docs/api-coverage.md": SHARED / "design" / "api.md",
+    "docs/delivery-coverage.md": SHARED / "design" / "delivery.md",
+}
 NAMED_TEST: Final = re.compile(r"(tests/[\w/]+\.py)((?:::\w+)+)")
+#: What proves a figure is the program that measures it.
+NAMED_BENCHMARK: Final = re.compile(r"benchmarks/\w+\.py")
+ITEM: Final = re.compile(r"^(?:- |\d+\. )")
 
 
 def test_the_page_of_settings_is_current() -> None:
@@ -55,7 +67,7 @@ def named_tests(row: str) -> Iterator[tuple[str, str]]:
 
 
 def told_lines(page: str) -> Iterator[str]:
-    """Give what a page tells in its sections: the rows of tables, by their first cell, bullets and paragraphs."""
+    """Give what a page tells in its sections: rows of tables, by their first cell, items of lists and paragraphs."""
     before = heading = ""
     for line in page.splitlines():
         if line.startswith("## "):
@@ -63,8 +75,8 @@ def told_lines(page: str) -> Iterator[str]:
         elif line.startswith("|"):
             if before.startswith("|") and set(line) - set("|- "):
                 yield line.removeprefix("| ").split(" | ")[0]
-        elif heading and (line.startswith("- ") or (line.strip() and not line.startswith(" ") and not before.strip())):
-            yield line.removeprefix("- ")
+        elif heading and (ITEM.match(line) or (line.strip() and not line.startswith(" ") and not before.strip())):
+            yield ITEM.sub("", line)
         before = line
 
 
@@ -72,8 +84,8 @@ def decided(page: str) -> set[int]:
     """The numbers of the rows that a page must have: as many as there are in what it follows."""
     if page == "docs/contract.md" and DECISIONS.is_file():
         return set(rows(DECISIONS.read_text(encoding="utf-8")))
-    if page == "docs/api-coverage.md" and DESIGN.is_file():
-        return set(range(1, 1 + len(list(told_lines(DESIGN.read_text(encoding="utf-8"))))))
+    if page in FOLLOWING and FOLLOWING[page].is_file():
+        return set(range(1, 1 + len(list(told_lines(FOLLOWING[page].read_text(encoding="utf-8"))))))
     return set(PROVING[page])
 
 
@@ -87,17 +99,18 @@ def test_what_was_decided_is_proved(page: str) -> None:
         (
             f"{number}: {row.strip()[:80]}"
             for number, row in proved.items()
-            if not any(named_tests(row)) and not re.search(r"\blater\b", row)
+            if not any(named_tests(row)) and not NAMED_BENCHMARK.search(row) and not re.search(r"\blater\b", row)
         ),
-        f"These rows of {page} name no test (tests/file.py::test_name) and do not say later:",
+        f"These rows of {page} name no test (tests/file.py::test_name), no benchmark, and do not say later:",
     )
 
 
-@pytest.mark.skipif(not DESIGN.is_file(), reason="the design is not beside the project")
-def test_the_lines_of_the_api_are_called_as_they_are() -> None:
-    """Each row of docs/api-coverage.md begins as the line of the design that it stands for."""
-    lines = list(told_lines(DESIGN.read_text(encoding="utf-8")))
-    proved = rows(text("docs/api-coverage.md"))
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the design is not beside the project")
+@pytest.mark.parametrize("page", FOLLOWING)
+def test_the_lines_of_the_design_are_called_as_they_are(page: str) -> None:
+    """Each row of a page that follows the design begins as the line that it stands for."""
+    lines = list(told_lines(FOLLOWING[page].read_text(encoding="utf-8")))
+    proved = rows(text(page))
     called = {number: row.split(" | ")[0].strip().removesuffix("…").strip() for number, row in proved.items()}
     none_of(
         (
@@ -105,7 +118,7 @@ def test_the_lines_of_the_api_are_called_as_they_are() -> None:
             for n, line in enumerate(lines, 1)
             if n in called and not (called[n] and line.startswith(called[n]))
         ),
-        "docs/api-coverage.md calls these rows otherwise than the design:",
+        f"{page} calls these rows otherwise than the design:",
     )
 
 
@@ -121,6 +134,15 @@ def test_tests_that_are_named_exist(page: str) -> None:
             if (path, name) not in known
         ),
         f"{page} names tests that do not exist:",
+    )
+    none_of(
+        (
+            f"{number}: {path}"
+            for number, row in rows(text(page)).items()
+            for path in NAMED_BENCHMARK.findall(row)
+            if not (ROOT / path).is_file()
+        ),
+        f"{page} names benchmarks that do not exist:",
     )
 
 

@@ -12,9 +12,10 @@ import pytest
 
 from retailos.database.pool import Connection, Pool, transaction
 from retailos.webhooks import deliveries, register
+from retailos.webhooks.claim import Claim
 from retailos.webhooks.exchange import ErrorClass, Reply
 from retailos.webhooks.outcome import Blame, Delivered, Failed, Outcome, Retry
-from retailos.webhooks.register import Claim, Settlement
+from retailos.webhooks.settlement import Settlement
 from tests.conftest import eventually
 from tests.store.conftest import Store, add_webhook, stored
 

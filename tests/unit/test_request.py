@@ -10,10 +10,11 @@ import msgspec
 import pytest
 
 from retailos.resources import RESOURCES
+from retailos.webhooks.claim import Claim
 from retailos.webhooks.request import (
     CannotBeAddressed,
+    Item,
     Told,
-    Turn,
     build_request,
     change_of,
     delivery_id,
@@ -23,7 +24,6 @@ from retailos.webhooks.webhook import Webhook
 
 CUSTOMER = RESOURCES["customer"]
 ID = UUID("0190c2a4-7b1e-7c3a-9d52-3f1b2c4d5e6f")
-FIRST = Turn(attempt=1, acknowledged=0)
 
 
 def order(**fields: Any) -> Webhook:
@@ -47,10 +47,15 @@ def told(external_id: str = "c-1", **fields: Any) -> Told:
     return Told(id=ID, external_id=external_id, version=7, operation="update", json=text)
 
 
+def item(attempt: int = 1, acknowledged: int = 0, **fields: Any) -> Item:
+    """A record that is told, and the claim that it is told under."""
+    return Item(Claim(ID, ID, attempt, acknowledged), told(**fields))
+
+
 def test_a_request_says_what_it_is_about() -> None:
     """The body is the record under its resource's name; the headers tell request, delivery, attempt and version."""
     headers = {"Authorization": "API_KEY theirs"}
-    request_id, request = build_request(CUSTOMER, order(headers=headers), told(), Turn(attempt=2, acknowledged=5))
+    request_id, request = build_request(CUSTOMER, order(headers=headers), [item(attempt=2, acknowledged=5)])
     assert (request.method, request.url) == ("PUT", "https://erp.example.com/v1/retailos/customer/c-1")
     assert request.timeout_seconds == 30
     assert request.body == f'{{"customer":{told().json}}}'.encode()
@@ -71,7 +76,7 @@ def test_a_request_says_what_it_is_about() -> None:
 
 def test_every_attempt_has_an_id_of_its_own() -> None:
     """Two requests of one delivery share the delivery's id, and not their own."""
-    (one, first), (two, second) = (build_request(CUSTOMER, order(), told(), FIRST) for _ in range(2))
+    (one, first), (two, second) = (build_request(CUSTOMER, order(), [item()]) for _ in range(2))
     assert one != two
     assert dict(first.headers)["X-Ra-Delivery-Id"] == dict(second.headers)["X-Ra-Delivery-Id"] == delivery_id(3, ID)
     assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-01", dict(first.headers)["traceparent"])
@@ -93,7 +98,7 @@ def test_every_attempt_has_an_id_of_its_own() -> None:
 )
 def test_a_change_is_what_it_is_to_this_receiver(operation: str, acknowledged: int, change: str) -> None:
     """A record that a receiver never acknowledged is new to it, however often it changed here."""
-    assert change_of(replace(told(), operation=operation), Turn(attempt=1, acknowledged=acknowledged)) == change
+    assert change_of(replace(told(), operation=operation), acknowledged) == change
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,13 @@
-"""The documents and their pages, composed once when the server starts and served as they are."""
+"""The documents and their pages, composed once when somebody first asks and served as they are."""
 
+import asyncio
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
@@ -53,15 +56,15 @@ _PAGE = """\
 
 
 def document_routes(resources: Resources, operations: Sequence[Operation]) -> Iterator[BaseRoute]:
-    """Compose the public and the admin document with their pages, and give the routes that serve them to anybody."""
+    """Give the routes that serve the public and the admin document, and their pages, to anybody."""
     for part in ("public", "admin"):
         root, title = f"/v2/{part}", f"RetailOS {part} API"
         own = [each for each in operations if each.path.startswith(f"{root}/")]
-        made = document(resources, own, title=title, server_version=__version__)
+        made = cache(partial(document, resources, own, title=title, server_version=__version__))
         page = _PAGE.format(title=title, document=f"{root}/openapi.json")
-        yield _route(f"{root}/openapi.json", Served(encode(made), b"application/json"))
-        yield _route(f"{root}/postman.json", Served(encode(collection(made)), b"application/json"))
-        yield _route(f"{root}/postman-environment.json", Served(encode(environment(made)), b"application/json"))
+        yield _route(f"{root}/openapi.json", Composed(made))
+        yield _route(f"{root}/postman.json", Composed(partial(_from, made, collection)))
+        yield _route(f"{root}/postman-environment.json", Composed(partial(_from, made, environment)))
         yield _route(f"{root}/docs", Served(page.encode(), b"text/html; charset=utf-8", policy=_OF_PAGES))
     yield _route("/v2/static/{file}", Files(vendored()))
 
@@ -95,6 +98,22 @@ class Served:
         await send({"type": "http.response.body", "body": b"" if known or scope["method"] == "HEAD" else self._body})
 
 
+class Composed:
+    """JSON that is composed in a thread when somebody first asks: it would cost each start a third of a second."""
+
+    def __init__(self, compose: Callable[[], Any]) -> None:
+        self._compose = compose
+        self._composing = asyncio.Lock()
+        self._served: Served | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it, once it is there."""
+        async with self._composing:
+            if self._served is None:
+                self._served = Served(encode(await asyncio.to_thread(self._compose)), b"application/json")
+        await self._served(scope, receive, send)
+
+
 class Files:
     """The listed files of one directory, and no other."""
 
@@ -112,5 +131,9 @@ class Files:
         await file(scope, receive, send)
 
 
-def _route(path: str, application: Served | Files) -> Route:
+def _from(made: Callable[[], Any], derive: Callable[[Any], Any]) -> Any:
+    return derive(made())
+
+
+def _route(path: str, application: Served | Composed | Files) -> Route:
     return Route(path, application, methods=["GET"])

@@ -5,10 +5,8 @@ No connection to the database is held while the receiver is waited for. What an 
 """
 
 import asyncio
-import random
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from uuid import UUID, uuid4
 
 from retailos.database.pool import Pool, acquire
@@ -17,18 +15,16 @@ from retailos.errors import Unavailable
 from retailos.observe import AttemptSettled, emit, wanted
 from retailos.records import page
 from retailos.webhooks import register
-from retailos.webhooks.exchange import ErrorClass, Reply, Request
-from retailos.webhooks.outcome import Blame, Delivered, Failed, read_outcome
+from retailos.webhooks.claim import Claim
+from retailos.webhooks.outcome import Delivered
 from retailos.webhooks.pace import Pace
-from retailos.webhooks.register import Claim, Settlement
-from retailos.webhooks.request import CannotBeAddressed, Told, Turn, build_request, delivery_id
+from retailos.webhooks.request import Batch, CannotBeAddressed, Item, Told, build_request, delivery_id
+from retailos.webhooks.settlement import Settlement, settlements, unaddressed
 from retailos.webhooks.transport import Transport
 from retailos.webhooks.webhook import Webhook
 
 #: What one statement claims or settles; more gains nothing and holds locks for longer.
 SET_MOST = 200
-#: Retries are spread by up to a tenth of their delay.
-JITTER_MOST = 0.1
 #: While the database is away, what was claimed or sent waits here.
 AGAIN_SECONDS = 0.2
 
@@ -118,10 +114,7 @@ class Lane:
         self._in_hand += len(claims)
         records = await self._records(claims)
         for each in claims:
-            task = asyncio.create_task(self._send(each, records[each.record_id], worker_id))
-            self._sending.add(task)
-            task.add_done_callback(self._sending.discard)
-            task.add_done_callback(self._ended)
+            self._begin((Item(each, records[each.record_id]),), worker_id)
         return len(claims)
 
     async def _records(self, claims: Sequence[Claim]) -> Mapping[UUID, Told]:
@@ -134,43 +127,37 @@ class Lane:
             except Unavailable:
                 await asyncio.sleep(AGAIN_SECONDS)
 
-    async def _send(self, claim: Claim, record: Told, worker_id: int) -> None:
-        """Make one attempt and pass what came of it on."""
+    def _begin(self, batch: Batch, worker_id: int) -> None:
+        task = asyncio.create_task(self._send(batch, worker_id))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+        task.add_done_callback(self._ended)
+
+    async def _send(self, batch: Batch, worker_id: int) -> None:
+        """Make one attempt of a batch and pass what came of it on."""
         async with self._slots:
             # A claim is given back while others wait for slots at the end, and when the lease that it was made under is
             # over: a new one does not bring it back from whoever has rescued it.
             if self._closing or self._lease() != worker_id:
-                self._unsent.append(claim)
-                self._in_hand -= 1
+                self._unsent.extend(item.claim for item in batch)
+                self._in_hand -= len(batch)
                 return
             try:
-                turn = Turn(attempt=claim.attempt, acknowledged=claim.acknowledged)
-                request_id, request = build_request(self._resource, self.webhook, record, turn)
+                request_id, request = build_request(self._resource, self.webhook, batch)
             except CannotBeAddressed as error:
-                self._answer(_unaddressed(claim, record, str(error)))
+                self._answer(unaddressed(batch, str(error)))
                 return
             reply = await self._transport.send(request)
-        self._answer(self._settlement(claim, record, request_id, request, reply))
+        self._answer(settlements(batch, request_id, request, reply, self.webhook.retry))
 
-    def _settlement(self, claim: Claim, record: Told, request_id: UUID, request: Request, reply: Reply) -> Settlement:
-        jitter = random.uniform(0, JITTER_MOST)  # noqa: S311 - it spreads load and guards nothing
-        outcome = read_outcome(reply, claim.attempt, self.webhook.retry, jitter)
-        return Settlement(
-            claim=claim,
-            version=record.version,
-            outcome=outcome,
-            request_id=request_id,
-            url=request.url,
-            reply=reply,
-        )
-
-    def _answer(self, settlement: Settlement) -> None:
-        self._answered.append(settlement)
+    def _answer(self, answered: Iterable[Settlement]) -> None:
+        for settlement in answered:
+            self._answered.append(settlement)
+            if wanted(AttemptSettled):
+                _observe(self.webhook, settlement)
         if self._settling is None:
             self._settling = asyncio.create_task(self._settle_on())
             self._settling.add_done_callback(self._ended)
-        if wanted(AttemptSettled):
-            _observe(self.webhook, settlement)
 
     async def _settle_on(self) -> None:
         """Settle what has been answered; what is answered meanwhile goes together with the next."""
@@ -197,13 +184,6 @@ class Lane:
         while unsent := self._unsent[:SET_MOST]:
             await register.release(self._pool, self.webhook.id, unsent)
             del self._unsent[: len(unsent)]
-
-
-def _unaddressed(claim: Claim, record: Told, reason: str) -> Settlement:
-    """A record that the webhook's URL can't name fails without an attempt at the network; changing it helps."""
-    reply = Reply(at=datetime.now(UTC), milliseconds=0.0, error=ErrorClass.INVALID_REQUEST, detail=reason, sent=False)
-    outcome = Failed(error_class=ErrorClass.INVALID_REQUEST, blame=Blame.RECORD)
-    return Settlement(claim=claim, version=record.version, outcome=outcome, request_id=uuid4(), url="", reply=reply)
 
 
 def _observe(webhook: Webhook, settlement: Settlement) -> None:

@@ -1,48 +1,25 @@
 """The register: which version of each record each webhook is to have; claimed, settled and rescued by the set."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 import msgspec
 
 from retailos.database.pool import Connection, Pool, acquire
 from retailos.database.statements import load
+from retailos.webhooks.claim import Claim
 from retailos.webhooks.exchange import Reply
 from retailos.webhooks.outcome import Delivered, Failed, Outcome, Retry
+from retailos.webhooks.settlement import Settlement
 
 _SQL = load(__file__)
 _CLAIM, _CLAIMED, _SETTLE, _RELEASE = _SQL.claim, _SQL.claimed, _SQL.settle, _SQL.release
 _ENLIST, _RENEW, _DISMISS, _RESCUE = _SQL.enlist, _SQL.renew, _SQL.dismiss, _SQL.rescue
-_NEXT_DUE, _SWEEP_DELETED, _MAKE_DAYS = _SQL.next_due, _SQL.sweep_deleted, _SQL.make_days
+_NEXT_DUE, _SWEEP_DELETED = _SQL.next_due, _SQL.sweep_deleted
 _FOLD_TALLY, _TALLY_LENGTH = _SQL.fold_tally, _SQL.tally_length
 
 #: Differences that a count may have to add up.
 TALLY_MOST = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A delivery that this process may send, until it settles it or its lease runs out."""
-
-    record_id: UUID
-    token: UUID
-    #: Which attempt of this cycle it is, from 1.
-    attempt: int
-    #: The version that the receiver acknowledged last; 0: none.
-    acknowledged: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
-    """What became of one claim's attempt."""
-
-    claim: Claim
-    version: int
-    outcome: Outcome
-    request_id: UUID
-    url: str
-    reply: Reply
 
 
 async def claim(pool: Pool, webhook_id: int, most: int, worker_id: int, token: UUID) -> list[Claim]:
@@ -143,12 +120,6 @@ async def next_due(pool: Pool) -> dict[int, float]:
     """Give for each active webhook in how many seconds it has something to send."""
     async with acquire(pool) as connection:
         return {row["id"]: row["seconds"] for row in await connection.fetch(_NEXT_DUE)}
-
-
-async def make_days(pool: Pool) -> None:
-    """Make the history's partitions of the days to come."""
-    async with acquire(pool) as connection:
-        await connection.execute(_MAKE_DAYS)
 
 
 async def tidy(pool: Pool) -> None:

@@ -1,6 +1,6 @@
 """The request that tells a receiver of a record: its URL, its headers and its body, made of values alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -10,6 +10,7 @@ import msgspec
 
 from retailos.declare.resource import Resource
 from retailos.records.identity import new_id
+from retailos.webhooks.claim import Claim
 from retailos.webhooks.exchange import Request
 from retailos.webhooks.webhook import Webhook
 
@@ -33,26 +34,32 @@ class Told:
     json: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
-    """One attempt's place in the delivery: which it is, and what the receiver has acknowledged before."""
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A delivery on its way: the claim that it is sent under, and the record as it was read after it."""
 
-    attempt: int
-    acknowledged: int
+    claim: Claim
+    record: Told
 
 
-def build_request(resource: Resource, webhook: Webhook, record: Told, turn: Turn) -> tuple[UUID, Request]:
-    """Make the request of one attempt, with an id of its own; CannotBeAddressed where the URL lacks a value."""
+#: Deliveries that go out as one request; a single delivery is a batch of one.
+Batch = Sequence[Item]
+
+
+def build_request(resource: Resource, webhook: Webhook, batch: Batch) -> tuple[UUID, Request]:
+    """Make the request of a batch's attempt, with an id of its own; CannotBeAddressed where the URL lacks a value."""
+    [item] = batch
+    claim, record = item.claim, item.record
     request_id = new_id()
     own = (
         ("Content-Type", "application/json"),
         ("Accept", "application/json"),
         ("X-Ra-Request-Id", str(request_id)),
         ("X-Ra-Delivery-Id", delivery_id(webhook.id, record.id)),
-        ("X-Ra-Attempt", str(turn.attempt)),
+        ("X-Ra-Attempt", str(claim.attempt)),
         ("X-Ra-Record-Version", str(record.version)),
         ("X-Ra-Resource", resource.name),
-        ("X-Ra-Change", change_of(record, turn)),
+        ("X-Ra-Change", change_of(record, claim.acknowledged)),
         ("traceparent", f"00-{request_id.hex}-{request_id.hex[16:]}-01"),
     )
     return request_id, Request(
@@ -69,10 +76,10 @@ def delivery_id(webhook_id: int, record_id: UUID) -> str:
     return f"{webhook_id}-{record_id}"
 
 
-def change_of(record: Told, turn: Turn) -> str:
+def change_of(record: Told, acknowledged: int) -> str:
     """What happened, as this receiver sees it: a record that it never acknowledged is new to it."""
     ended = {"delete": "deleted", "anonymise": "anonymised", "merge": "merged"}.get(record.operation)
-    return ended or ("created" if turn.acknowledged == 0 else "updated")
+    return ended or ("created" if acknowledged == 0 else "updated")
 
 
 def render_url(resource: Resource, webhook: Webhook, record: Told) -> str:

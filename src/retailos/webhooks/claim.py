@@ -1,0 +1,16 @@
+"""A claim: the right to send one delivery, until it is settled or its worker's lease runs out."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A delivery that this process may send, until it settles it or its lease runs out."""
+
+    record_id: UUID
+    token: UUID
+    #: Which attempt of this cycle it is, from 1.
+    attempt: int
+    #: The version that the receiver acknowledged last; 0: none.
+    acknowledged: int
