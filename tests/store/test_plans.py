@@ -150,15 +150,16 @@ async def test_what_is_due_next_is_found_by_the_index(filled: Connection) -> Non
     assert "due_webhook_id_due_at" in used(plan)
 
 
-@pytest.mark.parametrize("name", ["settle", "release"])
+@pytest.mark.parametrize("name", ["settle", "release", "dismiss"])
 async def test_settling_finds_registers_by_their_key(filled: Connection, name: str) -> None:
     """A settlement of any size reads only the registers that it settles."""
     one: dict[str, list[Any]] = {
         "settle": [
-            *([SOMEBODY], [SOMEBODY], [1], ["delivered"], [None], [False], [None], [1], [SOMEBODY], ["u"], [200]),
-            *([None], [1.0], [None], [b""], [False]),
+            *(90.0, [SOMEBODY], [SOMEBODY], [1], [1], ["delivered"], [None], [False], [None], [1], [False]),
+            *([SOMEBODY], ["u"], [200], [None], [1.0], [None], [b""], [False]),
         ],
-        "release": [[SOMEBODY], [SOMEBODY]],
+        "release": [[SOMEBODY], [SOMEBODY], [False]],
+        "dismiss": [None, 100],
     }
     plan = await planned(filled, getattr(REGISTER, name), 1, *one[name])
     assert "delivery_pkey" in used(plan)
@@ -206,7 +207,7 @@ async def test_what_is_parked_is_found_by_indexes(filled: Connection) -> None:
         (PARKED.supersede, ("customer", ["p-c-7"], [None]), "parked_resource_external_id_key"),
         (PARKED.finish, ([SOMEBODY], ["created"], [SOMEBODY], [1], ["x"]), "awaited_job_id"),
         (PARKED.expire, (48.0, 200, "x", "%s"), "parked_parked_at"),
-        (PARKED.forget, (7,), "parked_failed_at"),
+        (PARKED.forget, (168.0,), "parked_failed_at"),
     ):
         plan = await planned(filled, statement, *arguments, generic=statement is not PARKED.expire)
         assert index in used(plan), (statement, used(plan))

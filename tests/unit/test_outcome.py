@@ -14,8 +14,10 @@ from retailos.webhooks.outcome import (
     Delivered,
     Divided,
     Failed,
+    Held,
     Outcome,
     Retry,
+    Skipped,
     error_class_of,
     is_transient,
     read_outcome,
@@ -129,7 +131,7 @@ def test_every_error_class_is_covered_by_these_tables() -> None:
     of_batches = {ErrorClass.INVALID_BATCH_ANSWER, ErrorClass.RECORD_REFUSED}
     covered = {*UNANSWERED, *(error_class for error_class, *_ in STATUSES.values()), *of_batches}
     assert covered == set(ErrorClass)
-    assert get_args(Outcome) == (Delivered, Retry, Failed, Divided)
+    assert get_args(Outcome) == (Delivered, Retry, Failed, Held, Skipped, Divided)
 
 
 def test_a_refused_batch_record_is_retried_like_any_failure() -> None:

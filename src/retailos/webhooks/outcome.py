@@ -73,6 +73,16 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Not delivered because nothing gets through just now; it waits for that, and the attempt does not count."""
+
+    error_class: ErrorClass
+    blame: Blame
+    #: The request may still be applied later, over something newer.
+    ambiguous: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Divided:
     """A batch was refused as a whole, which settles nothing: its halves are sent next, under the same claims."""
 
@@ -81,10 +91,20 @@ class Divided:
     ambiguous: Literal[False] = False
 
 
-Outcome = Delivered | Retry | Failed | Divided
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """Nothing was sent, since this webhook is not to be told of this version."""
+
+    #: The receiver has the version, as it is what the receiver itself sent.
+    acknowledged: bool
+    #: Never; here so that every outcome can be asked.
+    ambiguous: Literal[False] = False
 
 
-def read_outcome(reply: Reply, attempt_number: int, policy: RetryPolicy, jitter: float) -> Outcome:
+Outcome = Delivered | Retry | Failed | Held | Skipped | Divided
+
+
+def read_outcome(reply: Reply, attempt_number: int, policy: RetryPolicy, jitter: float) -> Delivered | Retry | Failed:
     """Decide what a reply means: any 2xx is a success whatever its body, anything else is not.
 
     `attempt_number` counts this cycle's attempts from 1; there are 1 + retryLimit of them. `jitter` is from 0 to 0.1.

@@ -45,14 +45,14 @@ class Sent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """What became of one claim's attempt."""
+    """What became of one claim; what was skipped had no request and got no reply."""
 
     claim: Claim
     version: int
     outcome: Outcome
-    request_id: UUID
-    url: str
-    reply: Reply
+    request_id: UUID | None = None
+    url: str = ""
+    reply: Reply | None = None
     #: The batch that it went out with, for the first of a batch alone, so that it is kept once.
     sent: Sent | None = None
 
