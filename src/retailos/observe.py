@@ -211,6 +211,16 @@ class ImportEnded(Observation):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OperationEnded(Observation):
+    """An operation, such as a requeue, has come to its end; done is how many deliveries it was about."""
+
+    operation: str
+    kind: str
+    status: str
+    done: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UpsertsExpired(Observation):
     """So many upserts waited too long for records that they refer to; their jobs failed and can be requeued."""
 
@@ -252,6 +262,7 @@ OBSERVATIONS: Final[tuple[type[Observation], ...]] = (
     WorkerStarted,
     ClaimsRescued,
     ImportEnded,
+    OperationEnded,
     UpsertsExpired,
     DatabaseLost,
     DatabaseBack,

@@ -11,13 +11,14 @@ from uuid import UUID, uuid4
 import pytest
 
 from retailos.database.pool import Connection, Pool, transaction
-from retailos.webhooks import deliveries, register
+from retailos.webhooks import register
 from retailos.webhooks.claim import Claim
 from retailos.webhooks.exchange import ErrorClass, Reply
 from retailos.webhooks.outcome import Blame, Delivered, Failed, Outcome, Retry
 from retailos.webhooks.settlement import Settlement
 from tests.conftest import eventually
 from tests.store.conftest import Store, add_webhook, stored
+from tests.store.requeueing import count_failed, requeue_failed
 
 LEASE_SECONDS = 60.0
 DELIVERED = Delivered()
@@ -170,9 +171,9 @@ async def test_a_failed_delivery_stays_until_it_is_requeued(store: Store, webhoo
     assert (failed["status"], failed["due"], failed["acknowledged"]) == ("failed", float("inf"), 0)
     assert await register.next_due(store.pool) == {}
     assert await claim(store.pool, webhook, worker) == []
-    assert await deliveries.count_failed(store.pool, webhook) == 1
-    assert await deliveries.requeue(store.pool, webhook) == 1
-    assert await deliveries.count_failed(store.pool, webhook) == 0
+    assert await count_failed(store.pool, webhook) == 1
+    assert await requeue_failed(store.pool, webhook) == 1
+    assert await count_failed(store.pool, webhook) == 0
     assert [each.attempt for each in await claim(store.pool, webhook, worker)] == [1]
 
 
@@ -326,7 +327,7 @@ class Strain:
         """Requeue, rescue and tidy all the time."""
         while not self.stop.is_set():
             for webhook in self.webhooks:
-                self.requeued += await deliveries.requeue(store.pool, webhook)
+                self.requeued += await requeue_failed(store.pool, webhook)
             await rescued(store.pool)
             await register.tidy(store.pool)
 
@@ -377,7 +378,7 @@ async def assert_all_can_be_delivered(pool: Pool, webhooks: Sequence[int]) -> No
     await pool.execute("update worker set lease_until = now() where id <> $1", worker)
     await rescued(pool)
     for webhook in webhooks:
-        await deliveries.requeue(pool, webhook)
+        await requeue_failed(pool, webhook)
         await pool.execute("update due set due_at = now()")
         held = await claim(pool, webhook, worker)
         rows = await pool.fetch("select record_id, wanted from delivery where webhook_id = $1", webhook)

@@ -14,6 +14,12 @@ CHANNEL = "retailos_due"
 PAUSE_SECONDS = 0.005
 
 
+async def tell(pool: Pool) -> None:
+    """Tell the workers now, once what is due is committed."""
+    async with acquire(pool) as connection:
+        await connection.execute(f"notify {CHANNEL}")
+
+
 class Hint:
     """Gives hints, many at once as one."""
 
@@ -37,8 +43,7 @@ class Hint:
         try:
             while self._wanted:
                 self._wanted = False
-                async with acquire(self._pool) as connection:
-                    await connection.execute(f"notify {CHANNEL}")
+                await tell(self._pool)
                 await asyncio.sleep(PAUSE_SECONDS)
         except Unavailable:
             # Whoever polls finds what is due all the same.
