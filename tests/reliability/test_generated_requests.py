@@ -32,6 +32,8 @@ unsupported_method.enabled = false
 include-operation-id-regex = "UpsertMany$"
 checks.negative_data_rejection.enabled = false
 """
+#: Whoever asks the change feed to wait may be answered after 30 s.
+LONGEST_ANSWER_SECONDS: Final = 45
 #: How many kinds of operation a quick run asks of a second resource too.
 OTHERS: Final = 5
 
@@ -98,7 +100,7 @@ async def asked(api: Api, scratch: Path, part: str, seed: int) -> dict[str, Any]
             f"^({'|'.join(chosen)})$",
         ),
         *("--phases", "examples,coverage,fuzzing,stateful", "--max-examples", str(tier().examples)),
-        *("--continue-on-failure", "--no-shrink", "--no-color"),
+        *("--continue-on-failure", "--no-shrink", "--no-color", "--request-timeout", str(LONGEST_ANSWER_SECONDS)),
         *("--seed", str(seed), "--report", "json", "--report-json-path", "report.json"),
         cwd=scratch,
         stdout=PIPE,

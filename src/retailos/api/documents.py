@@ -99,7 +99,7 @@ class Served:
 
 
 class Composed:
-    """JSON that is composed when somebody first asks for it, in a thread: it would cost each start a third of a second."""
+    """JSON that is composed in a thread when somebody first asks: it would cost each start a third of a second."""
 
     def __init__(self, compose: Callable[[], Any]) -> None:
         self._compose = compose
