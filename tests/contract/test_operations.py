@@ -10,7 +10,7 @@ from retailos import observe
 from retailos.receiver import Behaviour, Receiver
 from tests.conftest import eventually
 from tests.contract.conftest import Api, check_envelope, codes
-from tests.contract.delivering import all_settled, settled, webhook, working
+from tests.contract.delivering import settled, webhook, working
 
 ADA = {"firstName": "Ada", "lastName": "Lovelace"}
 
@@ -139,7 +139,7 @@ async def test_workers_go_on_with_an_operation_and_changes_go_before_it(api: Api
             shown = (await api.admin("GET", f"/operations/{begun['id']}")).result
             assert shown["status"] == "active"
             shown = await ended(api, begun["id"])
-            await all_settled(api)
+            await receiver.expect(3_001, within_seconds=60)
         assert (shown["done"], shown["skipped"]) == (3_000, 0)
         assert shown["endedAt"] > shown["createdAt"]
         assert len(receiver.received) == len({each.path for each in receiver.received}) == 3_001
@@ -196,6 +196,6 @@ async def test_a_delivery_that_a_change_has_owed_meanwhile_is_passed_over(api: A
         await api.admin("PUT", f"/webhooks/{made}", json={"active": True})
         async with working(api):
             shown = await ended(api, begun["id"])
-            await all_settled(api)
+            await receiver.expect(600, within_seconds=60)
         assert (shown["done"], shown["total"]) == (begun["done"], 600)
         assert receiver.count == 600
