@@ -150,15 +150,16 @@ async def test_what_is_due_next_is_found_by_the_index(filled: Connection) -> Non
     assert "due_webhook_id_due_at" in used(plan)
 
 
-@pytest.mark.parametrize("name", ["settle", "release"])
+@pytest.mark.parametrize("name", ["settle", "release", "dismiss"])
 async def test_settling_finds_registers_by_their_key(filled: Connection, name: str) -> None:
     """A settlement of any size reads only the registers that it settles."""
     one: dict[str, list[Any]] = {
         "settle": [
-            *([SOMEBODY], [SOMEBODY], [1], ["delivered"], [None], [False], [None], [1], [SOMEBODY], ["u"], [200]),
-            *([None], [1.0], [None], [b""], [False]),
+            *(90.0, [SOMEBODY], [SOMEBODY], [1], [1], ["delivered"], [None], [False], [None], [1], [False]),
+            *([SOMEBODY], ["u"], [200], [None], [1.0], [None], [b""], [False]),
         ],
-        "release": [[SOMEBODY], [SOMEBODY]],
+        "release": [[SOMEBODY], [SOMEBODY], [False]],
+        "dismiss": [None, 100],
     }
     plan = await planned(filled, getattr(REGISTER, name), 1, *one[name])
     assert "delivery_pkey" in used(plan)
@@ -286,7 +287,9 @@ async def test_deliveries_are_found_by_indexes(filled: Connection) -> None:
     assert any("record_id_webhook_id_at" in each for each in used(plan)), used(plan)
     plan = await planned(filled, REQUEUE.count, 1, None, None, None, None)
     assert "due_webhook_id_due_at" in used(plan)
-    plan = await planned(filled, REQUEUE.requeue, 1, None, None, None, None, UUID(int=0), 1000)
+    plan = await planned(filled, REQUEUE.find, 1, None, None, None, None, UUID(int=0), 1000)
+    assert {"delivery_pkey"} <= used(plan)
+    plan = await planned(filled, REQUEUE.requeue, 1, [SOMEBODY])
     assert {"delivery_pkey"} <= used(plan)
     # With everything optional this is planned for its arguments each time.
     plan = await planned(filled, DELIVERIES.list, 1, None, [SOMEBODY], 1, 0, generic=False)

@@ -13,11 +13,11 @@ from retailos.schedule import Schedule, Tick
 from retailos.webhooks import hint, operation
 from retailos.webhooks.feeding import feed
 from retailos.webhooks.operation import By, Held, Moved, Operation, Order
-from retailos.webhooks.requeue import requeue
+from retailos.webhooks.requeue import dismiss, requeue
 
 LEAST_PAUSE_SECONDS: Final = 0.01
 _STEPS: Final[Mapping[str, Callable[[Connection, Held, int], Awaitable[Moved]]]] = MappingProxyType(
-    {"requeue": requeue}
+    {"requeue": requeue, "dismiss": dismiss}
 )
 
 
@@ -38,7 +38,8 @@ async def step(transaction: Connection, operation_id: UUID) -> tuple[Operation, 
     held = await operation.hold(transaction, operation_id)
     if held is None:
         return None
-    waiting = await operation.count_waiting(transaction, held.webhook_id, held.ahead)
+    # What is dismissed is not sent, and needs no receiver that takes it.
+    waiting = 0 if held.kind == "dismiss" else await operation.count_waiting(transaction, held.webhook_id, held.ahead)
     fed = feed(held.ahead, waiting, held.rate)
     if fed.take:
         moved = await _STEPS[held.kind](transaction, held, fed.take)
