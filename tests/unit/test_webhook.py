@@ -34,6 +34,9 @@ def test_the_standard_policy_is_the_guides_example() -> None:
         "retryDelayMax": 21_600,
         "timeout": 30,
         "concurrency": 16,
+        "fields": [],
+        "userProjection": "full",
+        "onDelete": "send",
         "active": True,
     }
     minutes = sum(values["retryDelay"] * 2**n for n in range(values["retryLimit"])) / 60
