@@ -6,6 +6,7 @@ from functools import partial
 from retailos import answers
 from retailos.database.pool import Pool
 from retailos.observe import UpsertsExpired, emit
+from retailos.operations import seal_secrets
 from retailos.records import feed, parked
 from retailos.schedule import Schedule, every
 from retailos.schedule.clock import run_schedules
@@ -28,6 +29,7 @@ def timetable(settings: Settings) -> tuple[Schedule, ...]:
         every(MINUTE, "expire unresolved", partial(_expire_unresolved, settings.unresolved_hours)),
         every(MINUTE, "sweep answers", answers.sweep),
         every(HOUR, "make days", register.make_days),
+        every(HOUR, "seal secrets", partial(seal_secrets, settings)),
         every(DROP_SECONDS, "drop changes", partial(feed.drop, days=settings.change_retention_days)),
     )
 
