@@ -7,6 +7,7 @@ its value from the settings; a new setting is a line here and nothing in SQL.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field as member
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, Self
@@ -50,6 +51,8 @@ SETTINGS: Final[Mapping[str, Field]] = MappingProxyType(
         )
     }
 )
+#: Those that hold secrets: what is stored with the others is what is shown of them, and their values are sealed.
+SECRETS: Final = frozenset(name for name, each in SETTINGS.items() if isinstance(each.kind, Hiding))
 _DEFAULTS: Final = MappingProxyType({name: each.default for name, each in SETTINGS.items() if not each.required})
 
 
@@ -75,11 +78,11 @@ class Webhook:
     name: str
     resource: str
     #: All of SETTINGS, as they were read; the attributes below are made of them.
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Any] = member(repr=False)
     #: The template of the URL; `{externalCustomerId}` stands for the record's value, as one segment.
     url: str
     method: str
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = member(repr=False)
     retry: RetryPolicy
     #: Seconds for one attempt, from the look-up of the host to the last byte of the answer.
     timeout: float
@@ -106,6 +109,11 @@ class Webhook:
             **known,
         )
 
+    def with_secrets(self, secrets: Mapping[str, Any]) -> Self:
+        """The same webhook, these of its settings as they are and no longer hidden."""
+        known = ("id", "name", "resource", "active", "created_at", "updated_at")
+        return self.of(settings={**self.settings, **secrets}, **{name: getattr(self, name) for name in known})
+
     @property
     def variables(self) -> tuple[str, ...]:
         """The fields of the record that stand in the URL."""
@@ -123,15 +131,25 @@ def shown(webhook: Webhook) -> dict[str, Any]:
         "id": webhook.id,
         "name": webhook.name,
         "resource": webhook.resource,
-        **{name: _hidden(field, webhook.settings[name]) for name, field in SETTINGS.items()},
+        **hidden(webhook.settings),
         "active": webhook.active,
         "createdAt": printed(webhook.created_at),
         "updatedAt": printed(webhook.updated_at),
     }
 
 
+def hidden(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as they are shown and stored: in the declared order, their secrets hidden."""
+    return {name: _hidden(field, settings[name]) for name, field in SETTINGS.items()}
+
+
+def has_clear(settings: Mapping[str, Any]) -> bool:
+    """Whether a setting that is a secret stands in clear, as earlier versions stored it."""
+    return any(_hidden(SETTINGS[name], settings[name]) != settings[name] for name in SECRETS.intersection(settings))
+
+
 def said(webhook: Webhook) -> dict[str, Any]:
-    """A webhook as a request's body would say it, its secrets included."""
+    """A webhook as a request's body would say it."""
     return {
         "name": webhook.name,
         "resource": webhook.resource,
@@ -143,7 +161,10 @@ def said(webhook: Webhook) -> dict[str, Any]:
 def read_webhook(
     resources: Resources, body: Any, policy: Policy, kept: Mapping[str, Any] | None = None
 ) -> tuple[dict[str, Any], list[Problem]]:
-    """Read a webhook from a request's body, over what is `kept` of it where it exists; give it and every problem."""
+    """Read a webhook from a request's body, over what is `kept` of it where it exists; give it and every problem.
+
+    A secret that is kept and could not be opened stands hidden in `kept`; it is a problem only where it is referred to.
+    """
     if type(body) is not dict:
         return {}, [expected("an object with the fields of a webhook", body, "")]
     values, problems = read_object(webhook_fields(resources), "webhook", dict(kept or {}) | body)
@@ -153,7 +174,9 @@ def read_webhook(
     if not wrong & {"/resource", "/fields"}:
         problems.extend(shape_problems(resources[values["resource"]], values))
     for name, field in SETTINGS.items():
-        if isinstance(field.kind, Hiding) and f"/{name}" not in wrong:
+        # What is not said anew may be hidden still: it stays as it is kept.
+        said_anew = f"/{name}" not in wrong and values[name] is not None and (name in body or not kept)
+        if isinstance(field.kind, Hiding) and said_anew:
             values[name] = field.kind.restored(values[name], (kept or {}).get(name), f"/{name}", problems)
     if "/name" not in wrong and not (storable(values["name"]) and values["name"].isprintable()):
         problems.append(Problem("/name", "INVALID_NAME", "expected a name of printable characters"))
@@ -161,7 +184,7 @@ def read_webhook(
 
 
 def _hidden(field: Field, value: Any) -> Any:
-    return field.kind.hidden(value) if isinstance(field.kind, Hiding) else value
+    return field.kind.hidden(value) if isinstance(field.kind, Hiding) and value is not None else value
 
 
 def _url_problems(resources: Resources, values: Mapping[str, Any], policy: Policy) -> list[Problem]:
