@@ -10,6 +10,7 @@ from retailos.operations.requeues import (
     requeue_failed,
     show_operation,
 )
+from retailos.operations.secrets import SecretsRotated, SecretsState, rotate_secrets, seal_secrets, show_secrets
 from retailos.operations.webhooks import (
     Removed,
     Shown,
@@ -26,6 +27,8 @@ __all__ = (
     "Operation",
     "Removed",
     "Requeued",
+    "SecretsRotated",
+    "SecretsState",
     "Shown",
     "add_key",
     "add_webhook",
@@ -41,8 +44,11 @@ __all__ = (
     "requeue_jobs",
     "revoke_key",
     "rotate_key",
+    "rotate_secrets",
+    "seal_secrets",
     "show_delivery",
     "show_key",
     "show_operation",
+    "show_secrets",
     "show_webhook",
 )
