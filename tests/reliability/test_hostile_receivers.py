@@ -1,4 +1,4 @@
-"""R6 and R7: the program meets receivers and networks that misbehave, knows each for what it was, and leaves nothing."""
+"""R6 and R7: the program meets receivers and networks that misbehave, tells them apart, and nothing of them stays."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -63,7 +63,7 @@ class Meeting:
     async def attempts(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         """What was attempted, by the name of the behaviour."""
         rows = await self.connection.fetch(ATTEMPTS)
-        return {name: [row for row in rows if row["name"] == name] for name in self.doors}
+        return {name: [dict(row) for row in rows if row["name"] == name] for name in self.doors}
 
     def descriptors(self) -> int:
         """How many files and sockets the worker has open."""
