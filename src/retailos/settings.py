@@ -79,6 +79,9 @@ class Settings:
     #: Seconds after which a silent worker counts as dead, and what it had claimed is owed again. Shorter finds a dead
     #: worker sooner; longer forgives a slow machine.
     lease_seconds: Annotated[float, Meta(ge=1, le=3600)] = 10.0
+    #: Seconds after a webhook's timeout within which a request that got no answer may still be applied by its receiver;
+    #: when they are over, a delivery that had such a request is sent once more, so that the newest state comes last.
+    late_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 60.0
     #: Processes that share the port of the API, each as much work as one processor can do; 0 makes one for each
     #: processor, four at most. Only Linux deals the connections out among them.
     api_processes: Annotated[int, Meta(ge=0, le=64)] = 0

@@ -18,14 +18,14 @@ JITTER_MOST = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """What became of one claim's attempt."""
+    """What became of one claim; what was skipped had no request and got no reply."""
 
     claim: Claim
     version: int
     outcome: Outcome
-    request_id: UUID
-    url: str
-    reply: Reply
+    request_id: UUID | None = None
+    url: str = ""
+    reply: Reply | None = None
 
 
 def settlements(

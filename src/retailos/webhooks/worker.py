@@ -113,7 +113,7 @@ class Worker:
         # Otherwise the lease runs out by itself.
         with suppress(Unavailable):
             async with transaction(self._pool) as connection:
-                await register.rescue(connection, leaving=self._id)
+                await register.rescue(connection, self._settings.late_seconds, leaving=self._id)
 
     def lease(self) -> int | None:
         """The worker's id while its lease holds; counted from before it was asked for, so never too long."""
@@ -138,7 +138,7 @@ class Worker:
 
     async def _rescue(self) -> None:
         async with transaction(self._pool) as connection:
-            rescued = await register.rescue(connection)
+            rescued = await register.rescue(connection, self._settings.late_seconds)
         for name, count in rescued.items():
             emit(ClaimsRescued(worker=name, count=count))
             self._hinted.set()
@@ -189,7 +189,13 @@ class Worker:
             if webhook_id not in self._lanes:
                 transport = Transport(self._policy, concurrency=webhook.concurrency)
                 self._lanes[webhook_id] = Lane(
-                    self._pool, self._resources, webhook, transport, self.lease, self._note_end
+                    self._pool,
+                    self._resources,
+                    webhook,
+                    transport,
+                    self.lease,
+                    self._note_end,
+                    late_seconds=self._settings.late_seconds,
                 )
 
     async def _listen(self) -> None:
