@@ -76,6 +76,27 @@ MUTANTS: Final = (
         new="false",
         test="tests/store/test_register.py::test_a_write_between_claim_and_settlement_is_owed",
     ),
+    Mutant(
+        name="what was in doubt is not confirmed",
+        path=REGISTER,
+        old="and delivery.doubt_until is not null then 'confirming'",
+        new="and false then 'confirming'",
+        test="tests/store/test_owed_again.py::test_what_was_in_doubt_is_confirmed",
+    ),
+    Mutant(
+        name="what was in doubt is confirmed at once",
+        path=REGISTER,
+        old="when 'confirming' then doubt_until",
+        new="when 'confirming' then now()",
+        test="tests/store/test_owed_again.py::test_what_was_in_doubt_is_confirmed",
+    ),
+    Mutant(
+        name="what a dead worker had in flight is not in doubt",
+        path=REGISTER,
+        old="doubt_until = now() + interval '1 second' * ($2",
+        new="doubt_until = null + interval '1 second' * ($2",
+        test="tests/store/test_register.py::test_what_a_dead_worker_had_claimed_is_rescued",
+    ),
 )
 
 
