@@ -22,9 +22,9 @@ from retailos.database import embedded
 from retailos.database.migrate import migrate
 from retailos.database.pool import Connection
 from retailos.resources import RESOURCES
+from retailos.secrets import new_key
 from retailos.settings import Settings, load
 from retailos.supervisor import Supervisor
-from retailos.webhooks.addresses import Policy
 
 #: What every figure begins with a copy of: all migrations, an API key, and nothing else.
 _EMPTY = "empty"
@@ -85,7 +85,7 @@ class Stage:
             "headers": {"Authorization": "API_KEY 0123456789abcdef"},
         }
         async with app.open_pool(database, "benchmark") as pool:
-            added = await operations.add_webhook(pool, RESOURCES, Policy(allow=self.settings.allow_addresses), body)
+            added = await operations.add_webhook(pool, RESOURCES, self.settings, body)
         added_id: int = added["id"]
         return added_id
 
@@ -111,7 +111,7 @@ async def set_up(programs: Programs, *, quick: bool, records: int = 1_000_000) -
     """Start the server and the receiver in a directory that is removed at the end."""
     # One key makes all the load, so its requests are not limited.
     local = {"host": "127.0.0.1", "port": 0, "allow_addresses": "127.0.0.0/8"}
-    settings = load({}, **local, log_level="warning", requests_per_second=0)
+    settings = load({}, **local, log_level="warning", requests_per_second=0, encryption_keys=new_key())
     with open_directory() as directory:
         cluster = await embedded.start(directory / "data")
         try:

@@ -8,7 +8,7 @@ import difflib
 import inspect
 import ipaddress
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
@@ -23,6 +23,7 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 Seconds = Annotated[float, Meta(ge=0.1, le=3600)]
 Bytes = Annotated[int, Meta(ge=1024, le=1 << 30)]
 Connections = Annotated[int, Meta(ge=2, le=500)]
+_KEYS: Final = r"^[\s,]*rek_[A-Za-z0-9_-]{43}([\s,]+rek_[A-Za-z0-9_-]{43})*[\s,]*\Z"
 
 
 def _said(expected: str, *, secret: bool = False) -> Mapping[str, Any]:
@@ -72,6 +73,12 @@ class Settings:
     pepper: Annotated[str, Meta(min_length=32)] | None = field(
         default=None, repr=False, metadata=_said("at least 32 characters", secret=True)
     )
+    #: What secrets in the database are sealed with, such as the credentials of webhooks: the first key seals, each
+    #: opens what it has sealed. An embedded database has a file of its own for them; with a PostgreSQL of yours and no
+    #: key, no secret can be saved. `retailos secrets new-key` makes one. Whoever loses them must give each secret anew.
+    encryption_keys: Annotated[str, Meta(pattern=_KEYS)] | None = field(
+        default=None, repr=False, metadata=_said("keys such as rek_…, between commas, spaces or lines", secret=True)
+    )
     #: The networks that webhooks may reach besides the public ones. To these http is allowed too, to others https only.
     allow_addresses: tuple[Network, ...] = field(
         default=(), metadata=_said("networks such as 10.0.0.0/8, separated by commas")
@@ -98,13 +105,18 @@ class Settings:
     #: Days for which changes are kept, today aside; a reader of the change feed that stays away for longer must load
     #: everything anew.
     change_retention_days: Annotated[int, Meta(ge=1, le=3650)] = 90
+    #: Days for which attempts of deliveries are kept, today aside.
+    attempt_retention_days: Annotated[int, Meta(ge=1, le=3650)] = 30
+    #: Days for which the jobs of upserts are kept, today aside.
+    job_retention_days: Annotated[int, Meta(ge=1, le=3650)] = 7
     #: Streams of changes that each API process keeps open at once; each asks the database five times a second at most.
     stream_limit: Annotated[int, Meta(ge=1, le=10_000)] = 100
     #: Bytes of the largest file that can be imported, unpacked; it is kept in the database until it is applied.
     import_limit_bytes: Annotated[int, Meta(ge=1024, le=1 << 40)] = 10 << 30
     #: Days for which an import is kept after its end, with the rows that were refused.
     import_days: Annotated[int, Meta(ge=1, le=3650)] = 30
-    #: Hours that an upsert waits for records that it refers to; then its job has failed, and can be requeued.
+    #: Hours that an upsert waits for records that it refers to; then its job has failed, and can be requeued for as
+    #: long as the job is kept, which is a day more at least.
     unresolved_hours: Annotated[float, Meta(ge=0.1, le=720)] = 48.0
     #: The least level that is logged.
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -138,14 +150,26 @@ def load(environ: Mapping[str, str], toml: Path | None = None, **overrides: obje
         | _known(options, lambda name: f"--{name.replace('_', '-')}", problems)
     )
     values: dict[str, Any] = {name: _value(name, each, problems) for name, each in given.items()}
-    if "tls_key" in given and "tls_certificate" not in given:
-        problems.append(f"{given['tls_key'].label}: expected tls_certificate beside it; a key alone serves nobody.")
+    if not problems:
+        problems.extend(f"{_label(name, given)}: {said}" for name, said in _contradictions(Settings(**values)))
     if problems:
         raise ConfigurationError("The settings can't be used:\n" + "\n".join(f"  - {each}" for each in problems))
     return Settings(**values)
 
 
 PREFIX: Final = "RETAILOS_"
+
+
+def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Settings that do not go together, though each is right alone, and why."""
+    if settings.tls_key and not settings.tls_certificate:
+        yield "tls_key", "expected tls_certificate beside it; a key alone serves nobody."
+    if settings.unresolved_hours > 24 * (settings.job_retention_days - 1):
+        yield "unresolved_hours", "expected a day less than job_retention_days; what waits is kept as its job is."
+
+
+def _label(name: str, given: "Mapping[str, _Given]") -> str:
+    return given[name].label if name in given else name
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,15 @@
 """The timetable: everything that happens by the clock, once over all workers however many there are."""
 
 import asyncio
+from collections.abc import Mapping
 from functools import partial
 
 from retailos import answers
+from retailos.database import history
 from retailos.database.pool import Pool
 from retailos.observe import UpsertsExpired, emit
-from retailos.records import feed, parked
+from retailos.operations import seal_secrets
+from retailos.records import parked
 from retailos.schedule import Schedule, every
 from retailos.schedule.clock import run_schedules
 from retailos.settings import Settings
@@ -25,15 +28,26 @@ def timetable(settings: Settings) -> tuple[Schedule, ...]:
     """All that this program does by the clock."""
     return (
         every(TIDY_SECONDS, "tidy registers", register.tidy),
-        every(MINUTE, "expire unresolved", partial(_expire_unresolved, settings.unresolved_hours)),
+        every(MINUTE, "expire unresolved", partial(_expire_unresolved, settings)),
         every(MINUTE, "sweep answers", answers.sweep),
-        every(HOUR, "make days", register.make_days),
-        every(DROP_SECONDS, "drop changes", partial(feed.drop, days=settings.change_retention_days)),
+        every(HOUR, "seal secrets", partial(seal_secrets, settings)),
+        every(HOUR, "make days", history.make_days),
+        every(DROP_SECONDS, "drop history", partial(history.drop, kept_days=kept_days(settings))),
     )
 
 
-async def _expire_unresolved(hours: float, pool: Pool) -> None:
-    if count := await parked.expire(pool, hours):
+def kept_days(settings: Settings) -> Mapping[str, int]:
+    """For how many days each table of the history is kept, today aside."""
+    return {
+        "change": settings.change_retention_days,
+        "attempt": settings.attempt_retention_days,
+        "job": settings.job_retention_days,
+    }
+
+
+async def _expire_unresolved(settings: Settings, pool: Pool) -> None:
+    hours = settings.unresolved_hours
+    if count := await parked.expire(pool, hours, 24 * settings.job_retention_days - hours):
         emit(UpsertsExpired(count=count))
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from retailos.database import history
 from retailos.database.pool import Connection
-from retailos.records import feed
 from retailos.settings import load
 from tests.acceptance.program import Ended, ran, started
 from tests.conftest import eventually, free_port
@@ -179,7 +179,7 @@ async def test_an_expired_cursor_is_told_with_what_to_do(api: Api, connection: C
     assert (await pulled(api, file, "--resources", "customer")).code == 0
     await api.put("/customers/c-1", {"firstName": "Grace"})
     await connection.execute("update change set at = '2020-01-01'")
-    await feed.drop(api.engine.pool, 90)
+    await history.drop(api.engine.pool, {"change": 90})
     expired = await pulled(api, file, "--resources", "customer")
     assert expired.code == 1
     assert "retailos pull --reload" in expired.err

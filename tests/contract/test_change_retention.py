@@ -4,6 +4,7 @@ from contextlib import suppress
 
 import asyncpg
 
+from retailos.database import history
 from retailos.database.pool import Connection
 from retailos.errors import Unavailable
 from retailos.records import feed
@@ -46,7 +47,7 @@ async def test_a_cursor_expires_when_what_is_behind_it_is_dropped(api: Api, conn
     known = await cursors(api, 4)
     loaded = (await api.get("/customers")).result["changesCursor"]
     await age(connection)
-    await feed.drop(api.engine.pool, 90)
+    await history.drop(api.engine.pool, {"change": 90})
     assert await connection.fetchval("select count(*) from change") == 0
     assert await connection.fetchval("select to_regclass($1)", DAY) is None
     await api.put("/customers/c-9", {"firstName": "Grace"})
@@ -66,7 +67,7 @@ async def test_a_cursor_expires_for_what_it_is_asked_for(api: Api) -> None:
         since = (await answered(api, "beginning")).result["nextCursor"]
         await api.put("/customers/c-1", {"firstName": "Ada"})
         await age(connection)
-        await feed.drop(api.engine.pool, 90)
+        await history.drop(api.engine.pool, {"change": 90})
     finally:
         await connection.close()
     assert (await answered(api, since, "&resources=store")).result["rows"] == []
@@ -83,9 +84,9 @@ async def test_what_is_young_is_kept(api: Api, connection: Connection) -> None:
         "update change set at = date_trunc('day', now() at time zone 'UTC') at time zone 'UTC' - interval '3 days'"
         " - case seq when (select min(seq) from change) then interval '1 ms' else interval '0' end"
     )
-    await feed.drop(api.engine.pool, 3)
+    await history.drop(api.engine.pool, {"change": 3})
     assert await connection.fetchval("select count(*) from change") == 1
-    await feed.drop(api.engine.pool, 3)
+    await history.drop(api.engine.pool, {"change": 3})
     assert [
         row["externalId"] for row in (await answered(api, (await cursor_of_oldest(connection)))).result["rows"]
     ] == ["c-1"]
@@ -106,7 +107,7 @@ async def test_dropping_makes_nobody_wait(api: Api, connection: Connection) -> N
     async with connection.transaction():
         await connection.fetch("select from change")
         with suppress(Unavailable):
-            await feed.drop(api.engine.pool, 90)
+            await history.drop(api.engine.pool, {"change": 90})
         assert (await api.put("/customers/c-3", {"firstName": "Ada"})).status == 200
         assert await connection.fetchval("select to_regclass($1) is not null", DAY)
     async with working(api):

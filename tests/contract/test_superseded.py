@@ -194,8 +194,8 @@ async def requeue(api: Api, **chosen: Any) -> Any:
 async def test_what_waits_too_long_fails_and_can_be_requeued(shop: Api, n: int) -> None:
     """After its time a job has failed with what it missed; requeued it is applied, or waits anew."""
     jobs = [await put(shop, f"/customers/{i}-{n}", at_store(n + i * 500_000)) for i in range(2)]
-    assert await parked.expire(shop.engine.pool, 48) == 0
-    assert await parked.expire(shop.engine.pool, 0) >= 2
+    assert await parked.expire(shop.engine.pool, 48, 168) == 0
+    assert await parked.expire(shop.engine.pool, 0, 168) >= 2
     failed = await job(shop, jobs[0]["id"])
     assert (failed["status"], failed["error"]["code"]) == ("failed", "REFERENCE_NOT_FOUND")
     assert [each["path"] for each in failed["error"]["details"]["errors"]] == ["/registeredAt"]
@@ -235,19 +235,19 @@ async def test_a_worker_sees_to_what_waits_too_long(shop: Api, n: int) -> None:
 async def test_what_was_given_up_is_forgotten_with_its_job(shop: Api, n: int) -> None:
     """The body of what failed is kept as long as jobs are, and no longer."""
     old = await put(shop, f"/customers/c-{n}", at_store(n))
-    await parked.expire(shop.engine.pool, 0)
+    await parked.expire(shop.engine.pool, 0, 168)
     async with shop.engine.pool.acquire() as connection:
         for days, left in ((6.9, 1), (7.1, 0)):
             failed_ago = "update parked set failed_at = now() - $2 * interval '1 day' where job_id = $1::uuid"
             await connection.execute(failed_ago, old["id"], days)
-            await parked.expire(shop.engine.pool, 48)
+            await parked.expire(shop.engine.pool, 48, 168)
             assert await connection.fetchval("select count(*) from parked where job_id = $1::uuid", old["id"]) == left
 
 
 async def test_what_failed_is_superseded_too(shop: Api, n: int) -> None:
     """A job that was given up is not requeued over a newer state."""
     old = await put(shop, f"/customers/c-{n}", at_store(n))
-    await parked.expire(shop.engine.pool, 0)
+    await parked.expire(shop.engine.pool, 0, 168)
     await put(shop, f"/customers/c-{n}", {"firstName": "New"})
     assert (await job(shop, old["id"]))["status"] == "superseded"
     assert await requeue(shop, ids=[old["id"]]) == 0

@@ -207,7 +207,7 @@ async def test_what_is_parked_is_found_by_indexes(filled: Connection) -> None:
         (PARKED.supersede, ("customer", ["p-c-7"], [None]), "parked_resource_external_id_key"),
         (PARKED.finish, ([SOMEBODY], ["created"], [SOMEBODY], [1], ["x"]), "awaited_job_id"),
         (PARKED.expire, (48.0, 200, "x", "%s"), "parked_parked_at"),
-        (PARKED.forget, (7,), "parked_failed_at"),
+        (PARKED.forget, (168.0,), "parked_failed_at"),
     ):
         plan = await planned(filled, statement, *arguments, generic=statement is not PARKED.expire)
         assert index in used(plan), (statement, used(plan))

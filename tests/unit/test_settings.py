@@ -125,6 +125,15 @@ def test_a_key_without_its_certificate_is_refused(tmp_path: Path) -> None:
     assert (both.tls_certificate, both.tls_key) == (Path("tls.crt"), Path("tls.key"))
 
 
+def test_an_upsert_waits_no_longer_than_its_job_is_kept() -> None:
+    """What waits for other records has a job that tells of it, until a day after it was given up at the least."""
+    told = problems({"RETAILOS_UNRESOLVED_HOURS": "145"})
+    assert told == [
+        "RETAILOS_UNRESOLVED_HOURS: expected a day less than job_retention_days; what waits is kept as its job is."
+    ]
+    assert load({"RETAILOS_UNRESOLVED_HOURS": "145", "RETAILOS_JOB_RETENTION_DAYS": "8"}).unresolved_hours == 145
+
+
 def test_a_secret_comes_from_a_file(tmp_path: Path) -> None:
     """A secret is read from the file that the variable names, without the newline that editors add."""
     file = tmp_path / "pepper"

@@ -20,7 +20,7 @@ from retailos.errors import CursorExpired, InvalidCursor
 from retailos.records import page
 
 _SQL = load(__file__)
-_READ, _NOW, _DROP = _SQL.read, _SQL.now, _SQL.drop
+_READ, _NOW = _SQL.read, _SQL.now
 _CURSOR = re.compile(r"c([0-9]{1,19})\.([0-9]{1,18})\.([0-9a-f]{8})\Z")
 #: The largest xid8 that is in anybody's use by far; PostgreSQL refuses one beyond 2^64.
 _XID_MOST = 2**63
@@ -114,17 +114,6 @@ async def read(
     # Whoever asks for few resources need not come by all changes of the others again and again.
     position = _position(found[-1], last) if full else last
     return Read(tuple(_change(row, records[row["record_id"]], last) for row in newest), position, full)
-
-
-async def drop(pool: Pool, days: int) -> None:
-    """Drop the changes of all days but today and the last `days`; which cursors that makes expire is remembered.
-
-    Raises Unavailable where others are in the way: they are not made to wait, and a later call goes on.
-    """
-    dropped = True
-    while dropped:
-        async with acquire(pool) as connection:
-            dropped = await connection.fetchval(_DROP, days)
 
 
 def _check(since: Position, last: Position, *, expired: bool) -> None:

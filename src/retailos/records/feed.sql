@@ -22,7 +22,3 @@ order by found.xid, found.seq;
 -- name: now
 -- The position behind which everything is that is not yet seen.
 select xid::text as xid, seq, timeline from feed_position;
-
--- name: drop
--- Drop a part of the changes of the days before the last $1 days; whether there was any.
-select drop_changes(date_trunc('day', now() at time zone 'UTC') at time zone 'UTC' - $1 * interval '1 day');

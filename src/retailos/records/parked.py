@@ -23,8 +23,6 @@ _OVERTAKES = _SQL.overtakes
 
 #: Parked upserts that one statement takes: a bound for its memory and its time.
 SET_MOST = 200
-#: What failed is kept for so long, as its job is.
-KEPT_DAYS = 7
 
 _NONE_CAME = "expected a %s that exists, and none has come"
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -184,12 +182,15 @@ async def reopen(transaction: Connection, waiting: Mapping[UUID, Unresolved]) ->
         await transaction.execute(_REOPEN, list(waiting), *_awaited(waiting.items()))
 
 
-async def expire(pool: Pool, hours: float) -> int:
-    """Give up what has waited too long, and forget what was given up long ago; give how many waited too long."""
+async def expire(pool: Pool, hours: float, kept_hours: float) -> int:
+    """Give up what has waited too long, and forget what was given up long ago; give how many waited too long.
+
+    What was given up is kept for `kept_hours`: as its job is.
+    """
     reason = f"The record waited {hours:g} hours for records that it refers to; send those, then requeue this job."
     late = 0
     async with acquire(pool) as connection:
-        await connection.execute(_FORGET, KEPT_DAYS)
+        await connection.execute(_FORGET, kept_hours)
         while jobs := await connection.fetch(_EXPIRE, hours, SET_MOST, reason, _NONE_CAME):
             late += len(jobs)
     return late

@@ -116,8 +116,8 @@ where job.id = late.job_id
 returning job.id;
 
 -- name: forget
--- Remove what failed $1 days ago, as its job is forgotten then too.
-delete from parked where failed_at <= now() - $1 * interval '1 day';
+-- Remove what failed $1 hours ago, as its job is forgotten then too.
+delete from parked where failed_at <= now() - $1 * interval '1 hour';
 
 -- name: held
 -- Hold at most $5 parked upserts behind a job ($4): those that failed, or ($1 false) those that wait; of a resource

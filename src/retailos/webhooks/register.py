@@ -16,7 +16,7 @@ from retailos.webhooks.settlement import Settlement
 _SQL = load(__file__)
 _OWE, _CLAIM, _CLAIMED, _SETTLE, _RELEASE = _SQL.owe, _SQL.claim, _SQL.claimed, _SQL.settle, _SQL.release
 _ENLIST, _RENEW, _END_LEASES, _RESCUE = _SQL.enlist, _SQL.renew, _SQL.end_leases, _SQL.rescue
-_DISMISS, _NEXT_DUE, _SWEEP_DELETED, _MAKE_DAYS = _SQL.dismiss, _SQL.next_due, _SQL.sweep_deleted, _SQL.make_days
+_DISMISS, _NEXT_DUE, _SWEEP_DELETED = _SQL.dismiss, _SQL.next_due, _SQL.sweep_deleted
 _FOLD_TALLY, _TALLY_LENGTH = _SQL.fold_tally, _SQL.tally_length
 
 #: Differences that a count may have to add up.
@@ -183,12 +183,6 @@ async def next_due(pool: Pool) -> dict[int, float]:
     """Give for each active webhook in how many seconds it has something to send."""
     async with acquire(pool) as connection:
         return {row["id"]: row["seconds"] for row in await connection.fetch(_NEXT_DUE)}
-
-
-async def make_days(pool: Pool) -> None:
-    """Make the history's partitions of the days to come."""
-    async with acquire(pool) as connection:
-        await connection.execute(_MAKE_DAYS)
 
 
 async def tidy(pool: Pool) -> None:

@@ -222,10 +222,6 @@ insert into tally (resource, delta) select resource, sum(delta) from folded grou
 -- How many differences stand in the tally.
 select count(*) from tally;
 
--- name: make_days
--- Make the partitions of the days to come.
-select make_days(7);
-
 -- name: sweep_deleted
 -- Remove what a write that began before a webhook was deleted still owed to it.
 with gone as (select id from webhook where deleted_at is not null),
