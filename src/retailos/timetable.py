@@ -8,6 +8,7 @@ from retailos import answers
 from retailos.database import history
 from retailos.database.pool import Pool
 from retailos.observe import UpsertsExpired, emit
+from retailos.operations import seal_secrets
 from retailos.records import parked
 from retailos.schedule import Schedule, every
 from retailos.schedule.clock import run_schedules
@@ -29,6 +30,7 @@ def timetable(settings: Settings) -> tuple[Schedule, ...]:
         every(TIDY_SECONDS, "tidy registers", register.tidy),
         every(MINUTE, "expire unresolved", partial(_expire_unresolved, settings)),
         every(MINUTE, "sweep answers", answers.sweep),
+        every(HOUR, "seal secrets", partial(seal_secrets, settings)),
         every(HOUR, "make days", history.make_days),
         every(DROP_SECONDS, "drop history", partial(history.drop, kept_days=kept_days(settings))),
     )

@@ -3,6 +3,7 @@
 from retailos.operations.deliveries import Requeued, find_deliveries, requeue, show_delivery
 from retailos.operations.jobs import JobsRequeued, requeue_jobs
 from retailos.operations.keys import add_key, change_key, list_keys, revoke_key, rotate_key, show_key
+from retailos.operations.secrets import SecretsRotated, SecretsState, rotate_secrets, seal_secrets, show_secrets
 from retailos.operations.webhooks import (
     Removed,
     Shown,
@@ -17,6 +18,8 @@ __all__ = (
     "JobsRequeued",
     "Removed",
     "Requeued",
+    "SecretsRotated",
+    "SecretsState",
     "Shown",
     "add_key",
     "add_webhook",
@@ -30,7 +33,10 @@ __all__ = (
     "requeue_jobs",
     "revoke_key",
     "rotate_key",
+    "rotate_secrets",
+    "seal_secrets",
     "show_delivery",
     "show_key",
+    "show_secrets",
     "show_webhook",
 )
