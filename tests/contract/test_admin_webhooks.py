@@ -26,7 +26,9 @@ FIELDS = (
         "retryBackoff",
         "retryDelayMax",
     ),
-    *("timeout", "concurrency", "active", "createdAt", "updatedAt"),
+    *("timeout", "concurrency"),
+    *("fields", "userProjection", "onDelete"),
+    *("active", "createdAt", "updatedAt"),
 )
 URL = "http://127.0.0.1:9/v1/customer/{externalCustomerId}"
 
@@ -78,6 +80,7 @@ async def test_every_member_can_be_set(shop: Api, name: str) -> None:
     """All that a webhook has can be said when it is added, and comes back as it was said."""
     said = {"method": "POST", "retryLimit": 0, "retryDelay": 0.125, "retryBackoff": False, "retryDelayMax": 3600.5}
     said |= {"timeout": 2.5, "concurrency": 1, "active": False, "url": URL + "?v={version}&l={lastName}"}
+    said |= {"fields": ["email", "territory"], "userProjection": "minimal", "onDelete": "delete"}
     shown = await added(shop, name, **said)
     assert {each: shown[each] for each in said} == said
 

@@ -38,6 +38,9 @@ def webhook() -> None:
 @click.option("--retry-backoff/--no-retry-backoff", default=None, help="Double the delay each time.  [default: do]")
 @click.option("--timeout", type=float, metavar="SECONDS", help="For one request, from end to end.  [default: 30]")
 @click.option("--concurrency", type=int, help="Requests under way at once.  [default: 16]")
+@click.option("--field", "fields", multiple=True, metavar="NAME", help="Send this field or relation; repeatable.")
+@click.option("--user-projection", type=click.Choice(["full", "minimal"]), help="How much of a user.  [default: full]")
+@click.option("--on-delete", type=click.Choice(["send", "delete"]), help="Send it, or an HTTP DELETE.  [default: send]")
 @data_dir
 @output
 def add(data_dir: Path | None, output: str, headers: tuple[str, ...], **given: Any) -> None:
@@ -49,7 +52,7 @@ def add(data_dir: Path | None, output: str, headers: tuple[str, ...], **given: A
         --url 'https://erp.example.com/v1/customer/{externalCustomerId}' \\
         --header 'Authorization: API_KEY <their api key>'
     """
-    body = {_camel(name): _exact(value) for name, value in given.items() if value is not None}
+    body = {_camel(name): _exact(value) for name, value in given.items() if value not in (None, ())}
     body["headers"] = dict(_header(each) for each in headers)
     added = _in(data_dir, lambda here: operations.add_webhook(here.pool, RESOURCES, here.settings, body))
     _shown(added, output, f"The webhook {added['id']} is told of every {added['resource']} that changes.")

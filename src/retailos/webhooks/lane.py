@@ -13,11 +13,11 @@ from retailos.database.pool import Pool, acquire
 from retailos.declare.resource import Resources
 from retailos.errors import Unavailable
 from retailos.observe import AttemptSettled, emit, wanted
-from retailos.records import page
 from retailos.webhooks import register
 from retailos.webhooks.claim import Claim
 from retailos.webhooks.outcome import Delivered, Skipped
 from retailos.webhooks.pace import Pace
+from retailos.webhooks.reading import Reading
 from retailos.webhooks.request import Batch, CannotBeAddressed, Item, Told, build_request, delivery_id
 from retailos.webhooks.settlement import Settlement, settlements, unaddressed
 from retailos.webhooks.transport import Transport
@@ -51,7 +51,7 @@ class Lane:
         self.webhook = webhook
         self._pool, self._transport, self._lease, self._ended = pool, transport, lease, ended
         self._resource = resources[webhook.resource]
-        self._read = page.by_ids(resources, self._resource, self._resource.webhook_relations)
+        self._reading = Reading.of(resources, webhook)
         self._slots = asyncio.Semaphore(webhook.concurrency)
         self._pace = Pace()
         self._doubt_seconds = webhook.timeout + late_seconds
@@ -126,7 +126,7 @@ class Lane:
         while True:
             try:
                 async with acquire(self._pool) as connection:
-                    rows = await connection.fetch(self._read, [each.record_id for each in claims])
+                    rows = await connection.fetch(self._reading.statement, *self._reading.arguments(claims))
                 return {row["id"]: Told(**row) for row in rows}
             except Unavailable:
                 await asyncio.sleep(AGAIN_SECONDS)

@@ -12,19 +12,21 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, Self
 
+from retailos.declare import shapes
 from retailos.declare.field import CREATED_AT, UPDATED_AT, Field
 from retailos.declare.kind import expected, storable
 from retailos.declare.object import read_object
 from retailos.declare.resource import Resources, did_you_mean
-from retailos.declare.shapes import FreeJson, ListOf, Shape
+from retailos.declare.shapes import FreeJson, ListOf
 from retailos.declare.texts import Choice, Text
 from retailos.declare.values import Boolean, Number, printed
 from retailos.errors import Problem
-from retailos.webhooks import retry
+from retailos.webhooks import retry, shape
 from retailos.webhooks.addresses import Policy, check_url
 from retailos.webhooks.headers import Headers
 from retailos.webhooks.hidden import Hiding
 from retailos.webhooks.retry import RetryPolicy
+from retailos.webhooks.shape import Shape, shape_problems
 
 _VARIABLE = re.compile(r"\{([^{}]*)\}")
 _URL_LIKE = "https://erp.example.com/v1/customer/{externalCustomerId}"
@@ -45,6 +47,7 @@ SETTINGS: Final[Mapping[str, Field]] = MappingProxyType(
             *retry.FIELDS,
             _field("timeout", Number(1, 300, places=3), 30),
             _field("concurrency", Number(1, 256), 16),
+            *shape.FIELDS,
         )
     }
 )
@@ -85,6 +88,7 @@ class Webhook:
     timeout: float
     #: Requests under way at once.
     concurrency: int
+    shape: Shape
     active: bool
     created_at: datetime
     updated_at: datetime
@@ -101,6 +105,7 @@ class Webhook:
             retry=RetryPolicy.of(settings),
             timeout=float(settings["timeout"]),
             concurrency=settings["concurrency"],
+            shape=Shape.of(settings),
             **known,
         )
 
@@ -166,6 +171,8 @@ def read_webhook(
     wrong = {f"/{problem.path[1:].split('/')[0]}" for problem in problems}
     if not wrong & {"/url", "/resource"}:
         problems.extend(_url_problems(resources, values, policy))
+    if not wrong & {"/resource", "/fields"}:
+        problems.extend(shape_problems(resources[values["resource"]], values))
     for name, field in SETTINGS.items():
         # What is not said anew may be hidden still: it stays as it is kept.
         said_anew = f"/{name}" not in wrong and values[name] is not None and (name in body or not kept)
@@ -183,7 +190,9 @@ def _hidden(field: Field, value: Any) -> Any:
 def _url_problems(resources: Resources, values: Mapping[str, Any], policy: Policy) -> list[Problem]:
     url, resource = values["url"], resources[values["resource"]]
     problems = check_url(url, policy)
-    usable = [name for name, field in resource.fields.items() if not isinstance(field.kind, FreeJson | ListOf | Shape)]
+    usable = [
+        name for name, field in resource.fields.items() if not isinstance(field.kind, FreeJson | ListOf | shapes.Shape)
+    ]
     for name in variables(url):
         if name not in usable:
             hint = did_you_mean(name, usable) or f"; such as {{{resource.external_id.name}}}"
