@@ -26,9 +26,9 @@ from delivery
 
 async def measure(stage: Stage) -> list[Figure]:
     """Measure a worker that delivers everything owed, and the client that it sends with."""
-    count = _count(stage)
-    async with _owed(stage) as webhook_id:
-        rounds = [(await _delivered(stage), await _sent(stage, webhook_id)) for _ in stage.rounds]
+    count = QUICK_OWED if stage.quick else OWED
+    async with _owed(stage, count) as webhook_id:
+        rounds = [(await _delivered(stage, count), await _sent(stage, webhook_id)) for _ in stage.rounds]
     values, ceilings = paired(rounds)
     return [
         Figure(
@@ -46,10 +46,10 @@ async def measure(stage: Stage) -> list[Figure]:
 
 async def measure_batches(stage: Stage) -> list[Figure]:
     """Measure a worker that delivers everything owed in batches, and one that delivers it record by record."""
-    count = _count(stage)
-    async with _owed(stage) as webhook_id:
-        batched = {"batchSize": BATCH, "url": f"{stage.receiver_url}/customers"}
-        rounds = [(await _delivered(stage, webhook_id, batched), await _delivered(stage)) for _ in stage.rounds]
+    count = QUICK_OWED if stage.quick else OWED
+    async with _owed(stage, count) as webhook_id:
+        batched = {"id": webhook_id, "batchSize": BATCH, "url": f"{stage.receiver_url}/customers"}
+        rounds = [(await _delivered(stage, count, batched), await _delivered(stage, count)) for _ in stage.rounds]
     values, ceilings = paired(rounds)
     return [
         Figure(
@@ -64,27 +64,28 @@ async def measure_batches(stage: Stage) -> list[Figure]:
     ]
 
 
-def _count(stage: Stage) -> int:
-    return QUICK_OWED if stage.quick else OWED
+async def rate(stage: Stage) -> float:
+    """Deliveries a second in one short round."""
+    async with _owed(stage, QUICK_OWED):
+        return await _delivered(stage, QUICK_OWED)
 
 
 @asynccontextmanager
-async def _owed(stage: Stage) -> AsyncIterator[int]:
-    """A database `owed`, in which a webhook is owed every customer; the webhook's id."""
+async def _owed(stage: Stage, count: int) -> AsyncIterator[int]:
+    """A database `owed`, for copies: so many customers, and the webhook that is owed them; its id."""
     async with stage.database("owed") as template:
         webhook_id = await stage.add_webhook(template)
         async with connected(template) as connection:
-            await customers.write(connection, _count(stage))
+            await customers.write(connection, count)
             await connection.execute("vacuum (analyze)")
         yield webhook_id
 
 
-async def _delivered(stage: Stage, webhook_id: int = 0, change: Mapping[str, Any] | None = None) -> float:
+async def _delivered(stage: Stage, count: int, change: Mapping[str, Any] | None = None) -> float:
     """Deliveries a second, from the worker's lease to the last settlement by the clock of this machine."""
-    count = _count(stage)
     async with stage.database("delivered", "owed") as database, connected(database) as connection:
         if change:
-            await stage.change_webhook(database, webhook_id, change)
+            await stage.change_webhook(database, change)
         async with stage.running(database, "worker"):
             begun = time.time()
             await until(lambda: _all_delivered(connection), every_seconds=_LOOK_SECONDS)

@@ -203,11 +203,31 @@ class ClaimsRescued(Observation):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookLocked(Observation):
+    """A webhook's credentials can't be opened, so nothing is sent to it; what it is owed is kept until they can be."""
+
+    level: ClassVar[int] = logging.ERROR
+
+    webhook: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImportEnded(Observation):
     """An import was applied to its end, or was stopped."""
 
     import_id: str
     status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationEnded(Observation):
+    """An operation, such as a requeue, has come to its end; done is how many deliveries it was about."""
+
+    operation: str
+    kind: str
+    status: str
+    done: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,7 +271,9 @@ OBSERVATIONS: Final[tuple[type[Observation], ...]] = (
     AttemptSettled,
     WorkerStarted,
     ClaimsRescued,
+    WebhookLocked,
     ImportEnded,
+    OperationEnded,
     UpsertsExpired,
     DatabaseLost,
     DatabaseBack,

@@ -23,6 +23,7 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 Seconds = Annotated[float, Meta(ge=0.1, le=3600)]
 Bytes = Annotated[int, Meta(ge=1024, le=1 << 30)]
 Connections = Annotated[int, Meta(ge=2, le=500)]
+_KEYS: Final = r"^[\s,]*rek_[A-Za-z0-9_-]{43}([\s,]+rek_[A-Za-z0-9_-]{43})*[\s,]*\Z"
 
 
 def _said(expected: str, *, secret: bool = False) -> Mapping[str, Any]:
@@ -71,6 +72,12 @@ class Settings:
     #: in the database, which protects less. Changing it revokes every key.
     pepper: Annotated[str, Meta(min_length=32)] | None = field(
         default=None, repr=False, metadata=_said("at least 32 characters", secret=True)
+    )
+    #: What secrets in the database are sealed with, such as the credentials of webhooks: the first key seals, each
+    #: opens what it has sealed. An embedded database has a file of its own for them; with a PostgreSQL of yours and no
+    #: key, no secret can be saved. `retailos secrets new-key` makes one. Whoever loses them must give each secret anew.
+    encryption_keys: Annotated[str, Meta(pattern=_KEYS)] | None = field(
+        default=None, repr=False, metadata=_said("keys such as rek_…, between commas, spaces or lines", secret=True)
     )
     #: The networks that webhooks may reach besides the public ones. To these http is allowed too, to others https only.
     allow_addresses: tuple[Network, ...] = field(

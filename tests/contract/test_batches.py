@@ -335,11 +335,13 @@ async def test_a_change_during_a_batch_is_sent_after_it(api: Api) -> None:
 
 
 async def test_a_batch_has_no_records_field_in_its_url(api: Api) -> None:
-    """A URL that needs a record's field is refused for batches, field by field, also when batches come later."""
+    """A URL of one record and a DELETE of one are refused for batches, field by field, also when batches come later."""
     told = {"name": "b", "resource": "customer", "url": "http://127.0.0.1/{externalCustomerId}/{id}", "batchSize": 2}
     answer = await api.admin("POST", "/webhooks", json=told)
     assert answer.status == 400
     assert codes(answer) == [("/url", "TEMPLATE_IN_BATCH")] * 2
+    deleting = await api.admin("POST", "/webhooks", json=told | {"url": "http://127.0.0.1/all", "onDelete": "delete"})
+    assert codes(deleting) == [("/onDelete", "DELETE_IN_BATCH")]
     single = await api.admin("POST", "/webhooks", json=told | {"batchSize": 1})
     changed = await api.admin("PUT", f"/webhooks/{single.result['id']}", json={"batchSize": 100})
     assert changed.status == 400

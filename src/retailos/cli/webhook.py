@@ -9,11 +9,9 @@ import click
 import msgspec
 
 from retailos import operations
-from retailos.cli.options import data_dir, database_of, output, run, settings_of, write_json
+from retailos.cli.options import Deployment, data_dir, deployment_of, output, run, settings_of, write_json
 from retailos.cli.table import write_table
-from retailos.database.pool import Pool
 from retailos.resources import RESOURCES
-from retailos.webhooks.addresses import Policy
 from retailos.webhooks.agreement import FORMS
 
 T = TypeVar("T")
@@ -48,6 +46,9 @@ def webhook() -> None:
 @click.option("--batch-answer-list", metavar="POINTER", help="Where in the answer the list of records is.")
 @click.option("--batch-answer-id", metavar="POINTER", help="Where in an item of it the record's id is.")
 @click.option("--batch-answer-error", metavar="POINTER", help="Where in an item of it the record's error is.")
+@click.option("--field", "fields", multiple=True, metavar="NAME", help="Send this field or relation; repeatable.")
+@click.option("--user-projection", type=click.Choice(["full", "minimal"]), help="How much of a user.  [default: full]")
+@click.option("--on-delete", type=click.Choice(["send", "delete"]), help="Send it, or an HTTP DELETE.  [default: send]")
 @data_dir
 @output
 def add(data_dir: Path | None, output: str, headers: tuple[str, ...], **given: Any) -> None:
@@ -61,10 +62,9 @@ def add(data_dir: Path | None, output: str, headers: tuple[str, ...], **given: A
       retailos webhook add --name crm --resource customer --batch-size 100 \\
         --url https://crm.example.com/v1/customers
     """
-    body = {_camel(name): _exact(value) for name, value in given.items() if value is not None}
+    body = {_camel(name): _exact(value) for name, value in given.items() if value not in (None, ())}
     body["headers"] = dict(_header(each) for each in headers)
-    policy = Policy(allow=settings_of(data_dir).allow_addresses)
-    added = _with_pool(data_dir, lambda pool: operations.add_webhook(pool, RESOURCES, policy, body))
+    added = _in(data_dir, lambda here: operations.add_webhook(here.pool, RESOURCES, here.settings, body))
     _shown(added, output, f"The webhook {added['id']} is told of every {added['resource']} that changes.")
 
 
@@ -78,7 +78,7 @@ def list_(data_dir: Path | None, output: str) -> None:
     Example:
       retailos webhook list --data-dir data
     """
-    found = _with_pool(data_dir, operations.list_webhooks)
+    found = _in(data_dir, lambda here: operations.list_webhooks(here.pool))
     if output == "json":
         write_json(found)
     elif not found:
@@ -108,7 +108,7 @@ def show(webhook_id: int, data_dir: Path | None, output: str) -> None:
     Example:
       retailos webhook show 3
     """
-    found = _with_pool(data_dir, lambda pool: operations.show_webhook(pool, webhook_id))
+    found = _in(data_dir, lambda here: operations.show_webhook(here.pool, webhook_id))
     _shown(found, output, msgspec.json.format(msgspec.json.encode(found)).decode())
 
 
@@ -152,22 +152,21 @@ def delete(webhook_id: int, data_dir: Path | None, output: str) -> None:
     Example:
       retailos webhook delete 3 --yes
     """
-    removed = _with_pool(data_dir, lambda pool: operations.remove_webhook(pool, webhook_id))
+    removed = _in(data_dir, lambda here: operations.remove_webhook(here.pool, webhook_id))
     _shown(removed, output, f"The webhook {webhook_id} is gone; it was still owed {removed.owed} deliveries.")
 
 
-def _with_pool(data_dir: Path | None, work: Callable[[Pool], Awaitable[T]]) -> T:
+def _in(data_dir: Path | None, work: Callable[[Deployment], Awaitable[T]]) -> T:
     async def worked() -> T:
-        async with database_of(settings_of(data_dir), "webhook") as pool:
-            return await work(pool)
+        async with deployment_of(settings_of(data_dir), "webhook") as deployment:
+            return await work(deployment)
 
     return run(worked())
 
 
 def _switched(data_dir: Path | None, webhook_id: int, *, active: bool) -> dict[str, Any]:
-    policy = Policy(allow=settings_of(data_dir).allow_addresses)
     body = {"active": active}
-    return _with_pool(data_dir, lambda pool: operations.change_webhook(pool, RESOURCES, policy, webhook_id, body))
+    return _in(data_dir, lambda here: operations.change_webhook(here.pool, RESOURCES, here.settings, webhook_id, body))
 
 
 def _shown(value: Any, output: str, said: str) -> None:

@@ -13,13 +13,13 @@ from retailos.database.pool import Pool, acquire
 from retailos.declare.resource import Resources
 from retailos.errors import Unavailable
 from retailos.observe import AttemptSettled, emit, wanted
-from retailos.records import page
 from retailos.webhooks import register
 from retailos.webhooks.batch import Limit, cut, halves
 from retailos.webhooks.claim import Claim
 from retailos.webhooks.exchange import Reply, Request
 from retailos.webhooks.outcome import Delivered, Divided, Skipped, error_class_of
 from retailos.webhooks.pace import Pace
+from retailos.webhooks.reading import Reading
 from retailos.webhooks.request import Batch, CannotBeAddressed, Item, Told, build_request, delivery_id, frame_bytes
 from retailos.webhooks.settlement import Settlement, batch_settlements, refused_whole, settlements, unaddressed
 from retailos.webhooks.transport import Transport
@@ -54,7 +54,7 @@ class Lane:
         self.webhook = webhook
         self._pool, self._transport, self._lease, self._ended = pool, transport, lease, ended
         self._resource = resources[webhook.resource]
-        self._read = page.by_ids(resources, self._resource, self._resource.webhook_relations)
+        self._reading = Reading.of(resources, webhook)
         self._terms = webhook.agreement.terms(self._resource)
         self._limit = Limit(webhook.batching.bytes_most)
         self._slots = asyncio.Semaphore(webhook.concurrency)
@@ -161,7 +161,7 @@ class Lane:
         while True:
             try:
                 async with acquire(self._pool) as connection:
-                    rows = await connection.fetch(self._read, [each.record_id for each in claims])
+                    rows = await connection.fetch(self._reading.statement, *self._reading.arguments(claims))
                 return {row["id"]: Told(**row) for row in rows}
             except Unavailable:
                 await asyncio.sleep(AGAIN_SECONDS)

@@ -33,8 +33,11 @@ class Told:
     version: int
     #: What the last write did to it: create, update, undelete, delete …
     operation: str
-    #: The entire object as JSON text, its projections included.
+    #: The object as JSON text, as the webhook's shape has it: entire, its projections included, unless it says less.
     json: str
+    #: Another object, of the fields that stand in the URL.
+    address: str = "{}"
+    deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +56,17 @@ def build_request(resource: Resource, webhook: Webhook, batch: Batch) -> tuple[U
     """Make the request of a batch's attempt, with an id of its own; CannotBeAddressed where the URL lacks a value."""
     request_id = new_id()
     if webhook.batching.size > 1:
-        url, about = webhook.url, [("X-Ra-Batch-Size", str(len(batch)))]
+        method, url, about = webhook.method, webhook.url, [("X-Ra-Batch-Size", str(len(batch)))]
         body = f'{{"{resource.plural}":[{",".join([each.record.json for each in batch])}]}}'
     else:
         [single] = batch
-        url, about = render_url(resource, webhook, single.record), _about(webhook, single)
-        body = f'{{"{resource.name}":{single.record.json}}}'
+        gone = single.record.deleted and webhook.shape.on_delete == "delete"
+        method, url = "DELETE" if gone else webhook.method, render_url(resource, webhook, single.record)
+        about = _about(webhook, single)
+        # To a body of a DELETE, HTTP gives no meaning (RFC 9110, 9.3.5), and some servers refuse one.
+        body = "" if gone else f'{{"{resource.name}":{single.record.json}}}'
     own = (
-        ("Content-Type", "application/json"),
+        *((("Content-Type", "application/json"),) if body else ()),
         ("Accept", "application/json"),
         ("X-Ra-Request-Id", str(request_id)),
         *about,
@@ -68,7 +74,7 @@ def build_request(resource: Resource, webhook: Webhook, batch: Batch) -> tuple[U
         ("traceparent", f"00-{request_id.hex}-{request_id.hex[16:]}-01"),
     )
     return request_id, Request(
-        method=webhook.method,
+        method=method,
         url=url,
         headers=(*own, *webhook.headers.items()),
         body=body.encode(),
@@ -119,7 +125,7 @@ def render_url(resource: Resource, webhook: Webhook, record: Told) -> str:
         elif name == "id":
             value = record.id
         else:
-            values = values or _decode(record.json)
+            values = values or _decode(record.address)
             value = values[name]
         url = url.replace(f"{{{name}}}", _segment(name, value))
     return url

@@ -24,6 +24,8 @@ from retailos.webhooks.outcome import (
 from retailos.webhooks.request import Batch
 from retailos.webhooks.retry import RetryPolicy
 
+#: What is to be deleted is not there, or not any more: somebody was faster, or the record never came.
+_NOT_THERE = (404, 410)
 #: Retries are spread by up to a tenth of their delay.
 JITTER_MOST = 0.1
 #: Refusals that may be one record's fault, and would not be another's: RFC 9110, 15.5.1, 15.5.14 and 15.5.21.
@@ -65,11 +67,17 @@ def settlements(
         yield Settlement(
             claim=item.claim,
             version=item.record.version,
-            outcome=read_outcome(reply, item.claim.attempt, policy, _jitter()),
+            outcome=Delivered()
+            if _gone(request, reply)
+            else read_outcome(reply, item.claim.attempt, policy, _jitter()),
             request_id=request_id,
             url=request.url,
             reply=reply,
         )
+
+
+def _gone(request: Request, reply: Reply) -> bool:
+    return request.method == "DELETE" and reply.status in _NOT_THERE
 
 
 def batch_settlements(
