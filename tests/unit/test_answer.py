@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from retailos.resources import RESOURCES
 from retailos.webhooks.agreement import FORMS, STATUS, Agreement, Terms
-from retailos.webhooks.answer import DETAIL_LONGEST, SAID_LONGEST, WARNINGS_MOST, Reading, Refusal, read_answer
+from retailos.webhooks.answer import DETAIL_LONGEST, SAID_LONGEST, WARNINGS_MOST, Refusal, Verdicts, read_answer
 from retailos.webhooks.exchange import ErrorClass, Reply
 from retailos.webhooks.request import Told
 
@@ -35,15 +35,15 @@ def record(number: int, external_id: str = "") -> Told:
 RECORDS = [record(number) for number in range(3)]
 
 
-def read(answer: Any, agreed: Terms | None = None, records: list[Told] = RECORDS, **reply: Any) -> Reading:
+def read(answer: Any, agreed: Terms | None = None, records: list[Told] = RECORDS, **reply: Any) -> Verdicts:
     """Read an answer, JSON or bytes."""
     body = answer if isinstance(answer, bytes) else msgspec.json.encode(answer)
     return read_answer(agreed or terms(), records, Reply(at=NOW, milliseconds=1, status=200, body=body, **reply))
 
 
-def classes(reading: Reading) -> list[ErrorClass | None]:
+def classes(verdicts: Verdicts) -> list[ErrorClass | None]:
     """Why each record was not taken; None: it was."""
-    return [each.error_class if each else None for each in reading.verdicts]
+    return [each.error_class if each else None for each in verdicts.refusals]
 
 
 def named(*names: Any, **more: Any) -> list[dict[str, Any]]:
@@ -60,7 +60,7 @@ ALL = named("c-0", "c-1", "c-2", error=None)
 )
 def test_the_default_agreement_has_three_places(answer: Any) -> None:
     """The list stands under `results`, under the plural's name, or alone, in any order; no error is a null one."""
-    assert read(answer) == Reading(verdicts=[None, None, None])
+    assert read(answer) == Verdicts(refusals=[None, None, None])
 
 
 @pytest.mark.parametrize("error", [{}, {"code": "X"}, "no", "", 0, False, [], ["no"]])
@@ -82,24 +82,24 @@ def test_anything_but_null_is_an_error(error: Any) -> None:
 )
 def test_an_error_is_told_in_the_receivers_words(error: Any, detail: str) -> None:
     """What the receiver says of a record is the attempt's detail, and all that it says is kept within a limit."""
-    verdict = read({"results": [*ALL[:2], *named("c-2", error=error)]}).verdicts[2]
+    verdict = read({"results": [*ALL[:2], *named("c-2", error=error)]}).refusals[2]
     assert verdict is not None
     assert verdict.detail == detail
     assert msgspec.json.decode(verdict.said) == {"externalCustomerId": "c-2", "error": error}
-    long = read({"results": named("c-2", error={"text": "x" * 9999})}).verdicts[2]
+    long = read({"results": named("c-2", error={"text": "x" * 9999})}).refusals[2]
     assert long is not None
     assert len(long.said) == SAID_LONGEST
 
 
 def test_a_record_that_is_not_named_was_not_taken() -> None:
     """Missing records have failed, and ids that nobody sent are passed over."""
-    reading = read({"results": [*named("c-1", "stranger", "c-1", None, 7, {}), "c-0", None, [], 1]})
-    assert classes(reading) == [INVALID, None, INVALID]
-    assert reading.warnings[:2] == (
+    verdicts = read({"results": [*named("c-1", "stranger", "c-1", None, 7, {}), "c-0", None, [], 1]})
+    assert classes(verdicts) == [INVALID, None, INVALID]
+    assert verdicts.warnings[:2] == (
         "item 1 of the answer names no record of the batch",
         "item 2 of the answer names a record again",
     )
-    assert len(reading.warnings) == 9
+    assert len(verdicts.warnings) == 9
 
 
 def test_warnings_are_few() -> None:
@@ -160,7 +160,7 @@ def test_what_was_cut_off_takes_nothing() -> None:
 def test_the_status_alone() -> None:
     """Where it was agreed, the body is not looked at."""
     assert Agreement(form=STATUS).terms(CUSTOMER) is None
-    assert read_answer(None, RECORDS, Reply(at=NOW, milliseconds=1, status=204)).verdicts == [None, None, None]
+    assert read_answer(None, RECORDS, Reply(at=NOW, milliseconds=1, status=204)).refusals == [None, None, None]
 
 
 @pytest.mark.parametrize(
@@ -184,9 +184,9 @@ def test_the_status_alone() -> None:
 )
 def test_a_multistatus_has_a_status_for_each(status: Any, error_class: ErrorClass | None) -> None:
     """Each record's own status is judged as that of a single request is."""
-    reading = read({"results": named("c-0", status=status)}, terms("multistatus"))
-    assert classes(reading) == [error_class, INVALID, INVALID]
-    verdict = reading.verdicts[0]
+    verdicts = read({"results": named("c-0", status=status)}, terms("multistatus"))
+    assert classes(verdicts) == [error_class, INVALID, INVALID]
+    verdict = verdicts.refusals[0]
     assert verdict is None or verdict.status == (status if error_class is not INVALID else None)
 
 
@@ -260,20 +260,20 @@ ANSWERS = (
 def test_every_answer_has_a_verdict_for_each_record(answer: Any, form: str) -> None:
     """Whatever JSON comes back, each record has one verdict, and none is taken without being named."""
     agreed = Agreement(form=form).terms(CUSTOMER)
-    reading = read_answer(agreed, RECORDS, Reply(at=NOW, milliseconds=1, status=200, body=msgspec.json.encode(answer)))
-    assert len(reading.verdicts) == len(RECORDS)
-    assert len(reading.warnings) <= WARNINGS_MOST
-    assert all(each is None or isinstance(each, Refusal) for each in reading.verdicts)
+    verdicts = read_answer(agreed, RECORDS, Reply(at=NOW, milliseconds=1, status=200, body=msgspec.json.encode(answer)))
+    assert len(verdicts.refusals) == len(RECORDS)
+    assert len(verdicts.warnings) <= WARNINGS_MOST
+    assert all(each is None or isinstance(each, Refusal) for each in verdicts.refusals)
     if agreed and not agreed.failures_only:
         text = msgspec.json.encode(answer).decode()
-        for told, verdict in zip(RECORDS, reading.verdicts, strict=True):
+        for told, verdict in zip(RECORDS, verdicts.refusals, strict=True):
             assert verdict is not None or told.external_id in text
 
 
 @given(body=st.binary(max_size=200), form=st.sampled_from([form for form in FORMS if form != STATUS]))
 def test_no_bytes_are_believed(body: bytes, form: str) -> None:
     """Bytes that are no agreed answer take nothing and break nothing."""
-    assert all(read(body, terms(form)).verdicts)
+    assert all(read(body, terms(form)).refusals)
 
 
 @given(
@@ -285,5 +285,5 @@ def test_an_honest_answer_is_read_as_it_is_meant(taken: set[int], order: list[in
     """Records are found in any order and beside strangers; those with an error are refused and no others."""
     records = [record(number) for number in range(10)]
     results = [{"externalCustomerId": f"c-{n}", "error": None if n in taken else {"message": "no"}} for n in order]
-    reading = read({"results": [*named(*strangers, error="x"), *results]}, records=records)
-    assert classes(reading) == [None if number in taken else REFUSED for number in range(10)]
+    verdicts = read({"results": [*named(*strangers, error="x"), *results]}, records=records)
+    assert classes(verdicts) == [None if number in taken else REFUSED for number in range(10)]

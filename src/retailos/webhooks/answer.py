@@ -39,10 +39,10 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Verdicts:
     """What an answer says: for each record of the batch, in order, why it was not taken, or None if it was."""
 
-    verdicts: Sequence[Refusal | None]
+    refusals: Sequence[Refusal | None]
     #: What was passed over, in words that quote nothing.
     warnings: tuple[str, ...] = ()
 
@@ -51,14 +51,14 @@ class _Unreadable(Exception):
     """The answer is not as agreed."""
 
 
-def read_answer(terms: Terms | None, records: Sequence[Told], reply: Reply) -> Reading:
+def read_answer(terms: Terms | None, records: Sequence[Told], reply: Reply) -> Verdicts:
     """Read an answer of status 2xx by the terms that were agreed; without terms, its status says it all."""
     if terms is None:
-        return Reading(verdicts=[None] * len(records))
+        return Verdicts(refusals=[None] * len(records))
     try:
         return _read(terms, records, _list(terms, reply))
     except _Unreadable as error:
-        return Reading(verdicts=[_invalid(str(error))] * len(records))
+        return Verdicts(refusals=[_invalid(str(error))] * len(records))
 
 
 def _list(terms: Terms, reply: Reply) -> list[Any]:
@@ -77,7 +77,7 @@ def _list(terms: Terms, reply: Reply) -> list[Any]:
     return listed
 
 
-def _read(terms: Terms, records: Sequence[Told], items: Sequence[Any]) -> Reading:
+def _read(terms: Terms, records: Sequence[Told], items: Sequence[Any]) -> Verdicts:
     names = {} if terms.by_index else _names(records)
     found: dict[int, Refusal | None] = {}
     warnings: list[str] = []
@@ -99,7 +99,7 @@ def _read(terms: Terms, records: Sequence[Told], items: Sequence[Any]) -> Readin
         else:
             found[at] = _invalid("the answer both takes and refuses the record")
     unnamed = None if terms.failures_only else _UNNAMED
-    return Reading(verdicts=[found.get(at, unnamed) for at in range(len(records))], warnings=_few(warnings))
+    return Verdicts(refusals=[found.get(at, unnamed) for at in range(len(records))], warnings=_few(warnings))
 
 
 def _names(records: Sequence[Told]) -> Mapping[str, int]:

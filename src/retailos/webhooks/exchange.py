@@ -1,9 +1,10 @@
 """One HTTP exchange with another system, as values: what is asked, what came back, and what can go wrong."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
+
+import msgspec
 
 #: Bytes of an answer's body that are kept, and read where nothing else is said; the rest is not read.
 ANSWER_BYTES_KEPT: Final = 64 * 1024
@@ -30,8 +31,7 @@ class ErrorClass(StrEnum):
     INVALID_REQUEST = "invalid_request"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One request as it goes out: the URL is rendered, the headers are complete, the body is the bytes signed."""
 
     method: str
@@ -44,8 +44,7 @@ class Request:
     answer_bytes_most: int = ANSWER_BYTES_KEPT
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """What came of one request: a status with its headers and body, or else an error.
 
     An answer that breaks off before its end is no answer: `status` is None and `error` says how it ended.

@@ -2,13 +2,15 @@
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID, uuid4
 
+import msgspec
+from msgspec.structs import replace
+
 from retailos.webhooks.agreement import Terms
-from retailos.webhooks.answer import Reading, Refusal, read_answer
+from retailos.webhooks.answer import Refusal, Verdicts, read_answer
 from retailos.webhooks.claim import Claim
 from retailos.webhooks.exchange import ErrorClass, Reply, Request
 from retailos.webhooks.outcome import (
@@ -32,8 +34,7 @@ JITTER_MOST = 0.1
 WHOLE_REFUSALS: Final = frozenset({400, 413, 422})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class Sent(msgspec.Struct, frozen=True, kw_only=True):
     """A batch that was sent: what the attempts of its records have in common."""
 
     request_id: UUID
@@ -45,8 +46,7 @@ class Sent:
     warnings: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
+class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one claim; what was skipped had no request and got no reply."""
 
     claim: Claim
@@ -84,17 +84,17 @@ def batch_settlements(
     batch: Batch, request_id: UUID, request: Request, reply: Reply, policy: RetryPolicy, terms: Terms | None
 ) -> Iterator[Settlement]:
     """Decide for each delivery of a batch what the reply means to it, by what was agreed with the receiver."""
-    reading = _reading(batch, reply, terms)
+    verdicts = _verdicts(batch, reply, terms)
     sent: Sent | None = Sent(
         request_id=request_id,
         url=request.url,
         size=len(batch),
         bytes=len(request.body),
         reply=reply,
-        warnings=reading.warnings,
+        warnings=verdicts.warnings,
     )
     shared = replace(reply, headers=(), body=b"", truncated=False)
-    for item, refusal in zip(batch, reading.verdicts, strict=True):
+    for item, refusal in zip(batch, verdicts.refusals, strict=True):
         own = _own(shared, refusal) if refusal else shared
         yield Settlement(
             claim=item.claim,
@@ -122,11 +122,11 @@ def refused_whole(batch: Batch, reply: Reply) -> bool:
     return len(batch) > 1 and reply.status in WHOLE_REFUSALS
 
 
-def _reading(batch: Batch, reply: Reply, terms: Terms | None) -> Reading:
+def _verdicts(batch: Batch, reply: Reply, terms: Terms | None) -> Verdicts:
     if error_class_of(reply) is None:
         return read_answer(terms, [item.record for item in batch], reply)
     nothing: Sequence[Refusal | None] = [None] * len(batch)
-    return Reading(verdicts=nothing)
+    return Verdicts(refusals=nothing)
 
 
 def _own(shared: Reply, refusal: Refusal) -> Reply:
