@@ -7,10 +7,11 @@ import secrets
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from random import Random
+from types import MappingProxyType
 from typing import Any, Final
 
 import asyncpg
@@ -108,10 +109,12 @@ class Program:
 
 
 @asynccontextmanager
-async def program(*arguments: str, **settings: object) -> AsyncIterator[Program]:
+async def program(
+    *arguments: str, surroundings: Mapping[str, str] = MappingProxyType({}), **settings: object
+) -> AsyncIterator[Program]:
     """Run `retailos` with these arguments and settings; at the end of the block it is told to stop.
 
-    One key may send as much as the machine takes.
+    One key may send as much as the machine takes. `surroundings` are further variables of its environment.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RETAILOS_")}
     given = {"requests_per_second": 0} | settings
@@ -120,7 +123,7 @@ async def program(*arguments: str, **settings: object) -> AsyncIterator[Program]
         *(sys.executable, "-P", "-c", LEASHED, *arguments),
         stdin=asyncio.subprocess.DEVNULL,
         stderr=PIPE,
-        env=environment | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        env=environment | dict(surroundings) | {"PYTHONPATH": os.pathsep.join(sys.path)},
         start_new_session=True,
     )
     running = Program(process)
