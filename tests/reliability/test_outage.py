@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from time import monotonic
 from typing import Final
@@ -60,6 +61,11 @@ def popular(random: Random, size: Size) -> Sequence[str]:
     return random.choices(records, [1 / rank for rank in range(1, size.records + 1)], k=size.writes)
 
 
+def passed(moment: float) -> bool:
+    """Tell whether a moment of the monotonic clock has come."""
+    return monotonic() >= moment
+
+
 @asynccontextmanager
 async def standing(url: str, away: Away, size: Size) -> AsyncIterator[Clients]:
     """The API, a worker and a webhook whose delays are as much shorter as the clock is faster."""
@@ -85,7 +91,7 @@ async def test_a_receiver_that_was_away_ends_on_every_record(database: str) -> N
         for number in range(SLICES):
             await clients.write(writes[number * share : (number + 1) * share])
             until = began + (number + 1) * AWAY_SECONDS / size.faster / SLICES
-            await eventually(lambda until=until: monotonic() >= until, within_seconds=AWAY_SECONDS)
+            await eventually(partial(passed, until), within_seconds=AWAY_SECONDS)
         refused, away.back, back_at = away.refused, True, monotonic()
         rested = await stand.at_rest(database, within_seconds=REST_SECONDS)
         seconds = monotonic() - back_at

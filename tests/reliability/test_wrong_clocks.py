@@ -57,14 +57,14 @@ async def test_retries_and_leases_go_by_the_clock_of_the_database(
     async with AsyncExitStack() as stack:
         receiver = await stack.enter_async_context(Receiver.listen(behaviour=refusing(times), remember=0))
         wrong = skew.ahead(library, -HOUR)
-        api = await stack.enter_async_context(stand.program("serve", "--api", port=0, surroundings=wrong, **settings))
+        api = await stack.enter_async_context(stand.surrounded(wrong, "serve", "--api", port=0, **settings))
         address = (await api.until("Started"))["address"]
         clients = await stack.enter_async_context(clients_of(address, await stand.make_key(database)))
         policy = {"retryDelay": RETRY_SECONDS, "retryBackoff": False, "retryLimit": RETRIES, "concurrency": 4}
         await clients.add_webhook("first", receiver.url, **policy)
         workers = [
             await stack.enter_async_context(
-                stand.program("serve", "--worker", surroundings=skew.ahead(library, *clock), **settings)
+                stand.surrounded(skew.ahead(library, *clock), "serve", "--worker", **settings)
             )
             for clock in CLOCKS
         ]
