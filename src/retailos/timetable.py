@@ -7,8 +7,11 @@ from functools import partial
 from retailos import answers
 from retailos.database import history
 from retailos.database.pool import Pool
+from retailos.keys.store import pepper_of
 from retailos.observe import UpsertsExpired, emit
 from retailos.records import parked
+from retailos.reports import issues, sending
+from retailos.reports.sending import Office
 from retailos.schedule import Schedule, every
 from retailos.schedule.clock import run_schedules
 from retailos.settings import Settings
@@ -31,6 +34,8 @@ def timetable(settings: Settings) -> tuple[Schedule, ...]:
         every(MINUTE, "sweep answers", answers.sweep),
         every(HOUR, "make days", history.make_days),
         every(DROP_SECONDS, "drop history", partial(history.drop, kept_days=kept_days(settings))),
+        every(DROP_SECONDS, "forget issues", partial(issues.forget, days=settings.report_retention_days)),
+        *sending.schedules(Office.of(settings, partial(pepper_of, configured=settings.pepper_bytes))),
     )
 
 
@@ -40,6 +45,7 @@ def kept_days(settings: Settings) -> Mapping[str, int]:
         "change": settings.change_retention_days,
         "attempt": settings.attempt_retention_days,
         "job": settings.job_retention_days,
+        "report_row": settings.report_retention_days,
     }
 
 

@@ -45,6 +45,7 @@ TRANSACTING: Final = (
     f"{SRC}/records/waking.py",
     f"{SRC}/jobs/queue.py",
     f"{SRC}/webhooks/worker.py",
+    f"{SRC}/reports/sending.py",
     # What happens by the clock is written with the plan for the next time.
     f"{SRC}/schedule/clock.py",
     f"{SRC}/imports/runner.py",

@@ -16,6 +16,7 @@ COMMANDS: Final = MappingProxyType(
         "keys": "retailos.cli.keys",
         "webhook": "retailos.cli.webhook",
         "requeue": "retailos.cli.requeue",
+        "report": "retailos.cli.report",
         "push": "retailos.cli.push",
         "receive": "retailos.cli.receive",
         "pull": "retailos.cli.pull",
