@@ -9,10 +9,10 @@ UV      = $(PY) -m uv pip compile pyproject.toml --universal --python-version 3.
           --no-emit-package retailos --no-header --no-annotate --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check bench docs migration lock clean
+.PHONY: help setup demo serve test check bench conformance mutants docs migration lock clean
 
 help:  ## List these tasks
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: $(STAMP)  ## Make or renew the environment in .venv, from the lock
 
@@ -37,10 +37,16 @@ check: setup  ## Run the static checks: style, types, layers, docstrings
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 	@$(VENV)/bin/lint-imports --no-logo
-	@$(VENV)/bin/interrogate src tests
+	@$(VENV)/bin/interrogate src tests conformance
 
 bench: setup  ## Measure, each figure beside its ceiling: make bench ARGS="B1 B6"
 	@$(PY) -m benchmarks $(ARGS)
+
+conformance: setup  ## Meet a sender of webhooks with receivers that misbehave: make conformance ARGS=--help
+	@$(PY) -m conformance $(ARGS)
+
+mutants: setup  ## Take rules away from a copy of the program, and see that a test misses each: make mutants ARGS=lease
+	@$(PY) -m tests.mutants $(ARGS)
 
 docs: setup  ## Write the generated pages of docs/
 	@$(PY) -c 'from retailos.settings import reference; print(reference(), end="")' > docs/settings.md
@@ -59,4 +65,4 @@ lock: setup  ## Renew both locks: make lock ARGS=--upgrade
 
 clean:  ## Remove what can be made again: the environment, caches, results
 	@rm -rf $(VENV) build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache benchmarks/results
-	@find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	@find src tests benchmarks conformance -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -19,6 +19,7 @@ from retailos.database.embedded import Cluster
 from retailos.database.pool import Pool, acquire, connect
 from retailos.errors import ConfigurationError, Unavailable
 from retailos.observe import DatabaseBack, DatabaseLost, MigrationsApplied, ServedInClear, Started, Stopping, emit
+from retailos.secrets.keyfile import read_keys
 from retailos.settings import Settings
 from retailos.supervisor import Program, Supervisor
 
@@ -42,6 +43,8 @@ class Database:
 
     url: str
     cluster: Cluster | None
+    #: Those that it was opened with, with its URL, and with the encryption keys that its directory keeps.
+    settings: Settings
 
 
 async def serve(settings: Settings, roles: Sequence[Role], announce: Callable[[str], None]) -> None:
@@ -64,7 +67,7 @@ async def _serve_alone(settings: Settings, roles: Sequence[Role], announce: Call
 async def _supervise(settings: Settings, roles: Sequence[Role], announce: Callable[[str], None]) -> None:
     with held_port(settings) if "api" in roles else nullcontext(settings) as settings:
         async with kept_database(settings) as database, Supervisor.open() as supervisor:
-            await start_roles(supervisor, replace(settings, database_url=database.url), roles)
+            await start_roles(supervisor, database.settings, roles)
             _announce(roles, settings, settings.port, announce)
             await asyncio.Event().wait()
 
@@ -184,11 +187,14 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
     Raises ConfigurationError if the embedded one can't run.
     """
     if settings.database_url:
-        yield Database(url=settings.database_url, cluster=None)
+        yield Database(url=settings.database_url, cluster=None, settings=settings)
         return
-    cluster = await embedded.start(settings.data_dir or DATA_DIR)
+    directory = settings.data_dir or DATA_DIR
+    cluster = await embedded.start(directory)
     try:
-        yield Database(url=cluster.url, cluster=cluster)
+        keys = settings.encryption_keys or read_keys(directory)
+        known = replace(settings, database_url=cluster.url, encryption_keys=keys)
+        yield Database(url=cluster.url, cluster=cluster, settings=known)
     finally:
         await cluster.stop()
 

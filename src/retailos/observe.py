@@ -203,6 +203,16 @@ class ClaimsRescued(Observation):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookLocked(Observation):
+    """A webhook's credentials can't be opened, so nothing is sent to it; what it is owed is kept until they can be."""
+
+    level: ClassVar[int] = logging.ERROR
+
+    webhook: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImportEnded(Observation):
     """An import was applied to its end, or was stopped."""
 
@@ -272,6 +282,7 @@ OBSERVATIONS: Final[tuple[type[Observation], ...]] = (
     AttemptSettled,
     WorkerStarted,
     ClaimsRescued,
+    WebhookLocked,
     ImportEnded,
     UpsertsExpired,
     ReportSent,

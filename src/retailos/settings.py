@@ -24,6 +24,7 @@ Seconds = Annotated[float, Meta(ge=0.1, le=3600)]
 Bytes = Annotated[int, Meta(ge=1024, le=1 << 30)]
 Connections = Annotated[int, Meta(ge=2, le=500)]
 MailAddress = Annotated[str, Meta(pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}\Z")]
+_KEYS: Final = r"^[\s,]*rek_[A-Za-z0-9_-]{43}([\s,]+rek_[A-Za-z0-9_-]{43})*[\s,]*\Z"
 
 
 def _said(expected: str, *, secret: bool = False) -> Mapping[str, Any]:
@@ -73,6 +74,12 @@ class Settings:
     pepper: Annotated[str, Meta(min_length=32)] | None = field(
         default=None, repr=False, metadata=_said("at least 32 characters", secret=True)
     )
+    #: What secrets in the database are sealed with, such as the credentials of webhooks: the first key seals, each
+    #: opens what it has sealed. An embedded database has a file of its own for them; with a PostgreSQL of yours and no
+    #: key, no secret can be saved. `retailos secrets new-key` makes one. Whoever loses them must give each secret anew.
+    encryption_keys: Annotated[str, Meta(pattern=_KEYS)] | None = field(
+        default=None, repr=False, metadata=_said("keys such as rek_…, between commas, spaces or lines", secret=True)
+    )
     #: The networks that webhooks may reach besides the public ones. To these http is allowed too, to others https only.
     allow_addresses: tuple[Network, ...] = field(
         default=(), metadata=_said("networks such as 10.0.0.0/8, separated by commas")
@@ -80,6 +87,9 @@ class Settings:
     #: Seconds after which a silent worker counts as dead, and what it had claimed is owed again. Shorter finds a dead
     #: worker sooner; longer forgives a slow machine.
     lease_seconds: Annotated[float, Meta(ge=1, le=3600)] = 10.0
+    #: Seconds after a webhook's timeout within which a request that got no answer may still be applied by its receiver;
+    #: when they are over, a delivery that had such a request is sent once more, so that the newest state comes last.
+    late_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 60.0
     #: Processes that share the port of the API, each as much work as one processor can do; 0 makes one for each
     #: processor, four at most. Only Linux deals the connections out among them.
     api_processes: Annotated[int, Meta(ge=0, le=64)] = 0

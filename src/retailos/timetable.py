@@ -9,6 +9,7 @@ from retailos.database import history
 from retailos.database.pool import Pool
 from retailos.keys.store import pepper_of
 from retailos.observe import UpsertsExpired, emit
+from retailos.operations import seal_secrets
 from retailos.records import parked
 from retailos.reports import issues, sending
 from retailos.reports.sending import Office
@@ -32,6 +33,7 @@ def timetable(settings: Settings) -> tuple[Schedule, ...]:
         every(TIDY_SECONDS, "tidy registers", register.tidy),
         every(MINUTE, "expire unresolved", partial(_expire_unresolved, settings)),
         every(MINUTE, "sweep answers", answers.sweep),
+        every(HOUR, "seal secrets", partial(seal_secrets, settings)),
         every(HOUR, "make days", history.make_days),
         every(DROP_SECONDS, "drop history", partial(history.drop, kept_days=kept_days(settings))),
         every(DROP_SECONDS, "forget issues", partial(issues.forget, days=settings.report_retention_days)),

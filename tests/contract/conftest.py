@@ -24,6 +24,7 @@ from retailos.declare.rules import Later
 from retailos.declare.sample import sample
 from retailos.declare.values import moment, printed
 from retailos.resources import RESOURCES
+from retailos.secrets import new_key
 from retailos.settings import Settings, load
 from tests.conftest import with_database
 
@@ -270,6 +271,7 @@ def settings() -> Settings:
     """Settings that let webhooks reach this machine, and tests ask and fail as often as they like."""
     return load(
         {},
+        encryption_keys=new_key(),
         allow_addresses="127.0.0.0/8",
         host="127.0.0.1",
         environment="test",

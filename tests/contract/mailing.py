@@ -85,9 +85,8 @@ def knowing(user: str, password: str) -> dict[str, Any]:
 async def postbox(tls: ssl.SSLContext | None = None, *, at_once: bool = False, **more: Any) -> AsyncIterator[Postbox]:
     """A mail server for the length of the block: in clear, with STARTTLS, or with TLS `at_once`."""
     box = Postbox()
-    own: Mapping[str, Any] = (
-        {"tls_context": tls, "require_starttls": True} if tls and not at_once else {"auth_require_tls": False}
-    )
+    starting = {"tls_context": tls, "require_starttls": True}
+    own: Mapping[str, Any] = starting if tls and not at_once else {"auth_require_tls": False}
 
     def protocol() -> SMTP:
         return SMTP(box, hostname="mail.example.com", loop=asyncio.get_running_loop(), **own, **more)

@@ -26,6 +26,7 @@ BESIDE = (
     "/health/live",
     "/health/ready",
     "/v2/static/{}",
+    *(f"/v2/reports/{{}}/failures.{form}" for form in ("csv", "ndjson")),
     *(
         f"/v2/{p}/{d}"
         for p in ("public", "admin")

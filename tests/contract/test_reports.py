@@ -179,9 +179,8 @@ async def test_a_report_of_one_webhook_tells_of_that_one(mailing: Api, box: Post
 
 async def test_upserts_that_were_given_up_are_told(mailing: Api, box: Postbox, connection: Connection) -> None:
     """What waited too long for a record that it refers to stands in the report of everything, by its job."""
-    put = await mailing.put(
-        "/customers/secret@example.com", {"firstName": "Ada", "registeredAt": {"externalStoreId": "none"}}
-    )
+    body = {"firstName": "Ada", "registeredAt": {"externalStoreId": "none"}}
+    put = await mailing.put("/customers/secret@example.com", body)
     await parked.expire(mailing.engine.pool, 0, 24)
     report_id = await report(mailing)
     await mailing.admin("POST", f"/reports/{report_id}/send")

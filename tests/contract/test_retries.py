@@ -394,7 +394,7 @@ async def test_what_a_dead_worker_had_claimed_is_owed_again(api: Api) -> None:
             await connection.execute("delete from due")
         await api.admin("PUT", f"/webhooks/{made}", json={"active": True})
         async with working(api, lease_seconds=1.0):
-            shown = await settled(api, made, "c-1")
+            shown = await settled(api, made, "c-1", "confirming")
         assert receiver.count == 1
         assert shown["ambiguous"] is True
         assert [each.header("x-ra-record-version") for each in receiver.received] == ["1"]

@@ -39,8 +39,8 @@ def modules(*folders: str) -> tuple[Module, ...]:
 
 
 def everything() -> tuple[Module, ...]:
-    """Read all Python files: the source, the tests and the benchmarks."""
-    return modules(SRC, "tests", "benchmarks")
+    """Read all Python files: the source, the tests, the benchmarks and the suite of hostile receivers."""
+    return modules(SRC, "tests", "benchmarks", "conformance")
 
 
 def text(path: str) -> str:

@@ -29,7 +29,10 @@ DISPLAYS: Final = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.
 SPEAKING: Final = (f"{SRC}/observe.py", f"{SRC}/cli.py", f"{SRC}/cli/")
 SQL_HOMES: Final = (
     f"{SRC}/database/",
-    *(f"{SRC}/records/{each}.py" for each in ("sql", "render", "merge_sql", "survivors", "page", "table", "flips")),
+    *(
+        f"{SRC}/records/{each}.py"
+        for each in ("sql", "render", "change_sql", "told_sql", "merge_sql", "survivors", "page", "table", "flips")
+    ),
 )
 SQL: Final = re.compile(
     r"\bselect\b.+\bfrom\b|\binsert\s+into\b|\bupdate\s+\S+\s+(\w+\s+)?set\b|\bdelete\s+from\b",
@@ -174,6 +177,12 @@ def test_sql_has_two_homes() -> None:
         ),
         "A fixed statement goes into the .sql file beside the module, a composed one into records/sql.py.",
     )
+
+
+def test_changes_are_written_down_in_one_way() -> None:
+    """Whatever writes a record tells of it by the one clause that keeps its snapshot too."""
+    places = [each.path for each in modules(SRC) if "insert into change " in each.text]
+    assert places == [f"{SRC}/records/change_sql.py"]
 
 
 def test_transactions_begin_at_the_edge() -> None:

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
+from conformance import plays as hostiles
+from conformance.door import hostile
+from conformance.plays import SPOILING
 from retailos.receiver import Behaviour, Receiver
 from retailos.webhooks.exchange import ErrorClass
 from retailos.webhooks.networks import IPAddress
 from retailos.webhooks.transport import Transport
-from tests.reliability import hostile as hostiles
 from tests.reliability.certificates import DAY, NOW, Identity, authority, server_side, signed
-from tests.reliability.hostile import hostile
 from tests.reliability.outbound import HOST, LOOPBACK, NEIGHBOURS, Names, named, put
 
 
@@ -150,15 +151,11 @@ async def test_a_certificate_that_can_not_be_trusted_is_a_tls_error(ca: Identity
         assert "certificate" in reply.detail
 
 
-@pytest.mark.parametrize("name", ["another protocol", "close at once"])
+@pytest.mark.parametrize("name", ["a TLS alert", "plain HTTP where TLS was asked for", "a handshake that is closed"])
 async def test_a_receiver_without_tls_is_a_tls_error(ca: Identity, name: str) -> None:
     """A handshake that leads nowhere is told apart from an answer that does."""
 
-    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(10)
-        writer.write(b"SSH-2.0-OpenSSH_9.2\r\n" if name == "another protocol" else b"")
-
-    async with hostile(play) as receiver:
+    async with hostile(SPOILING[name]) as receiver:
         reply = await trusting(ca).send(put(f"https://{HOST}:{receiver.port}"))
         assert (reply.error, reply.sent) == (ErrorClass.TLS_ERROR, False)
 

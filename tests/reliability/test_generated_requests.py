@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 from retailos.resources import RESOURCES
+from retailos.secrets import new_key
 from retailos.settings import load
 from tests.contract.conftest import Api, serving
 from tests.reliability import stand
@@ -120,7 +121,8 @@ async def test_no_request_finds_what_the_document_does_not_say(database: str, sc
     seed = stand.seed()
     # Thousands of requests come with one key or without a good one, and what they are answered is looked for.
     named = {"allow_addresses": "127.0.0.0/8", "host": "127.0.0.1", "environment": "test"}
-    settings = load({}, None, **named, requests_per_second=0, failures_per_minute=0)
+    unlimited = {"requests_per_second": 0, "failures_per_minute": 0}
+    settings = load({}, None, **named, **unlimited, encryption_keys=new_key())
     async with serving(settings, database) as api:
         report = await asked(api, scratch, part, seed)
     cases = report["test_cases"]

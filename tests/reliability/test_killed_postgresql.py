@@ -30,6 +30,8 @@ LEASE_SECONDS = 2.0
 ANSWER_SECONDS = 0.08
 ACCEPTS_SECONDS = 20.0
 SERVES_SECONDS = 10.0
+#: Nothing is applied later than a timeout after it was given up, and what was in doubt is confirmed then.
+TIMEOUT_SECONDS, LATE_SECONDS = 2.0, 0.0
 REST_SECONDS = 20.0
 
 BACKENDS = "select pid from pg_stat_activity where application_name like 'retailos%' order by pid"
@@ -56,7 +58,7 @@ class Run:
 async def running(data_dir: Path, seed: int, webhooks: Sequence[str]) -> AsyncIterator[Run]:
     """`retailos serve` on its embedded database, a slow receiver with these webhooks, and clients."""
     sightings: list[Sighting] = []
-    settings = {"lease_seconds": LEASE_SECONDS, "allow_addresses": "127.0.0.0/8"}
+    settings = {"lease_seconds": LEASE_SECONDS, "late_seconds": LATE_SECONDS, "allow_addresses": "127.0.0.0/8"}
     async with (
         stand.receiving(sightings, Random(seed), seconds=ANSWER_SECONDS) as receiver,
         stand.program("serve", "--data-dir", str(data_dir), "--port", "0", **settings) as program,
@@ -66,7 +68,7 @@ async def running(data_dir: Path, seed: int, webhooks: Sequence[str]) -> AsyncIt
         database = (await embedded.start(data_dir)).url
         async with clients_of(address, await stand.make_key(database)) as clients:
             for name in webhooks:
-                await clients.add_webhook(name, receiver.url)
+                await clients.add_webhook(name, receiver.url, timeout=TIMEOUT_SECONDS)
             yield Run(
                 program=program,
                 database=database,

@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
+from conformance import plays as hostiles
+from conformance.door import hostile
+from conformance.plays import ANSWERING, BABBLING, BREAKING_OFF, ENDLESS, LINGERING, Play
 from retailos.receiver import Behaviour, Receiver
 from retailos.webhooks.exchange import ErrorClass, Reply, Request
 from retailos.webhooks.transport import Transport
 from retailos.webhooks.wire import BODY_LIMIT, DETAIL_LIMIT, HEADER_BYTES_LIMIT, HEADERS_LIMIT
 from tests.conftest import eventually, free_port
-from tests.reliability import hostile as hostiles
-from tests.reliability.hostile import ANSWERING, BABBLING, BREAKING_OFF, ENDLESS, LINGERING, Play, hostile
 from tests.reliability.outbound import LOOPBACK, put
 
 #: How often each fault is met, at once; with all faults some 250.

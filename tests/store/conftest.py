@@ -13,6 +13,7 @@ from retailos.database.pool import Connection, Pool, connect
 from retailos.records.record import Draft, Written
 from retailos.records.writer import Writer
 from retailos.resources import RESOURCES
+from retailos.webhooks import register
 from tests.conftest import with_database
 
 
@@ -105,3 +106,19 @@ async def add_webhook(connection: Pool, resource: str = "customer", name: str = 
         resource,
     )
     return made
+
+
+#: Longer than any test of the register takes.
+LEASE_SECONDS = 60.0
+
+
+@pytest.fixture
+async def webhook(store: Store) -> int:
+    """A webhook of customers."""
+    return await add_webhook(store.pool)
+
+
+@pytest.fixture
+async def worker(store: Store) -> int:
+    """A worker whose lease holds."""
+    return await register.enlist(store.pool, "w-1", LEASE_SECONDS)

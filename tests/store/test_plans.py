@@ -150,15 +150,16 @@ async def test_what_is_due_next_is_found_by_the_index(filled: Connection) -> Non
     assert "due_webhook_id_due_at" in used(plan)
 
 
-@pytest.mark.parametrize("name", ["settle", "release"])
+@pytest.mark.parametrize("name", ["settle", "release", "dismiss"])
 async def test_settling_finds_registers_by_their_key(filled: Connection, name: str) -> None:
     """A settlement of any size reads only the registers that it settles."""
     one: dict[str, list[Any]] = {
         "settle": [
-            *([SOMEBODY], [SOMEBODY], [1], ["delivered"], [None], [False], [None], [1], [SOMEBODY], ["u"], [200]),
-            *([None], [1.0], [None], [b""], [False]),
+            *(90.0, [SOMEBODY], [SOMEBODY], [1], [1], ["delivered"], [None], [False], [None], [1], [False]),
+            *([SOMEBODY], ["u"], [200], [None], [1.0], [None], [b""], [False]),
         ],
-        "release": [[SOMEBODY], [SOMEBODY]],
+        "release": [[SOMEBODY], [SOMEBODY], [False]],
+        "dismiss": [None, 100],
     }
     plan = await planned(filled, getattr(REGISTER, name), 1, *one[name])
     assert "delivery_pkey" in used(plan)

@@ -1,68 +1,25 @@
 """The register: what is owed is claimed once, settled by its holder only, and never forgotten."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
-from random import Random
-from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
-from retailos.database.pool import Connection, Pool, transaction
 from retailos.webhooks import deliveries, register
 from retailos.webhooks.claim import Claim
-from retailos.webhooks.exchange import ErrorClass, Reply
-from retailos.webhooks.outcome import Blame, Delivered, Failed, Outcome, Retry
-from retailos.webhooks.settlement import Settlement
-from tests.conftest import eventually
-from tests.store.conftest import Store, add_webhook, stored
-
-LEASE_SECONDS = 60.0
-DELIVERED = Delivered()
-RETRY = Retry(after_seconds=60.0, error_class=ErrorClass.HTTP_5XX, blame=Blame.RECEIVER)
-FAILED = Failed(error_class=ErrorClass.HTTP_4XX, blame=Blame.RECORD)
-
-
-@pytest.fixture
-async def webhook(store: Store) -> int:
-    """A webhook of customers."""
-    return await add_webhook(store.pool)
-
-
-@pytest.fixture
-async def worker(store: Store) -> int:
-    """A worker whose lease holds."""
-    return await register.enlist(store.pool, "w-1", LEASE_SECONDS)
-
-
-def settlement(claim: Claim, version: int, outcome: Outcome = DELIVERED) -> Settlement:
-    """What an attempt of a claim came to."""
-    reply = Reply(at=datetime.now(UTC), milliseconds=1.0, status=200 if outcome == DELIVERED else 500)
-    return Settlement(claim=claim, version=version, outcome=outcome, request_id=uuid4(), url="https://x", reply=reply)
-
-
-async def claim(pool: Pool, webhook: int, worker: int, most: int = 100) -> list[Claim]:
-    """Claim under a new token."""
-    return await register.claim(pool, webhook, most, worker, uuid4())
-
-
-async def state(pool: Pool, record_id: UUID) -> dict[str, Any]:
-    """A register, and in how many seconds it is due: None if it is not, infinity if never."""
-    row = await pool.fetchrow(
-        "select delivery.*, extract(epoch from due_at - now())::float8 as due from delivery"
-        " left join due using (webhook_id, record_id) where record_id = $1",
-        record_id,
-    )
-    assert row is not None
-    return dict(row)
-
-
-async def rescued(pool: Pool, leaving: int | None = None) -> dict[str, int]:
-    """Rescue what dead workers had claimed."""
-    async with transaction(pool) as connection:
-        return await register.rescue(connection, leaving=leaving)
+from retailos.webhooks.outcome import Outcome
+from tests.store.conftest import LEASE_SECONDS, Store, add_webhook
+from tests.store.registers import (
+    DELIVERED,
+    FAILED,
+    RETRY,
+    claim,
+    rescued,
+    settle,
+    settlement,
+    state,
+)
 
 
 async def test_a_change_is_owed_claimed_and_settled(store: Store, webhook: int, worker: int) -> None:
@@ -81,7 +38,7 @@ async def test_a_change_is_owed_claimed_and_settled(store: Store, webhook: int, 
         worker,
     )
     assert await claim(store.pool, webhook, worker) == []
-    assert await register.settle(store.pool, webhook, [settlement(held, 1)]) == 1
+    assert await settle(store.pool, webhook, [settlement(held, 1)]) == 1
     done = await state(store.pool, record)
     assert (done["status"], done["acknowledged"], done["due"], done["token"]) == ("delivered", 1, None, None)
     assert await store.value("select count(*) from attempt") == 1
@@ -94,12 +51,12 @@ async def test_a_settlement_without_its_claim_does_nothing(store: Store, webhook
     before = await state(store.pool, record)
     for stale in (replace(held, token=uuid4()), replace(held, record_id=uuid4())):
         for outcome in (DELIVERED, RETRY, FAILED):
-            assert await register.settle(store.pool, webhook, [settlement(stale, 1, outcome)]) == 0
-    assert await register.settle(store.pool, webhook + 1, [settlement(held, 1)]) == 0
+            assert await settle(store.pool, webhook, [settlement(stale, 1, outcome)]) == 0
+    assert await settle(store.pool, webhook + 1, [settlement(held, 1)]) == 0
     assert await state(store.pool, record) == before
-    assert await register.settle(store.pool, webhook, [settlement(held, 1)]) == 1
+    assert await settle(store.pool, webhook, [settlement(held, 1)]) == 1
     done = await state(store.pool, record)
-    assert await register.settle(store.pool, webhook, [settlement(held, 1, FAILED)]) == 0
+    assert await settle(store.pool, webhook, [settlement(held, 1, FAILED)]) == 0
     assert await state(store.pool, record) == done
 
 
@@ -113,7 +70,7 @@ async def test_a_write_between_claim_and_settlement_is_owed(
     await store.write("customer", "c-1", {"firstName": "B"})
     assert (await state(store.pool, record))["status"] == "sending"
     assert await claim(store.pool, webhook, worker) == []
-    await register.settle(store.pool, webhook, [settlement(held, 1, outcome)])
+    await settle(store.pool, webhook, [settlement(held, 1, outcome)])
     owed = await state(store.pool, record)
     assert (owed["status"], owed["wanted"], owed["attempts"]) == ("owed", 2, 0)
     assert owed["acknowledged"] == (1 if outcome == DELIVERED else 0)
@@ -129,7 +86,7 @@ async def test_a_newer_version_than_wanted_at_the_claim_settles_what_was_sent(
     record = (await store.write("customer", "c-1", {"firstName": "A"})).record_id
     [held] = await claim(store.pool, webhook, worker)
     await store.write("customer", "c-1", {"firstName": "B"})
-    await register.settle(store.pool, webhook, [settlement(held, 2)])
+    await settle(store.pool, webhook, [settlement(held, 2)])
     done = await state(store.pool, record)
     assert (done["status"], done["acknowledged"], done["wanted"], done["due"]) == ("delivered", 2, 2, None)
 
@@ -138,7 +95,7 @@ async def test_a_retry_is_due_when_it_is_due(store: Store, webhook: int, worker:
     """A failed attempt is not claimed before its time, and counts on when it is."""
     record = (await store.write("customer", "c-1", {"firstName": "A"})).record_id
     [held] = await claim(store.pool, webhook, worker)
-    await register.settle(store.pool, webhook, [settlement(held, 1, RETRY)])
+    await settle(store.pool, webhook, [settlement(held, 1, RETRY)])
     waiting = await state(store.pool, record)
     assert (waiting["status"], waiting["attempts"], waiting["error_class"]) == ("retrying", 1, "http_5xx")
     assert 55 < waiting["due"] <= 60
@@ -153,7 +110,7 @@ async def test_a_change_does_not_wait_for_a_retry(store: Store, webhook: int, wo
     """A new change of a record that is being retried, or has failed, is due at once and counts from one."""
     record = (await store.write("customer", "c-1", {"firstName": "A"})).record_id
     [held] = await claim(store.pool, webhook, worker)
-    await register.settle(store.pool, webhook, [settlement(held, 1, outcome)])
+    await settle(store.pool, webhook, [settlement(held, 1, outcome)])
     await store.write("customer", "c-1", {"firstName": "B"})
     owed = await state(store.pool, record)
     assert (owed["status"], owed["attempts"], owed["wanted"]) == ("owed", 0, 2)
@@ -165,7 +122,7 @@ async def test_a_failed_delivery_stays_until_it_is_requeued(store: Store, webhoo
     """A failed delivery is never due by itself; a requeue owes it again, as a first attempt."""
     record = (await store.write("customer", "c-1", {"firstName": "A"})).record_id
     [held] = await claim(store.pool, webhook, worker)
-    await register.settle(store.pool, webhook, [settlement(held, 1, FAILED)])
+    await settle(store.pool, webhook, [settlement(held, 1, FAILED)])
     failed = await state(store.pool, record)
     assert (failed["status"], failed["due"], failed["acknowledged"]) == ("failed", float("inf"), 0)
     assert await register.next_due(store.pool) == {}
@@ -186,7 +143,7 @@ async def test_what_is_released_was_never_attempted(store: Store, webhook: int, 
         assert (await state(store.pool, record))["status"] == "sending"
         await register.release(store.pool, webhook, [held])
         owed = await state(store.pool, record)
-        assert (owed["status"], owed["attempts"], owed["ambiguous"]) == ("owed", 0, False)
+        assert (owed["status"], owed["attempts"], owed["doubt_until"]) == ("owed", 0, None)
         assert owed["due"] <= 0
     assert await store.value("select count(*) from attempt") == 0
 
@@ -227,10 +184,10 @@ async def test_what_a_dead_worker_had_claimed_is_rescued(store: Store, webhook: 
     assert await rescued(store.pool) == {}
     for each in held:
         owed = await state(store.pool, each.record_id)
-        assert (owed["status"], owed["ambiguous"], owed["token"]) == ("owed", True, None)
+        assert (owed["status"], owed["doubt_until"] is None, owed["token"]) == ("owed", False, None)
         assert owed["due"] <= 0
     assert (await state(store.pool, kept[0].record_id))["status"] == "sending"
-    assert await register.settle(store.pool, webhook, [settlement(each, 1) for each in held]) == 0
+    assert await settle(store.pool, webhook, [settlement(each, 1) for each in held]) == 0
     again = await claim(store.pool, webhook, other)
     assert sorted(each.record_id for each in [*again, *kept]) == sorted(records)
 
@@ -283,105 +240,3 @@ async def test_the_tally_is_folded_and_stays_right(store: Store) -> None:
     assert await store.value("select sum(delta) from tally where resource = 'customer'") == 150
     assert await store.value("select sum(delta) from tally where resource = 'store'") == 500
     assert await store.value("select count(*) from tally where resource = 'store'") == 1
-
-
-class Strain:
-    """Writers, workers and operators that get in each other's way until they are told to stop."""
-
-    def __init__(self, stores: Sequence[Store], webhooks: Sequence[int]) -> None:
-        self.stores, self.webhooks = stores, webhooks
-        self.stop = asyncio.Event()
-        self.random = Random(11)
-        self.written = self.settled = self.requeued = 0
-
-    async def write(self, store: Store) -> None:
-        """Write in bursts that touch the same few records."""
-        while not self.stop.is_set():
-            keys = [f"c-{self.random.randrange(40)}" for _ in range(30)]
-            await asyncio.gather(
-                *(store.write("customer", key, {"details": {"n": self.random.random()}}) for key in keys)
-            )
-            self.written += len(keys)
-
-    async def deliver(self, store: Store, webhook: int) -> None:
-        """Claim, read and settle with any outcome, sometimes late, sometimes not at all."""
-        worker = await register.enlist(store.pool, f"w-{self.random.random()}", LEASE_SECONDS)
-        while not self.stop.is_set():
-            held = await claim(store.pool, webhook, worker, 25)
-            if not held:
-                await asyncio.wait([asyncio.ensure_future(self.stop.wait())], timeout=0.002)
-                continue
-            records = [each.record_id for each in held]
-            rows = await store.pool.fetch("select id, version from customers where id = any($1)", records)
-            versions = {row["id"]: row["version"] for row in rows}
-            self.random.shuffle(held)
-            given, back = held[: -len(held) // 4] or held, held[-len(held) // 4 :]
-            choices: list[Outcome] = [DELIVERED, DELIVERED, replace(RETRY, after_seconds=0.0), FAILED]
-            outcomes = self.random.choices(choices, k=len(given))
-            settlements = [settlement(c, versions[c.record_id], o) for c, o in zip(given, outcomes, strict=True)]
-            self.settled += await register.settle(store.pool, webhook, settlements)
-            await register.release(store.pool, webhook, back)
-
-    async def operate(self, store: Store) -> None:
-        """Requeue, rescue and tidy all the time."""
-        while not self.stop.is_set():
-            for webhook in self.webhooks:
-                self.requeued += await deliveries.requeue(store.pool, webhook)
-            await rescued(store.pool)
-            await register.tidy(store.pool)
-
-    async def run(self, seconds: float) -> None:
-        """Strain for so long; whatever goes wrong is raised."""
-        tasks = [asyncio.ensure_future(self.write(each)) for each in self.stores]
-        tasks += [asyncio.ensure_future(self.deliver(s, w)) for s in self.stores for w in self.webhooks]
-        tasks.append(asyncio.ensure_future(self.operate(self.stores[0])))
-        await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
-        self.stop.set()
-        await asyncio.gather(*tasks)
-
-
-async def test_writers_workers_and_operators_never_deadlock(database: str, connection: Connection) -> None:
-    """Locks are taken in one order everywhere: under strain there is no deadlock, and the registers stay sound."""
-    async with stored(database) as one, stored(database) as two:
-        webhooks = [await add_webhook(one.pool, name=name) for name in ("a", "b")]
-        strain = Strain((one, two), webhooks)
-        await strain.run(4)
-        assert min(strain.written, strain.settled, strain.requeued) > 100
-        await assert_sound(one.pool)
-        await assert_all_can_be_delivered(one.pool, webhooks)
-
-    # What a connection counted is certain to be told when it has ended.
-    async def ended() -> bool:
-        return not await connection.fetchval("select count(*) from pg_stat_activity where application_name = 'tests'")
-
-    assert await eventually(ended)
-    assert await connection.fetchval("select deadlocks from pg_stat_database where datname = current_database()") == 0
-
-
-async def assert_sound(pool: Pool) -> None:
-    """See that registers, due rows and records tell the same, whatever the moment."""
-    unsound = await pool.fetch(
-        "select delivery.*, due_at from delivery full join due using (webhook_id, record_id)"
-        " where status is null or (status in ('owed', 'retrying', 'failed')) <> (due_at is not null)"
-        " or (status = 'failed') <> (due_at is not distinct from 'infinity')"
-        " or (status = 'delivered' and acknowledged <> wanted)"
-    )
-    assert [dict(each) for each in unsound] == []
-    behind = "select count(*) from delivery join customers on id = record_id where wanted <> version"
-    assert await pool.fetchval(behind) == 0
-
-
-async def assert_all_can_be_delivered(pool: Pool, webhooks: Sequence[int]) -> None:
-    """See that whatever is owed can be claimed, or requeued, and that nothing is left then."""
-    worker = await register.enlist(pool, "last", LEASE_SECONDS)
-    await pool.execute("update worker set lease_until = now() where id <> $1", worker)
-    await rescued(pool)
-    for webhook in webhooks:
-        await deliveries.requeue(pool, webhook)
-        await pool.execute("update due set due_at = now()")
-        held = await claim(pool, webhook, worker)
-        rows = await pool.fetch("select record_id, wanted from delivery where webhook_id = $1", webhook)
-        wanted = {row["record_id"]: row["wanted"] for row in rows}
-        await register.settle(pool, webhook, [settlement(each, wanted[each.record_id]) for each in held])
-    assert await pool.fetchval("select count(*) from delivery where acknowledged < wanted") == 0
-    assert await pool.fetchval("select count(*) from due") == 0

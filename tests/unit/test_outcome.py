@@ -13,8 +13,10 @@ from retailos.webhooks.outcome import (
     Blame,
     Delivered,
     Failed,
+    Held,
     Outcome,
     Retry,
+    Skipped,
     error_class_of,
     is_transient,
     read_outcome,
@@ -127,7 +129,7 @@ def test_every_error_class_is_covered_by_these_tables() -> None:
     """A new class must say whose failure it is."""
     covered = {*UNANSWERED, *(error_class for error_class, *_ in STATUSES.values()), ErrorClass.INVALID_BATCH_ANSWER}
     assert covered == set(ErrorClass)
-    assert get_args(Outcome) == (Delivered, Retry, Failed)
+    assert get_args(Outcome) == (Delivered, Retry, Failed, Held, Skipped)
 
 
 def test_a_refused_batch_record_is_retried_like_any_failure() -> None:

@@ -20,6 +20,7 @@ from retailos.webhooks.request import (
     delivery_id,
     render_url,
 )
+from retailos.webhooks.shape import Shape
 from retailos.webhooks.webhook import Webhook
 
 CUSTOMER = RESOURCES["customer"]
@@ -44,7 +45,7 @@ def told(external_id: str = "c-1", **fields: Any) -> Told:
     """A record as it is told."""
     body = {"id": str(ID), "externalCustomerId": external_id, "lastName": "Doe", "email": None, "smsMarketing": False}
     text = msgspec.json.encode(body | fields).decode()
-    return Told(id=ID, external_id=external_id, version=7, operation="update", json=text)
+    return Told(id=ID, external_id=external_id, version=7, operation="update", json=text, address=text)
 
 
 def item(attempt: int = 1, acknowledged: int = 0, **fields: Any) -> Item:
@@ -72,6 +73,20 @@ def test_a_request_says_what_it_is_about() -> None:
         "X-Ra-Change": "updated",
         "Authorization": "API_KEY theirs",
     }
+
+
+def test_a_deletion_is_sent_or_deletes() -> None:
+    """A deleted record goes out like any other, or, where the webhook says so, as a DELETE without a body."""
+    gone = Item(Claim(ID, ID, 1, 5), replace(told(), operation="delete", deleted=True))
+    _, sent = build_request(CUSTOMER, order(), [gone])
+    assert (sent.method, sent.body) == ("PUT", f'{{"customer":{told().json}}}'.encode())
+    _, deleted = build_request(CUSTOMER, order(shape=Shape(on_delete="delete")), [gone])
+    assert (deleted.method, deleted.url, deleted.body) == ("DELETE", sent.url, b"")
+    expected = {name: value for name, value in sent.headers if name not in ("X-Ra-Request-Id", "traceparent")}
+    assert expected["X-Ra-Change"] == "deleted"
+    assert expected.items() - dict(deleted.headers).items() == {("Content-Type", "application/json")}
+    _, living = build_request(CUSTOMER, order(shape=Shape(on_delete="delete")), [item()])
+    assert living.method == "PUT"
 
 
 def test_every_attempt_has_an_id_of_its_own() -> None:

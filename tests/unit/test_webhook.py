@@ -34,6 +34,9 @@ def test_the_standard_policy_is_the_guides_example() -> None:
         "retryDelayMax": 21_600,
         "timeout": 30,
         "concurrency": 16,
+        "fields": [],
+        "userProjection": "full",
+        "onDelete": "send",
         "active": True,
     }
     minutes = sum(values["retryDelay"] * 2**n for n in range(values["retryLimit"])) / 60
@@ -156,5 +159,7 @@ def test_the_fields_are_documented_in_their_order() -> None:
     """The fields of a webhook stand in the order in which it is shown."""
     assert list(webhook_fields(RESOURCES)) == [
         *("id", "name", "resource", "url", "method", "headers", "retryLimit", "retryDelay", "retryBackoff"),
-        *("retryDelayMax", "timeout", "concurrency", "active", "createdAt", "updatedAt"),
+        *("retryDelayMax", "timeout", "concurrency"),
+        *("fields", "userProjection", "onDelete"),
+        *("active", "createdAt", "updatedAt"),
     ]

@@ -59,6 +59,8 @@ class Call:
     origin: IPAddress | None = None
     #: The headers that tell what is left of the key's requests, where they are limited.
     rate: tuple[tuple[bytes, bytes], ...] = ()
+    #: The status that it was answered with, as soon as that is on its way.
+    status: int = 0
     #: The variables of the route, decoded.
     path: Mapping[str, str] = field(default_factory=dict)
     #: The request's id as it is printed.

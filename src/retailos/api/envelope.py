@@ -19,6 +19,8 @@ encode = msgspec.json.Encoder(decimal_format="number").encode
 
 #: The first of the headers of every response.
 STANDING = (b"access-control-allow-origin", b"*")
+#: Stands in the scope of a request: writes a response of this status, these headers and this body, unless it can't.
+AT_ONCE = "retailos.at_once"
 PROBLEM_JSON = "application/problem+json"
 
 _JSON = b"application/json; charset=utf-8"
@@ -123,8 +125,12 @@ async def _send(
     own = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
     if body is not None:
         own += [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": status, "headers": [*standing_headers(call), *own]})
-    await send({"type": "http.response.body", "body": b"" if call.scope["method"] == "HEAD" else body or b""})
+    lines, content = [*standing_headers(call), *own], b"" if call.scope["method"] == "HEAD" else body or b""
+    if AT_ONCE in call.scope and "Connection" not in headers and call.scope[AT_ONCE](status, lines, content):
+        call.status = status
+        return
+    await send({"type": "http.response.start", "status": status, "headers": lines})
+    await send({"type": "http.response.body", "body": content})
 
 
 def standing_headers(call: Call) -> list[tuple[bytes, bytes]]:

@@ -60,11 +60,11 @@ class FrontDoor:
             await send_error(sent, call, _of_the_router(error))
         except Exception as error:
             emit(DefectFound(request_id=call.name, error=describe(error)))
-            if sent.status:
+            if call.status:
                 raise
             await send_error(sent, call, Internal())
         if wanted(RequestAnswered):
-            _observe(call, sent.status, started)
+            _observe(call, started)
 
     async def _answer(self, scope: Scope, receive: Receive, send: "Sent", call: Call) -> None:
         raw_path = scope["raw_path"]
@@ -102,12 +102,11 @@ class Sent:
 
     def __init__(self, send: Send, call: Call) -> None:
         self._send, self._call = send, call
-        self.status = 0
 
     async def __call__(self, message: Message) -> None:
         """Pass a message on."""
         if message["type"] == "http.response.start":
-            self.status = message["status"]
+            self._call.status = message["status"]
             # What was written in the envelope begins with them.
             if STANDING not in message["headers"][:1]:
                 given = {name.lower() for name, _ in message["headers"]}
@@ -143,12 +142,12 @@ def _of_the_router(error: HTTPException) -> RetailOSError:
     return RouteNotFound() if error.status_code == RouteNotFound.status else Internal()
 
 
-def _observe(call: Call, status: int, started: float) -> None:
+def _observe(call: Call, started: float) -> None:
     emit(
         RequestAnswered(
             method=call.scope["method"],
             route=call.operation.path if call.operation else "",
-            status=status,
+            status=call.status,
             milliseconds=(time.perf_counter() - started) * 1000,
             request_id=call.name,
         )

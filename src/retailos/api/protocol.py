@@ -1,14 +1,16 @@
 """The HTTP/1.1 server's protocol with our limits: what is no HTTP gets the envelope too, and slow headers a limit."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 import msgspec
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from retailos import __version__
 from retailos.api.body import WHOLE
-from retailos.api.envelope import Envelope, Fault, Meta, encode, phrase
+from retailos.api.envelope import AT_ONCE, Envelope, Fault, Meta, encode, phrase
 from retailos.declare.values import printed
 from retailos.errors import BadRequest, HeadersTooLarge, RetailOSError
 from retailos.observe import RequestRefusedByProtocol, emit
@@ -64,6 +66,7 @@ class EnvelopeProtocol(HttpToolsProtocol):
         """Go on with a request whose head is here."""
         self._head_arrived()
         super().on_headers_complete()
+        self.scope[AT_ONCE] = partial(self._answer_at_once, self.cycle)  # type: ignore[literal-required]
 
     def on_message_complete(self) -> None:
         """Tell that the body is here whole, before anybody has begun to read it."""
@@ -79,6 +82,24 @@ class EnvelopeProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP."""
         self._refuse(BadRequest("expected HTTP/1.1, got something else"))
+
+    def _answer_at_once(
+        self, cycle: RequestResponseCycle, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes
+    ) -> bool:
+        """Write a whole response, and tell whether that could be done: else it is to be sent by ASGI's messages.
+
+        These look at every header again, which costs more than all the rest of them. Left to them is what is rare: a
+        caller that does not read, a connection that is to be closed, and headers that hold the end of a line.
+        """
+        lines = [b"%b: %b\r\n" % pair for pair in (*self.server_state.default_headers, *headers)]
+        head = b"".join(lines)
+        if self.flow.write_paused or cycle.disconnected or not cycle.keep_alive or len(head.splitlines()) != len(lines):
+            return False
+        cycle.response_started = cycle.response_complete = True
+        self.transport.write(b"".join((STATUS_LINE[status], head, b"\r\n", body)))
+        cycle.message_event.set()
+        cycle.on_response()
+        return True
 
     def _await_head(self) -> None:
         self._head_timer = self.loop.call_later(

@@ -17,6 +17,7 @@ COMMANDS: Final = MappingProxyType(
         "webhook": "retailos.cli.webhook",
         "requeue": "retailos.cli.requeue",
         "report": "retailos.cli.report",
+        "secrets": "retailos.cli.secrets",
         "push": "retailos.cli.push",
         "receive": "retailos.cli.receive",
         "pull": "retailos.cli.pull",

@@ -9,7 +9,7 @@ from typing import Final
 import click
 from rich.console import Console
 
-from retailos import __version__
+from retailos import __version__, operations
 from retailos.api.tls import valid_until
 from retailos.app import DATA_DIR, open_database, open_pool
 from retailos.cli.options import data_dir, output, run, settings_of, write_json
@@ -76,8 +76,11 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
     try:
         async with open_database(settings) as database, open_pool(database.url, "doctor") as pool:
             yield await _database(pool, embedded=database.cluster is not None)
-            yield await _migrations(pool)
+            migrations = await _migrations(pool)
+            yield migrations
             yield await _clock(pool)
+            if migrations.good:
+                yield await _secrets(pool, database.settings)
     except (ConfigurationError, RetailOSError) as error:
         yield Finding(name="database", good=False, said=str(error))
 
@@ -106,6 +109,24 @@ async def _migrations(pool: Pool) -> Finding:
         waiting = await migrate.pending(connection)
     said = f"{', '.join(waiting)} not applied; run: retailos migrate" if waiting else "all applied"
     return Finding(name="migrations", good=not waiting, said=said)
+
+
+async def _secrets(pool: Pool, settings: Settings) -> Finding:
+    state = await operations.show_secrets(pool, settings)
+    if state.locked:
+        said = f"{state.locked} need a key that is not here; put it back into RETAILOS_ENCRYPTION_KEYS"
+    elif state.clear:
+        said = f"{state.clear} webhooks keep theirs in clear; run: retailos secrets rotate"
+        said = said if state.newest else f"{said}, with a key from retailos secrets new-key"
+    elif state.older:
+        said = f"{state.older} are sealed with an older key; run: retailos secrets rotate"
+    elif state.newest is None:
+        return Finding(
+            name="secrets", good=True, said="none, and no key to seal any: retailos secrets new-key makes one"
+        )
+    else:
+        return Finding(name="secrets", good=True, said=f"{state.current} sealed with the key {state.newest}")
+    return Finding(name="secrets", good=False, said=said)
 
 
 async def _clock(pool: Pool) -> Finding:

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -59,9 +60,17 @@ def check_named(settings: Settings) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """What a command works with: a pool on the database, and the settings with all that the database's place keeps."""
+
+    pool: Pool
+    settings: Settings
+
+
 @asynccontextmanager
-async def database_of(settings: Settings, command: str) -> AsyncIterator[Pool]:
-    """A pool on the database of the settings, which is brought up to date first, for the length of a command.
+async def deployment_of(settings: Settings, command: str) -> AsyncIterator[Deployment]:
+    """The deployment of the settings, its database brought up to date, for the length of a command.
 
     An embedded server that runs is joined; otherwise it runs as long as the command. Raises click.UsageError where
     no database is named.
@@ -70,7 +79,14 @@ async def database_of(settings: Settings, command: str) -> AsyncIterator[Pool]:
     async with open_database(settings) as database:
         await bring_up_to_date(database.url)
         async with open_pool(database.url, command) as pool:
-            yield pool
+            yield Deployment(pool=pool, settings=database.settings)
+
+
+@asynccontextmanager
+async def database_of(settings: Settings, command: str) -> AsyncIterator[Pool]:
+    """A pool on the database of the settings, as deployment_of() opens it."""
+    async with deployment_of(settings, command) as deployment:
+        yield deployment.pool
 
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode

@@ -127,7 +127,7 @@ async def _own_api(settings: Settings) -> AsyncIterator[Sender]:
                 pool, name="push", environment=settings.environment, scopes=keys.DEFAULT_SCOPES, pepper=pepper
             )
             try:
-                with app.held_port(replace(settings, port=0, database_url=database.url)) as own:
+                with app.held_port(replace(database.settings, port=0)) as own:
                     await app.start_roles(supervisor, own, app.ROLES)
                     yield sender(address(own.host, own.port), made.key)
             finally:

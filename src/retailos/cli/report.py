@@ -33,14 +33,10 @@ def report() -> None:
 @report.command()
 @click.option("--name", required=True, help="What tells it from the other reports.")
 @click.option("--to", "recipients", required=True, multiple=True, metavar="ADDRESS", help="Who gets it; repeatable.")
-@click.option(
-    "--webhook", type=int, metavar="ID", help="Whose failures it tells of.  [default: all, and given up upserts]"
-)
+@click.option("--webhook", type=int, metavar="ID", help="Whose failures it tells of.  [default: all]")
 @click.option("--cron", help="When it is due: minute, hour, day, month, day of the week.  [default: 0 7 * * *]")
 @click.option("--time-zone", "timeZone", help="The time zone of these.  [default: UTC]")
-@click.option(
-    "--send-empty/--no-send-empty", "sendEmpty", default=None, help="Send it if nothing failed.  [default: do]"
-)
+@click.option("--send-empty/--no-send-empty", "sendEmpty", default=None, help="Also if nothing failed.  [default: do]")
 @data_dir
 @output
 def add(data_dir: Path | None, output: str, **given: Any) -> None:

@@ -9,11 +9,9 @@ import click
 import msgspec
 
 from retailos import operations
-from retailos.cli.options import data_dir, database_of, output, run, settings_of, write_json
+from retailos.cli.options import Deployment, data_dir, deployment_of, output, run, settings_of, write_json
 from retailos.cli.table import write_table
-from retailos.database.pool import Pool
 from retailos.resources import RESOURCES
-from retailos.webhooks.addresses import Policy
 
 T = TypeVar("T")
 
@@ -40,6 +38,9 @@ def webhook() -> None:
 @click.option("--retry-backoff/--no-retry-backoff", default=None, help="Double the delay each time.  [default: do]")
 @click.option("--timeout", type=float, metavar="SECONDS", help="For one request, from end to end.  [default: 30]")
 @click.option("--concurrency", type=int, help="Requests under way at once.  [default: 16]")
+@click.option("--field", "fields", multiple=True, metavar="NAME", help="Send this field or relation; repeatable.")
+@click.option("--user-projection", type=click.Choice(["full", "minimal"]), help="How much of a user.  [default: full]")
+@click.option("--on-delete", type=click.Choice(["send", "delete"]), help="Send it, or an HTTP DELETE.  [default: send]")
 @data_dir
 @output
 def add(data_dir: Path | None, output: str, headers: tuple[str, ...], **given: Any) -> None:
@@ -51,10 +52,9 @@ def add(data_dir: Path | None, output: str, headers: tuple[str, ...], **given: A
         --url 'https://erp.example.com/v1/customer/{externalCustomerId}' \\
         --header 'Authorization: API_KEY <their api key>'
     """
-    body = {_camel(name): _exact(value) for name, value in given.items() if value is not None}
+    body = {_camel(name): _exact(value) for name, value in given.items() if value not in (None, ())}
     body["headers"] = dict(_header(each) for each in headers)
-    policy = Policy(allow=settings_of(data_dir).allow_addresses)
-    added = _with_pool(data_dir, lambda pool: operations.add_webhook(pool, RESOURCES, policy, body))
+    added = _in(data_dir, lambda here: operations.add_webhook(here.pool, RESOURCES, here.settings, body))
     _shown(added, output, f"The webhook {added['id']} is told of every {added['resource']} that changes.")
 
 
@@ -68,7 +68,7 @@ def list_(data_dir: Path | None, output: str) -> None:
     Example:
       retailos webhook list --data-dir data
     """
-    found = _with_pool(data_dir, operations.list_webhooks)
+    found = _in(data_dir, lambda here: operations.list_webhooks(here.pool))
     if output == "json":
         write_json(found)
     elif not found:
@@ -98,7 +98,7 @@ def show(webhook_id: int, data_dir: Path | None, output: str) -> None:
     Example:
       retailos webhook show 3
     """
-    found = _with_pool(data_dir, lambda pool: operations.show_webhook(pool, webhook_id))
+    found = _in(data_dir, lambda here: operations.show_webhook(here.pool, webhook_id))
     _shown(found, output, msgspec.json.format(msgspec.json.encode(found)).decode())
 
 
@@ -142,22 +142,21 @@ def delete(webhook_id: int, data_dir: Path | None, output: str) -> None:
     Example:
       retailos webhook delete 3 --yes
     """
-    removed = _with_pool(data_dir, lambda pool: operations.remove_webhook(pool, webhook_id))
+    removed = _in(data_dir, lambda here: operations.remove_webhook(here.pool, webhook_id))
     _shown(removed, output, f"The webhook {webhook_id} is gone; it was still owed {removed.owed} deliveries.")
 
 
-def _with_pool(data_dir: Path | None, work: Callable[[Pool], Awaitable[T]]) -> T:
+def _in(data_dir: Path | None, work: Callable[[Deployment], Awaitable[T]]) -> T:
     async def worked() -> T:
-        async with database_of(settings_of(data_dir), "webhook") as pool:
-            return await work(pool)
+        async with deployment_of(settings_of(data_dir), "webhook") as deployment:
+            return await work(deployment)
 
     return run(worked())
 
 
 def _switched(data_dir: Path | None, webhook_id: int, *, active: bool) -> dict[str, Any]:
-    policy = Policy(allow=settings_of(data_dir).allow_addresses)
     body = {"active": active}
-    return _with_pool(data_dir, lambda pool: operations.change_webhook(pool, RESOURCES, policy, webhook_id, body))
+    return _in(data_dir, lambda here: operations.change_webhook(here.pool, RESOURCES, here.settings, webhook_id, body))
 
 
 def _shown(value: Any, output: str, said: str) -> None:

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from retailos.declare.resource import Resource
 
+#: What an upsert flipped of a record that was there, kept with it since only the update itself sees both sides.
+COLUMN = "flipped"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flips:

@@ -143,6 +143,12 @@ class Resource:
         yield from (each for each in BOOKKEEPING if each not in self.members)
 
     @cached_property
+    def settable(self) -> Mapping[str, Field]:
+        """The members of the body that a caller may set, by name."""
+        members = {name: each for name, each in self.fields.items() if not each.read_only and each.at is None}
+        return MappingProxyType(members)
+
+    @cached_property
     def external_id(self) -> Field:
         """The field that holds the caller's own id."""
         return external_id(self.name)

@@ -161,7 +161,7 @@ class Dob:
         match = _DOB.match(text)
         if not match:
             raise ValueError("expected a date dd/mm/yyyy")
-        day, month, year = (int(part) for part in match.groups())
+        day, month, year = map(int, match.groups())
         try:
             born = date(year, month, day)
         except ValueError:

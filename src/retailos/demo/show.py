@@ -54,10 +54,9 @@ async def _everything(
         if kept is None:
             console.print("Making a database with sample records, which takes some seconds …\n")
         async with app.kept_database(settings) as database, Supervisor.open() as supervisor:
-            connected = replace(settings, database_url=database.url)
             starting = asyncio.gather(
-                app.start_roles(supervisor, connected, app.ROLES),
-                supervisor.start(_receiver(connected, receiver_port, deliveries)),
+                app.start_roles(supervisor, database.settings, app.ROLES),
+                supervisor.start(_receiver(database.settings, receiver_port, deliveries)),
             )
             async with app.open_pool(database.url, "demo") as pool:
                 kept = await _content(pool, place, kept, receiver_port)

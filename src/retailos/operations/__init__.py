@@ -18,6 +18,7 @@ from retailos.operations.reports import (
     show_issue,
     show_report,
 )
+from retailos.operations.secrets import SecretsRotated, SecretsState, rotate_secrets, seal_secrets, show_secrets
 from retailos.operations.webhooks import (
     Removed,
     Shown,
@@ -34,6 +35,8 @@ __all__ = (
     "ReportPreview",
     "ReportRemoved",
     "Requeued",
+    "SecretsRotated",
+    "SecretsState",
     "Shown",
     "ShownIssue",
     "ShownReport",
@@ -55,10 +58,13 @@ __all__ = (
     "requeue_jobs",
     "revoke_key",
     "rotate_key",
+    "rotate_secrets",
+    "seal_secrets",
     "send_report",
     "show_delivery",
     "show_issue",
     "show_key",
     "show_report",
+    "show_secrets",
     "show_webhook",
 )

@@ -6,13 +6,15 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from retailos.database.pool import Pool, transaction
+from retailos.database.pool import Pool, acquire, transaction
 from retailos.declare.resource import Resources
 from retailos.errors import Problem, ValidationFailed
+from retailos.secrets import NO_KEY, read_ring
+from retailos.settings import Settings
 from retailos.webhooks import orders
 from retailos.webhooks.addresses import Policy, Refused, vet
 from retailos.webhooks.exchange import ErrorClass
-from retailos.webhooks.webhook import read_webhook, said, shown
+from retailos.webhooks.webhook import SECRETS, SETTINGS, read_webhook, said, shown
 
 #: A webhook as it is shown: its members by name, its secrets hidden.
 Shown = dict[str, Any]
@@ -37,20 +39,30 @@ async def show_webhook(pool: Pool, webhook_id: int) -> Shown:
     return shown(await orders.webhook(pool, webhook_id))
 
 
-async def add_webhook(pool: Pool, resources: Resources, policy: Policy, body: Any) -> Shown:
+async def add_webhook(pool: Pool, resources: Resources, settings: Settings, body: Any) -> Shown:
     """Save a new webhook, or say field by field why it can't be."""
-    values = await _checked(resources, body, policy, None)
-    return shown(await orders.add(pool, values))
+    ring = read_ring(settings.encryption_keys)
+    values = await _checked(resources, body, settings, None)
+    async with transaction(pool) as connection:
+        webhook_id = await orders.add(connection, ring, values)
+    return await show_webhook(pool, webhook_id)
 
 
-async def change_webhook(pool: Pool, resources: Resources, policy: Policy, webhook_id: int, body: Any) -> Shown:
+async def change_webhook(pool: Pool, resources: Resources, settings: Settings, webhook_id: int, body: Any) -> Shown:
     """Change a webhook: what is absent is kept. Its resource stays, since what is owed belongs to it."""
-    kept = said(await orders.webhook(pool, webhook_id))
-    values = await _checked(resources, body, policy, kept)
+    ring = read_ring(settings.encryption_keys)
+    stored = await orders.webhook(pool, webhook_id)
+    async with acquire(pool) as connection:
+        kept = said(await orders.openable(connection, ring, stored))
+    values = await _checked(resources, body, settings, kept)
     if values["resource"] != kept["resource"]:
         message = f"expected {kept['resource']}, which can't be changed; add another webhook instead"
         raise ValidationFailed([Problem("/resource", "NOT_SETTABLE", message)])
-    return shown(await orders.change(pool, webhook_id, values))
+    anew = SECRETS.intersection(body)
+    as_stored = {name: stored.settings[name] for name in SECRETS - anew}
+    async with transaction(pool) as connection:
+        await orders.change(connection, ring, webhook_id, {**values, **as_stored}, anew)
+    return await show_webhook(pool, webhook_id)
 
 
 async def remove_webhook(pool: Pool, webhook_id: int) -> Removed:
@@ -60,14 +72,21 @@ async def remove_webhook(pool: Pool, webhook_id: int) -> Removed:
 
 
 async def _checked(
-    resources: Resources, body: Any, policy: Policy, kept: Mapping[str, Any] | None
+    resources: Resources, body: Any, settings: Settings, kept: Mapping[str, Any] | None
 ) -> Mapping[str, Any]:
+    policy = Policy(allow=settings.allow_addresses)
     values, problems = read_webhook(resources, body, policy, kept)
     if not any(each.path in ("/url", "/resource", "") for each in problems):
         problems.extend(await _address_problems(values["url"], policy))
+    if not settings.encryption_keys and type(body) is dict:
+        problems.extend(_unsealable(name) for name in SETTINGS if name in SECRETS and name in body and body[name])
     if problems:
         raise ValidationFailed(problems)
     return values
+
+
+def _unsealable(name: str) -> Problem:
+    return Problem(f"/{name}", "NO_ENCRYPTION_KEY", f"expected {NO_KEY}")
 
 
 async def _address_problems(url: str, policy: Policy) -> list[Problem]:

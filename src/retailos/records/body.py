@@ -146,13 +146,12 @@ def draft(
     """Check a decoded entity field by field."""
     problems: list[Problem] = []
     patch: dict[str, Any] = _reset(resource) if reading.replace else {}
+    settable = resource.settable
     for name, value in body.items():
-        field = resource.fields.get(name)
-        if field is None:
-            if name not in resource.reference and not reading.ignore_unknown:
-                problems.append(unknown(name, resource.name, dict.fromkeys((*resource.fields, *resource.reference))))
-        elif not field.read_only and field.at is None:
-            patch[name] = read_member(field, value, problems)
+        if name in settable:
+            patch[name] = read_member(settable[name], value, problems)
+        elif name not in resource.fields and name not in resource.reference and not reading.ignore_unknown:
+            problems.append(unknown(name, resource.name, dict.fromkeys((*resource.fields, *resource.reference))))
     if not reading.partial:
         _require(resource, body, problems)
     wants = read_wants(resources, resource, body, patch, problems, partial=reading.partial)
@@ -226,11 +225,12 @@ def as_kept(
 
 def natural_id(resource: Resource, wants: Iterable[Want]) -> str | None:
     """Give the external id that a record has of those that it refers to, `<store>:<variant>`; None: it has none."""
-    own = (want for want in wants if want.item is None)
-    names = {want.reference: want.external_id for want in own} if resource.natural_key else {}
-    parts = [names.get(name) for name in resource.natural_key.references] if resource.natural_key else []
+    if resource.natural_key is None:
+        return None
+    names = {want.reference: want.external_id for want in wants if want.item is None}
+    parts = [names.get(name) for name in resource.natural_key.references]
     joined = ":".join(part for part in parts if part)
-    return joined if parts and all(parts) and len(joined) <= EXTERNAL_ID.most else None
+    return joined if all(parts) and len(joined) <= EXTERNAL_ID.most else None
 
 
 def _check_rules(resource: Resource, patch: Mapping[str, Any], wants: Iterable[Want], problems: list[Problem]) -> None:
@@ -263,7 +263,7 @@ def _require(resource: Resource, body: Mapping[str, Any], problems: list[Problem
     for name in resource.required:
         if name not in body:
             problems.append(missing(name))
-    if resource.requires_one_of and not any(body.get(name) for name in resource.requires_one_of):
+    if resource.requires_one_of and not any(map(body.get, resource.requires_one_of)):
         names = ", ".join(resource.requires_one_of)
         problems.append(Problem("", "REQUIRED", f"expected a value for at least one of {names}"))
 

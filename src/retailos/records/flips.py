@@ -1,10 +1,8 @@
 """Flips of flags, written down by the statement that writes the records: what it has more, where flips are evidence."""
 
-from retailos.declare.flips import Flips
+from retailos.declare.flips import COLUMN, Flips
 from retailos.declare.resource import Resource
-
-#: What an upsert flipped of a record that was there, kept with it since only the update itself sees both sides.
-COLUMN = "flipped"
+from retailos.records.change_sql import captured
 
 
 def flipped(flips: Flips) -> str:
@@ -40,12 +38,13 @@ def written(resource: Resource, flips: Flips, now: str) -> str:
 event as (
     insert into {flips.to.table} (id, external_id, version, operation, created_at, updated_at, body)
     select id, id::text, 1, 'create', {now}, {now}, jsonb_build_object({body}) from flip
-    returning id, version, operation, updated_at
+    returning id, version, operation, updated_at, {captured(flips.to, flips.to.table)}
 ),
 changed as (
-    select '{resource.name}' as resource, id, external_id as target, version, operation, updated_at from record
+    select '{resource.name}' as resource, id, external_id as target, version, operation, updated_at, snapshot
+    from record
     union all
-    select '{flips.to.name}', event.id, target, version, operation, updated_at
+    select '{flips.to.name}', event.id, target, version, operation, updated_at, event.snapshot
     from event join flip on flip.id = event.id
 )"""
 

@@ -4,6 +4,8 @@ import time
 from random import getrandbits
 from uuid import UUID
 
+from asyncpg.pgproto import pgproto
+
 
 def new_id() -> UUID:
     """Make an id: 48 bits of milliseconds, then 74 random bits."""
@@ -11,4 +13,6 @@ def new_id() -> UUID:
     # Ids are no secrets: a generator that each process seeds from the system's noise asks the system no more.
     upper = (milliseconds << 16) | 0x7000 | getrandbits(12)
     lower = (0b10 << 62) | getrandbits(62)
-    return UUID(int=(upper << 64) | lower)
+    # The driver's kind of UUID, such as it gives for ids that it reads: it is made, printed and sent in C.
+    made: UUID = pgproto.UUID(((upper << 64) | lower).to_bytes(16, "big"))
+    return made

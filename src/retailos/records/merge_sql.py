@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from retailos.declare.field import Reference, snake
 from retailos.declare.resource import Resource
+from retailos.records.change_sql import captured, told
 from retailos.records.sql import NOW, owed
 
 #: Records that one statement re-points: a fifth of a second's work, far below what a statement may take.
@@ -34,7 +35,7 @@ record as (
     update {resource.table} as r set
         merged_into_id = $2, deleted_at = coalesce(r.deleted_at, {NOW}), operation = 'merge', {_CHANGED}
     from before where r.id = before.id
-    returning r.id, r.external_id, r.version, r.operation, r.updated_at, before.lived
+    returning r.id, r.external_id, r.version, r.operation, r.updated_at, before.lived, {captured(resource)}
 ),
 {_told(resource)},
 counted as (
@@ -62,7 +63,7 @@ def complete(resource: Resource) -> str:
     return f"""with record as (
     update {resource.table} as r set body = r.body || $2::text::jsonb, operation = 'update', {_CHANGED}
     where r.id = $1
-    returning r.id, r.version, r.operation, r.updated_at
+    returning r.id, r.version, r.operation, r.updated_at, {captured(resource)}
 ),
 {_told(resource)}
 select id, version from record"""
@@ -83,7 +84,7 @@ def repoint(resource: Resource, references: Sequence[Reference]) -> str:
 record as (
     update {resource.table} as r set body = {body}, operation = {_OPERATION}, {_CHANGED}
     from found where r.id = found.id
-    returning r.id, r.version, r.operation, r.updated_at
+    returning r.id, r.version, r.operation, r.updated_at, {captured(resource)}
 ),
 {_told(resource)}
 select id, version from record"""
@@ -112,10 +113,9 @@ _OPERATION = "case when r.deleted_at is null then 'update' else r.operation end"
 
 
 def _told(resource: Resource) -> str:
-    return f"""told as (
-    insert into change (resource, record_id, version, operation, at, request_id, api_key_id)
-    select '{resource.name}', id, version, operation, updated_at, $3::uuid, $4::text from record order by id
-)"""
+    rows = f"(select *, '{resource.name}' as resource from record order by id) as changed"
+    # What a merge makes of a record, nobody sent.
+    return told(rows, request_id="$3::uuid", api_key_id="$4::text", as_sent="false")
 
 
 def _refers(resource: Resource, reference: Reference) -> str:

@@ -152,14 +152,15 @@ def _conditions(resources: Resources, resource: Resource, query: Query, values: 
     if not query.include_deleted:
         yield "r.deleted_at is null"
     for each in query.filters:
-        yield _condition(resources, resource, each, values)
+        yield condition(resources, resource, each, values)
     if query.q:
         yield from _search(resource, query.q, values)
     if query.near and resource.place:
         yield _within(resource.place, query.near, values)
 
 
-def _condition(resources: Resources, resource: Resource, filter_: Filter, values: list[Any]) -> str:
+def condition(resources: Resources, resource: Resource, filter_: Filter, values: list[Any]) -> str:
+    """The SQL of a filter on a row `r`; what it compares with is added to `values`, the statement's parameters."""
     finder = resource.finder(filter_.path)
     if finder:
         return _finding(resources, resource, finder, filter_, values)

@@ -1,5 +1,6 @@
 """References in a body: the nested object, the id, or both where they agree, become wants that the writer finds."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -13,6 +14,8 @@ from retailos.declare.resource import Resource, Resources
 from retailos.declare.values import Uuid
 from retailos.errors import Problem, ReferenceConflict
 from retailos.records.record import Want
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 def read_wants(
@@ -165,7 +168,7 @@ def external_id_problem(value: Any, at: str) -> Problem | None:
     EXTERNAL_ID.read(value, at, problems)
     if problems:
         return problems[0]
-    if any(character < " " or "\x7f" <= character <= "\x9f" for character in value):
+    if _CONTROL.search(value):
         return Problem(at, "CONTROL_CHARACTER", "expected an external id without control characters")
     if value in (".", ".."):
         return Problem(at, "NOT_A_SEGMENT", "expected an external id other than . and .., which no URL can address")

@@ -4,16 +4,21 @@ Identifiers come from declarations alone; whatever a caller sent is a parameter.
 """
 
 import json
+from types import MappingProxyType
 
 from retailos.declare.derived import Computed
 from retailos.declare.field import Reference, snake
+from retailos.declare.flips import COLUMN
 from retailos.declare.resource import Resource, Resources
 from retailos.records import flips
+from retailos.records.change_sql import captured, told
 from retailos.records.survivors import followed, led_on, survivors
 from retailos.records.table import literal, read_as
 
 #: The moment of a write, cut to the millisecond that is printed, by the database's clock.
 NOW = "date_trunc('milliseconds', now())"
+#: Whose a change is: that of the request which it came with.
+_BY_INPUT = MappingProxyType({"request_id": "request_id", "api_key_id": "api_key_id"})
 
 
 def upsert(resources: Resources, resource: Resource) -> str:
@@ -86,12 +91,9 @@ record as (
         operation = '{operation}',
         updated_at = greatest({NOW}, r.updated_at + interval '1 ms')
     where r.id = $1 and {where}
-    returning id, external_id, version, operation, updated_at
+    returning id, external_id, version, operation, updated_at, {captured(resource)}
 ),
-told as (
-    insert into change (resource, record_id, version, operation, at, request_id, api_key_id)
-    select '{resource.name}', id, version, operation, updated_at, request_id, api_key_id from record cross join input
-),
+{told(f"{_rows(resource)} as changed cross join input", as_sent="true", **_BY_INPUT)},
 counted as (
     insert into tally (resource, delta) select '{resource.name}', -1 from record where operation = 'delete'
 ),
@@ -145,7 +147,7 @@ def _input(resources: Resources, resource: Resource) -> str:
 def _record(resource: Resource) -> str:
     """The records that change: new ones, and old ones that are not stale and would not stay as they are."""
     sent = _sent(resource, "r", "excluded.body")
-    turned = f", {flips.COLUMN} = {flips.flipped(resource.flips)}" if resource.flips else ""
+    turned = f", {COLUMN} = {flips.flipped(resource.flips)}" if resource.flips else ""
     returned = f", {flips.returned(resource.flips)}" if resource.flips else ""
     return f"""record as (
     insert into {resource.table} as r
@@ -160,7 +162,7 @@ def _record(resource: Resource) -> str:
         source_updated_at = coalesce(excluded.source_updated_at, r.source_updated_at),
         deleted_at = null{turned}
     where not $8 and r.merged_into_id is null and {_alters(resource, "r", "excluded", sent)}
-    returning id, external_id, version, operation, updated_at{returned}
+    returning id, external_id, version, operation, updated_at, {captured(resource)}{returned}
 )"""
 
 
@@ -210,11 +212,10 @@ def _differs(resource: Resource, row: str, sent: str) -> str:
 
 def _told(resource: Resource) -> str:
     """A change for each record that changed, and the difference in how many there are."""
-    return f"""told as (
-    insert into change (resource, record_id, version, operation, at, request_id, api_key_id)
-    select changed.resource, changed.id, version, operation, updated_at, request_id, api_key_id
-    from {_changed_rows(resource)} as changed join input on input.target = changed.target
-),
+    changes = f"{_changed_rows(resource)} as changed join input on input.target = changed.target"
+    # What was led to another record, or taken with a warning, is not what was sent; nor is what follows from a flip.
+    as_sent = f"not input.redirected and input.warnings is null and changed.resource = '{resource.name}'"
+    return f"""{told(changes, as_sent=as_sent, **_BY_INPUT)},
 counted as (
     insert into tally (resource, delta)
     select resource, count(*) from {_changed_rows(resource)} as changed

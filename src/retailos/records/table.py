@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 from retailos.declare.derived import Computed, Difference, SameAsExternalId
 from retailos.declare.field import snake
+from retailos.declare.flips import COLUMN
 from retailos.declare.resource import Resource
 from retailos.declare.rules import Rule, Together
-from retailos.records import flips
 
 #: PostgreSQL cuts longer names.
 _NAME_MOST = 63
@@ -38,7 +38,7 @@ def create_table(resource: Resource) -> str:
 
 def add_columns(resource: Resource) -> str:
     """Write the DDL of what a table has beyond that: what the statement of a write leaves for itself."""
-    return f"alter table {resource.table} add column {flips.COLUMN} jsonb;\n" if resource.flips else ""
+    return f"alter table {resource.table} add column {COLUMN} jsonb;\n" if resource.flips else ""
 
 
 def generated(resource: Resource, path: str) -> str:

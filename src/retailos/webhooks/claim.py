@@ -14,3 +14,5 @@ class Claim:
     attempt: int
     #: The version that the receiver acknowledged last; 0: none.
     acknowledged: int
+    #: It is to be sent even where the receiver has acknowledged this version.
+    again: bool = False

@@ -22,8 +22,8 @@ _SQL = load(__file__)
 _LIST, _LIST_WAITING, _COUNT, _ATTEMPTS = _SQL.list, _SQL.list_waiting, _SQL.count, _SQL.attempts
 _REQUEUE, _COUNT_FAILED = _SQL.requeue, _SQL.count_failed
 
-STATUSES = ("owed", "sending", "retrying", "delivered", "failed")
-_WAITING = ("owed", "retrying", "failed")
+STATUSES = ("owed", "sending", "retrying", "confirming", "delivered", "skipped", "failed", "dismissed")
+_WAITING = ("owed", "retrying", "confirming", "failed")
 #: Attempts that are shown of one delivery.
 ATTEMPTS_MOST = 100
 #: Failed deliveries that one statement owes again; a statement that locks more holds up writers.
@@ -69,6 +69,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     at: str
     number: int
     version: int
+    #: This version, or a later one, had been acknowledged: it was sent once more to confirm it, or on demand.
+    again: bool
     url: str
     status: int | None
     error_class: str | None
@@ -161,7 +163,7 @@ async def _external_ids(
 
 
 def _shown(row: asyncpg.Record, order: Webhook | None, names: Mapping[UUID, str]) -> dict[str, Any]:
-    never = row["status"] in ("failed", "delivered", "sending")
+    never = row["status"] not in _WAITING or row["status"] == "failed"
     return {
         "id": delivery_id(row["webhook_id"], row["record_id"]),
         "webhook_id": row["webhook_id"],
@@ -188,6 +190,7 @@ def _attempt(row: asyncpg.Record) -> Attempt:
         at=printed(row["at"]),
         number=row["number"],
         version=row["version"],
+        again=row["again"],
         url=row["url"],
         status=row["status"],
         error_class=row["error_class"],

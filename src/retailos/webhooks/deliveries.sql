@@ -1,6 +1,7 @@
 -- name: list
 -- Deliveries of a webhook ($1), in a state ($2), of records ($3); each null stands for any. In the register's order.
-select webhook_id, record_id, wanted, acknowledged, status, attempts, ambiguous, error_class, settled_at,
+select webhook_id, record_id, wanted, acknowledged, status, attempts, doubt_until is not null as ambiguous,
+    error_class, settled_at,
     (select due_at from due where due.webhook_id = delivery.webhook_id and due.record_id = delivery.record_id) as due_at
 from delivery
 where ($1::integer is null or webhook_id = $1) and ($2::text is null or status = $2)
@@ -10,7 +11,8 @@ limit $4 offset $5;
 
 -- name: list_waiting
 -- The same for states in which a delivery stands in the due table, which is small however long the register is.
-select webhook_id, record_id, wanted, acknowledged, status, attempts, ambiguous, error_class, settled_at, due_at
+select webhook_id, record_id, wanted, acknowledged, status, attempts, doubt_until is not null as ambiguous,
+    error_class, settled_at, due_at
 from due join delivery using (webhook_id, record_id)
 where ($1::integer is null or webhook_id = $1) and status = $2 and ($3::uuid[] is null or record_id = any($3))
     and (status = 'failed') = (due_at = 'infinity')
@@ -25,7 +27,7 @@ where ($1::integer is null or webhook_id = $1) and ($2::text is null or status =
 
 -- name: attempts
 -- The last attempts ($3 at the most) of one delivery, newest first.
-select version, number, at, request_id, url, status, error_class, detail, milliseconds, response_headers,
+select version, number, again, at, request_id, url, status, error_class, detail, milliseconds, response_headers,
     response_body, response_truncated
 from attempt where webhook_id = $1 and record_id = $2
 order by at desc, number desc limit $3;

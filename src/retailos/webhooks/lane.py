@@ -13,11 +13,11 @@ from retailos.database.pool import Pool, acquire
 from retailos.declare.resource import Resources
 from retailos.errors import Unavailable
 from retailos.observe import AttemptSettled, emit, wanted
-from retailos.records import page
 from retailos.webhooks import register
 from retailos.webhooks.claim import Claim
-from retailos.webhooks.outcome import Delivered
+from retailos.webhooks.outcome import Delivered, Skipped
 from retailos.webhooks.pace import Pace
+from retailos.webhooks.reading import Reading
 from retailos.webhooks.request import Batch, CannotBeAddressed, Item, Told, build_request, delivery_id
 from retailos.webhooks.settlement import Settlement, settlements, unaddressed
 from retailos.webhooks.transport import Transport
@@ -40,17 +40,21 @@ class Lane:
         transport: Transport,
         lease: Callable[[], int | None],
         ended: Callable[[asyncio.Task[None]], None],
+        *,
+        late_seconds: float,
     ) -> None:
         """`lease` gives the worker's id while its lease holds, by this process's own clock, else None.
 
-        `ended` is told of each of the lane's own tasks when it ends, as it should only after `close`.
+        `ended` is told of each of the lane's own tasks when it ends, as it should only after `close`. A request may be
+        applied as late as `late_seconds` after its timeout.
         """
         self.webhook = webhook
         self._pool, self._transport, self._lease, self._ended = pool, transport, lease, ended
         self._resource = resources[webhook.resource]
-        self._read = page.by_ids(resources, self._resource, self._resource.webhook_relations)
+        self._reading = Reading.of(resources, webhook)
         self._slots = asyncio.Semaphore(webhook.concurrency)
         self._pace = Pace()
+        self._doubt_seconds = webhook.timeout + late_seconds
         self._in_hand = 0
         self._sending: set[asyncio.Task[None]] = set()
         self._answered: deque[Settlement] = deque()
@@ -122,7 +126,7 @@ class Lane:
         while True:
             try:
                 async with acquire(self._pool) as connection:
-                    rows = await connection.fetch(self._read, [each.record_id for each in claims])
+                    rows = await connection.fetch(self._reading.statement, *self._reading.arguments(claims))
                 return {row["id"]: Told(**row) for row in rows}
             except Unavailable:
                 await asyncio.sleep(AGAIN_SECONDS)
@@ -165,7 +169,7 @@ class Lane:
             while self._answered:
                 batch = [self._answered.popleft() for _ in range(min(len(self._answered), SET_MOST))]
                 try:
-                    await register.settle(self._pool, self.webhook.id, batch)
+                    await register.settle(self._pool, self.webhook.id, batch, self._doubt_seconds)
                 except Unavailable:
                     self._answered.extendleft(reversed(batch))
                     await asyncio.sleep(AGAIN_SECONDS)
@@ -187,15 +191,15 @@ class Lane:
 
 
 def _observe(webhook: Webhook, settlement: Settlement) -> None:
-    outcome = settlement.outcome
+    outcome, reply = settlement.outcome, settlement.reply
     emit(
         AttemptSettled(
             webhook=webhook.name,
             delivery=delivery_id(webhook.id, settlement.claim.record_id),
             attempt=settlement.claim.attempt,
-            status=settlement.reply.status,
+            status=reply.status if reply else None,
             outcome=register.status_of(outcome),
-            error_class=None if isinstance(outcome, Delivered) else outcome.error_class,
-            milliseconds=settlement.reply.milliseconds,
+            error_class=None if isinstance(outcome, Delivered | Skipped) else outcome.error_class,
+            milliseconds=reply.milliseconds if reply else 0.0,
         )
     )

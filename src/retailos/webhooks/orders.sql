@@ -2,6 +2,15 @@
 -- The webhooks that stand, oldest first.
 select id, name, resource, settings, active, created_at, updated_at from webhook where deleted_at is null order by id;
 
+-- name: list_locked
+-- The webhooks that stand, so that nobody changes them meanwhile.
+select id, name, resource, settings, active, created_at, updated_at
+from webhook where deleted_at is null order by id for update;
+
+-- name: seal
+-- Store the settings of a webhook ($1) without what is kept sealed from now on; to others it has not changed.
+update webhook set settings = $2::jsonb where id = $1;
+
 -- name: find
 -- One webhook that stands.
 select id, name, resource, settings, active, created_at, updated_at from webhook where id = $1 and deleted_at is null;

@@ -72,10 +72,30 @@ class Failed:
     ambiguous: bool = False
 
 
-Outcome = Delivered | Retry | Failed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Not delivered because nothing gets through just now; it waits for that, and the attempt does not count."""
+
+    error_class: ErrorClass
+    blame: Blame
+    #: The request may still be applied later, over something newer.
+    ambiguous: bool = False
 
 
-def read_outcome(reply: Reply, attempt_number: int, policy: RetryPolicy, jitter: float) -> Outcome:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """Nothing was sent, since this webhook is not to be told of this version."""
+
+    #: The receiver has the version, as it is what the receiver itself sent.
+    acknowledged: bool
+    #: Never; here so that every outcome can be asked.
+    ambiguous: Literal[False] = False
+
+
+Outcome = Delivered | Retry | Failed | Held | Skipped
+
+
+def read_outcome(reply: Reply, attempt_number: int, policy: RetryPolicy, jitter: float) -> Delivered | Retry | Failed:
     """Decide what a reply means: any 2xx is a success whatever its body, anything else is not.
 
     `attempt_number` counts this cycle's attempts from 1; there are 1 + retryLimit of them. `jitter` is from 0 to 0.1.

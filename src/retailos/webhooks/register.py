@@ -1,6 +1,7 @@
 """The register: which version of each record each webhook is to have; claimed, settled and rescued by the set."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -9,17 +10,35 @@ from retailos.database.pool import Connection, Pool, acquire
 from retailos.database.statements import load
 from retailos.webhooks.claim import Claim
 from retailos.webhooks.exchange import Reply
-from retailos.webhooks.outcome import Delivered, Failed, Outcome, Retry
+from retailos.webhooks.outcome import Delivered, Failed, Held, Outcome, Retry, Skipped
 from retailos.webhooks.settlement import Settlement
 
 _SQL = load(__file__)
-_CLAIM, _CLAIMED, _SETTLE, _RELEASE = _SQL.claim, _SQL.claimed, _SQL.settle, _SQL.release
-_ENLIST, _RENEW, _DISMISS, _RESCUE = _SQL.enlist, _SQL.renew, _SQL.dismiss, _SQL.rescue
-_NEXT_DUE, _SWEEP_DELETED = _SQL.next_due, _SQL.sweep_deleted
+_OWE, _CLAIM, _CLAIMED, _SETTLE, _RELEASE = _SQL.owe, _SQL.claim, _SQL.claimed, _SQL.settle, _SQL.release
+_ENLIST, _RENEW, _END_LEASES, _RESCUE = _SQL.enlist, _SQL.renew, _SQL.end_leases, _SQL.rescue
+_DISMISS, _NEXT_DUE, _SWEEP_DELETED = _SQL.dismiss, _SQL.next_due, _SQL.sweep_deleted
 _FOLD_TALLY, _TALLY_LENGTH = _SQL.fold_tally, _SQL.tally_length
 
 #: Differences that a count may have to add up.
 TALLY_MOST = 200
+
+
+async def owe(
+    transaction: Connection,
+    webhook_id: int,
+    record_ids: Sequence[UUID],
+    versions: Sequence[int],
+    *,
+    again: bool = True,
+    after_seconds: float = 0.0,
+) -> int:
+    """Owe records to a webhook outside of a write, as they are in these versions or later; give how many are owed.
+
+    They are sent once more whatever is acknowledged, also what failed or was dismissed; with `again` off only where
+    the version was not wanted yet. What waits for a later time is due after these seconds at the latest.
+    """
+    owed: int = await transaction.fetchval(_OWE, webhook_id, record_ids, versions, again, after_seconds)
+    return owed
 
 
 async def claim(pool: Pool, webhook_id: int, most: int, worker_id: int, token: UUID) -> list[Claim]:
@@ -29,31 +48,32 @@ async def claim(pool: Pool, webhook_id: int, most: int, worker_id: int, token: U
     """
     async with acquire(pool) as connection:
         rows = await connection.fetch(_CLAIM, webhook_id, most, token, worker_id)
-    return [Claim(row["record_id"], token, row["attempts"], row["acknowledged"]) for row in rows]
+    return [Claim(row["record_id"], token, row["attempts"], row["acknowledged"], row["again"]) for row in rows]
 
 
-async def settle(pool: Pool, webhook_id: int, settlements: Sequence[Settlement]) -> int:
-    """Record what became of attempts, all in one statement; give how many of the claims still held."""
+async def settle(pool: Pool, webhook_id: int, settlements: Sequence[Settlement], doubt_seconds: float) -> int:
+    """Record what became of claims, all in one statement; give how many of them still held.
+
+    A request that ended without an answer may still be applied for so many seconds after it was given up.
+    """
     async with acquire(pool) as connection:
         held: int = await connection.fetchval(
             _SETTLE,
             webhook_id,
+            doubt_seconds,
             [each.claim.record_id for each in settlements],
             [each.claim.token for each in settlements],
             [each.version for each in settlements],
+            [_acknowledged(each) for each in settlements],
             [status_of(each.outcome) for each in settlements],
             [each.outcome.after_seconds if isinstance(each.outcome, Retry) else None for each in settlements],
             [each.outcome.ambiguous for each in settlements],
-            [None if isinstance(each.outcome, Delivered) else each.outcome.error_class for each in settlements],
+            [_error_class(each.outcome) for each in settlements],
             [each.claim.attempt for each in settlements],
+            [each.claim.again for each in settlements],
             [each.request_id for each in settlements],
             [each.url for each in settlements],
-            [each.reply.status for each in settlements],
-            [_kept(each.reply.detail) or None for each in settlements],
-            [each.reply.milliseconds for each in settlements],
-            [_headers(each.reply) for each in settlements],
-            [each.reply.body for each in settlements],
-            [each.reply.truncated for each in settlements],
+            *_columns([each.reply for each in settlements]),
         )
     return held
 
@@ -67,6 +87,32 @@ def status_of(outcome: Outcome) -> str:
             return "retrying"
         case Failed():
             return "failed"
+        case Held():
+            return "owed"
+        case Skipped():
+            return "skipped"
+
+
+def _acknowledged(settlement: Settlement) -> int | None:
+    match settlement.outcome:
+        case Delivered() | Skipped(acknowledged=True):
+            return settlement.version
+        case _:
+            return None
+
+
+def _error_class(outcome: Outcome) -> str | None:
+    return None if isinstance(outcome, Delivered | Skipped) else outcome.error_class
+
+
+def _columns(replies: Sequence[Reply | None]) -> Iterator[list[Any]]:
+    """What the history keeps of replies, column by column."""
+    yield [each and each.status for each in replies]
+    yield [each and (_kept(each.detail) or None) for each in replies]
+    yield [each and each.milliseconds for each in replies]
+    yield [each and _headers(each) for each in replies]
+    yield [each and each.body for each in replies]
+    yield [each and each.truncated for each in replies]
 
 
 def _headers(reply: Reply) -> str | None:
@@ -84,7 +130,11 @@ async def release(pool: Pool, webhook_id: int, claims: Sequence[Claim]) -> None:
     """Give back claims that were not sent, without counting an attempt."""
     async with acquire(pool) as connection:
         await connection.execute(
-            _RELEASE, webhook_id, [each.record_id for each in claims], [each.token for each in claims]
+            _RELEASE,
+            webhook_id,
+            [each.record_id for each in claims],
+            [each.token for each in claims],
+            [each.again for each in claims],
         )
 
 
@@ -93,7 +143,17 @@ async def unclaim(pool: Pool, webhook_id: int, token: UUID) -> None:
     async with acquire(pool) as connection:
         taken = [row["record_id"] for row in await connection.fetch(_CLAIMED, webhook_id, token)]
     if taken:
-        await release(pool, webhook_id, [Claim(each, token, 0, 0) for each in taken])
+        # Why they were claimed is lost as well; one request too many is no harm.
+        await release(pool, webhook_id, [Claim(each, token, 0, 0, True) for each in taken])
+
+
+async def dismiss(transaction: Connection, webhook_id: int, record_ids: Sequence[UUID] | None, most: int) -> int:
+    """Set failed deliveries of a webhook aside, all (None) or those of some records; give how many, `most` at the most.
+
+    A dismissed delivery is owed again when its record changes, or when somebody owes it.
+    """
+    dismissed: int = await transaction.fetchval(_DISMISS, webhook_id, record_ids, most)
+    return dismissed
 
 
 async def enlist(pool: Pool, name: str, lease_seconds: float) -> int:
@@ -109,11 +169,14 @@ async def renew(pool: Pool, worker_id: int, lease_seconds: float) -> bool:
         return await connection.fetchval(_RENEW, worker_id, lease_seconds) is not None
 
 
-async def rescue(transaction: Connection, leaving: int | None = None) -> dict[str, int]:
-    """Owe again what dead workers, and one that is `leaving`, had claimed; give how many claims there were by name."""
-    dead = await transaction.fetch(_DISMISS, leaving)
+async def rescue(transaction: Connection, late_seconds: float, leaving: int | None = None) -> dict[str, int]:
+    """Owe again what dead workers, and one that is `leaving`, had claimed; give how many claims there were by name.
+
+    What they had sent may be applied as late as so many seconds after the webhook's timeout.
+    """
+    dead = await transaction.fetch(_END_LEASES, leaving)
     # A second statement, since its snapshot must show the claims for whose end the first one waited.
-    return {row["name"]: await transaction.fetchval(_RESCUE, [row["id"]]) for row in dead}
+    return {row["name"]: await transaction.fetchval(_RESCUE, [row["id"]], late_seconds) for row in dead}
 
 
 async def next_due(pool: Pool) -> dict[int, float]:

@@ -1,11 +1,36 @@
+-- name: owe
+-- Owe records ($2), each of which has a version ($3), to a webhook ($1) from so many seconds ($5) on: once more, whatever
+-- is acknowledged ($4), or else only where that version was not wanted yet. What is in flight is owed when it is settled.
+with given as materialized (
+    select * from unnest($2::uuid[], $3::integer[]) as given (record_id, version)
+),
+register as (
+    insert into delivery as d (webhook_id, record_id, wanted, again)
+    select $1, record_id, version, $4 from given order by record_id
+    on conflict (webhook_id, record_id) do update set
+        wanted = greatest(d.wanted, excluded.wanted),
+        again = d.again or excluded.again,
+        attempts = 0,
+        status = case d.status when 'sending' then 'sending' else 'owed' end
+    where excluded.again or excluded.wanted > d.wanted
+    returning record_id, status
+),
+armed as (
+    insert into due (webhook_id, record_id, due_at)
+    select $1, record_id, now() + $5 * interval '1 second' from register where status = 'owed' order by record_id
+    on conflict (webhook_id, record_id) do update set due_at = excluded.due_at where due.due_at > excluded.due_at
+)
+select count(*) from register;
+
 -- name: claim
 -- Take what is due of a webhook ($1), at most $2, under a new token ($3) for a worker ($4) whose lease holds.
 -- Both rows are locked, or neither: writers lock the register before its due row, and never wait for a claim.
+-- What is sent from now on comes after every request that can't be applied any more: such a doubt ends here.
 with lease as materialized (
     select id from worker where id = $4 and lease_until > now() for key share
 ),
 taken as materialized (
-    select due.webhook_id, due.record_id
+    select due.webhook_id, due.record_id, delivery.again or delivery.status = 'confirming' as again
     from due join delivery using (webhook_id, record_id)
     where due.webhook_id = $1 and due.due_at <= now() and exists (select from lease)
     order by due.due_at
@@ -15,10 +40,12 @@ taken as materialized (
 cleared as (
     delete from due using taken where due.webhook_id = taken.webhook_id and due.record_id = taken.record_id
 )
-update delivery set status = 'sending', token = $3, worker_id = $4, attempts = delivery.attempts + 1
+update delivery set
+    status = 'sending', token = $3, worker_id = $4, attempts = delivery.attempts + 1, again = false,
+    doubt_until = case when delivery.doubt_until > now() then delivery.doubt_until end
 from taken
 where delivery.webhook_id = taken.webhook_id and delivery.record_id = taken.record_id
-returning delivery.record_id, delivery.attempts, delivery.acknowledged;
+returning delivery.record_id, delivery.attempts, delivery.acknowledged, taken.again;
 
 -- name: claimed
 -- What a token ($2) holds of a webhook ($1). Tokens have no index: this is for a claim whose answer was lost.
@@ -26,15 +53,18 @@ select record_id from delivery where webhook_id = $1 and token = $2;
 
 -- name: settle
 -- Record what became of attempts of a webhook ($1): each in the register, if its claim still holds, and in the history.
--- A delivery acknowledges the version that was sent; what is wanted beyond that is owed again.
+-- A delivery acknowledges the version that was sent; what is wanted beyond that, or once more, is owed again. Where a
+-- request was given up so many seconds ($2) ago at the most, it may be applied after what is acknowledged now: this is
+-- sent once more then.
 with given as materialized (
     select * from unnest(
-        $2::uuid[], $3::uuid[], $4::integer[], $5::text[], $6::double precision[], $7::boolean[], $8::text[],
-        $9::smallint[], $10::uuid[], $11::text[], $12::smallint[], $13::text[], $14::real[], $15::text[], $16::bytea[],
-        $17::boolean[]
+        $3::uuid[], $4::uuid[], $5::integer[], $6::integer[], $7::text[], $8::double precision[], $9::boolean[],
+        $10::text[], $11::smallint[], $12::boolean[], $13::uuid[], $14::text[], $15::smallint[], $16::text[],
+        $17::real[], $18::text[], $19::bytea[], $20::boolean[]
     ) as given (
-        record_id, token, version, outcome, after_seconds, ambiguous, error_class,
-        number, request_id, url, status, detail, milliseconds, response_headers, response_body, response_truncated
+        record_id, token, version, acknowledged, outcome, after_seconds, ambiguous,
+        error_class, number, again, request_id, url, status, detail,
+        milliseconds, response_headers, response_body, response_truncated
     )
 ),
 held as materialized (
@@ -46,53 +76,64 @@ held as materialized (
 ),
 settled as (
     update delivery set
-        acknowledged = case given.outcome when 'delivered' then given.version else delivery.acknowledged end,
-        status = case when delivery.wanted > given.version then 'owed' else given.outcome end,
+        acknowledged = greatest(delivery.acknowledged, given.acknowledged),
+        status = case
+            when delivery.again or delivery.wanted > given.version then 'owed'
+            when given.outcome in ('delivered', 'skipped') and delivery.doubt_until is not null then 'confirming'
+            else given.outcome
+        end,
         attempts = case
-            when given.outcome = 'delivered' or delivery.wanted > given.version then 0 else delivery.attempts
+            when given.outcome in ('delivered', 'skipped') or delivery.again or delivery.wanted > given.version then 0
+            when given.outcome = 'owed' then greatest(delivery.attempts - 1, 0)
+            else delivery.attempts
         end,
         token = null,
         worker_id = null,
-        ambiguous = delivery.ambiguous or given.ambiguous,
+        again = delivery.again or given.again and given.outcome not in ('delivered', 'skipped'),
+        doubt_until = case when given.ambiguous then now() + $2 * interval '1 second' else delivery.doubt_until end,
         error_class = given.error_class,
         settled_at = date_trunc('milliseconds', now())
     from given join held on held.record_id = given.record_id
     where delivery.webhook_id = $1 and delivery.record_id = given.record_id and delivery.token = given.token
-    returning delivery.record_id, delivery.status, given.after_seconds
+    returning delivery.record_id, delivery.status, delivery.doubt_until, given.after_seconds
 ),
 armed as (
     insert into due (webhook_id, record_id, due_at)
     select $1, record_id, case status
         when 'owed' then now()
         when 'retrying' then now() + after_seconds * interval '1 second'
+        when 'confirming' then doubt_until
         else 'infinity'
     end
-    from settled where status <> 'delivered' order by record_id
+    from settled where status not in ('delivered', 'skipped') order by record_id
     on conflict (webhook_id, record_id) do nothing
 ),
 history as (
     insert into attempt (
-        webhook_id, record_id, version, number, at, request_id, url, status, error_class, detail, milliseconds,
+        webhook_id, record_id, version, number, again, at, request_id, url, status, error_class, detail, milliseconds,
         response_headers, response_body, response_truncated
     )
-    select $1, record_id, version, number, now() - milliseconds * interval '1 millisecond', request_id, url, status,
-        error_class, detail, milliseconds, response_headers::jsonb, response_body, response_truncated
-    from given
+    select $1, record_id, version, number, again, now() - milliseconds * interval '1 millisecond', request_id, url,
+        status, error_class, detail, milliseconds, response_headers::jsonb, response_body, response_truncated
+    from given where outcome <> 'skipped'
 )
 select count(*) from settled;
 
 -- name: release
--- Give back what a worker claimed of a webhook ($1) and did not send: records ($2) under tokens ($3), as if never taken.
+-- Give back what a worker claimed of a webhook ($1) and did not send: records ($2) under tokens ($3), as if never taken;
+-- and once more, whatever is acknowledged, where that is why it was claimed ($4).
 with held as materialized (
-    select delivery.record_id
-    from delivery join unnest($2::uuid[], $3::uuid[]) as given (record_id, token)
+    select delivery.record_id, given.again
+    from delivery join unnest($2::uuid[], $3::uuid[], $4::boolean[]) as given (record_id, token, again)
         on delivery.record_id = given.record_id and delivery.token = given.token
     where delivery.webhook_id = $1
     order by delivery.record_id
     for update of delivery
 ),
 released as (
-    update delivery set status = 'owed', token = null, worker_id = null, attempts = greatest(attempts - 1, 0)
+    update delivery set
+        status = 'owed', token = null, worker_id = null, attempts = greatest(attempts - 1, 0),
+        again = delivery.again or held.again
     from held where delivery.webhook_id = $1 and delivery.record_id = held.record_id
     returning delivery.record_id
 )
@@ -111,12 +152,36 @@ returning id;
 update worker set lease_until = now() + $2 * interval '1 second' where id = $1 and lease_until > now() returning id;
 
 -- name: dismiss
+-- Set failed deliveries of a webhook ($1) aside, all or those of some records ($2), at most $3 of them: they are settled
+-- until their record changes or somebody asks.
+with failed as materialized (
+    select delivery.record_id
+    from due join delivery using (webhook_id, record_id)
+    where due.webhook_id = $1 and due.due_at = 'infinity' and delivery.status = 'failed'
+        and ($2::uuid[] is null or due.record_id = any($2))
+    order by delivery.record_id
+    limit $3
+    for update of delivery
+),
+dismissed as (
+    update delivery set status = 'dismissed', settled_at = date_trunc('milliseconds', now())
+    from failed
+    where delivery.webhook_id = $1 and delivery.record_id = failed.record_id and delivery.status = 'failed'
+    returning delivery.record_id
+),
+undue as (
+    delete from due using dismissed where due.webhook_id = $1 and due.record_id = dismissed.record_id
+)
+select count(*) from dismissed;
+
+-- name: end_leases
 -- End the leases that have run out, and that of the worker that leaves ($1). Claims hold a share of their worker's row,
 -- so this waits for those under way, and none is made afterwards.
 delete from worker where lease_until <= now() or id = $1 returning id, name;
 
 -- name: rescue
--- What these workers ($1) had claimed is owed again; whether it was applied, nobody knows.
+-- What these workers ($1) had claimed is owed again. Whether it was applied, nobody knows, and it still may be for so
+-- many seconds ($2) after the webhook's timeout.
 with held as materialized (
     select webhook_id, record_id from delivery
     where status = 'sending' and worker_id = any($1::integer[])
@@ -124,7 +189,11 @@ with held as materialized (
     for update
 ),
 rescued as (
-    update delivery set status = 'owed', token = null, worker_id = null, ambiguous = true
+    update delivery set
+        status = 'owed', token = null, worker_id = null,
+        doubt_until = now() + interval '1 second' * ($2 + coalesce((
+            select (settings ->> 'timeout')::double precision from webhook where webhook.id = delivery.webhook_id
+        ), 300))
     from held where delivery.webhook_id = held.webhook_id and delivery.record_id = held.record_id
     returning delivery.webhook_id, delivery.record_id
 ),

@@ -30,8 +30,11 @@ class Told:
     version: int
     #: What the last write did to it: create, update, undelete, delete …
     operation: str
-    #: The entire object as JSON text, its projections included.
+    #: The object as JSON text, as the webhook's shape has it: entire, its projections included, unless it says less.
     json: str
+    #: Another object, of the fields that stand in the URL.
+    address: str = "{}"
+    deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,9 @@ def build_request(resource: Resource, webhook: Webhook, batch: Batch) -> tuple[U
     [item] = batch
     claim, record = item.claim, item.record
     request_id = new_id()
+    gone = record.deleted and webhook.shape.on_delete == "delete"
     own = (
-        ("Content-Type", "application/json"),
+        *(() if gone else (("Content-Type", "application/json"),)),
         ("Accept", "application/json"),
         ("X-Ra-Request-Id", str(request_id)),
         ("X-Ra-Delivery-Id", delivery_id(webhook.id, record.id)),
@@ -63,10 +67,11 @@ def build_request(resource: Resource, webhook: Webhook, batch: Batch) -> tuple[U
         ("traceparent", f"00-{request_id.hex}-{request_id.hex[16:]}-01"),
     )
     return request_id, Request(
-        method=webhook.method,
+        method="DELETE" if gone else webhook.method,
         url=render_url(resource, webhook, record),
         headers=(*own, *webhook.headers.items()),
-        body=f'{{"{resource.name}":{record.json}}}'.encode(),
+        # To a body of a DELETE, HTTP gives no meaning (RFC 9110, 9.3.5), and some servers refuse one.
+        body=b"" if gone else f'{{"{resource.name}":{record.json}}}'.encode(),
         timeout_seconds=webhook.timeout,
     )
 
@@ -92,7 +97,7 @@ def render_url(resource: Resource, webhook: Webhook, record: Told) -> str:
         elif name == "id":
             value = record.id
         else:
-            values = values or _decode(record.json)
+            values = values or _decode(record.address)
             value = values[name]
         url = url.replace(f"{{{name}}}", _segment(name, value))
     return url

@@ -8,24 +8,26 @@ from uuid import UUID, uuid4
 
 from retailos.webhooks.claim import Claim
 from retailos.webhooks.exchange import ErrorClass, Reply, Request
-from retailos.webhooks.outcome import Blame, Failed, Outcome, read_outcome
+from retailos.webhooks.outcome import Blame, Delivered, Failed, Outcome, read_outcome
 from retailos.webhooks.request import Batch
 from retailos.webhooks.retry import RetryPolicy
 
+#: What is to be deleted is not there, or not any more: somebody was faster, or the record never came.
+_NOT_THERE = (404, 410)
 #: Retries are spread by up to a tenth of their delay.
 JITTER_MOST = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """What became of one claim's attempt."""
+    """What became of one claim; what was skipped had no request and got no reply."""
 
     claim: Claim
     version: int
     outcome: Outcome
-    request_id: UUID
-    url: str
-    reply: Reply
+    request_id: UUID | None = None
+    url: str = ""
+    reply: Reply | None = None
 
 
 def settlements(
@@ -37,11 +39,15 @@ def settlements(
         yield Settlement(
             claim=item.claim,
             version=item.record.version,
-            outcome=read_outcome(reply, item.claim.attempt, policy, jitter),
+            outcome=Delivered() if _gone(request, reply) else read_outcome(reply, item.claim.attempt, policy, jitter),
             request_id=request_id,
             url=request.url,
             reply=reply,
         )
+
+
+def _gone(request: Request, reply: Reply) -> bool:
+    return request.method == "DELETE" and reply.status in _NOT_THERE
 
 
 def unaddressed(batch: Batch, reason: str) -> Iterator[Settlement]:

@@ -7,23 +7,26 @@ its value from the settings; a new setting is a line here and nothing in SQL.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field as member
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, Self
 
+from retailos.declare import shapes
 from retailos.declare.field import CREATED_AT, UPDATED_AT, Field
 from retailos.declare.kind import expected, storable
 from retailos.declare.object import read_object
 from retailos.declare.resource import Resources, did_you_mean
-from retailos.declare.shapes import FreeJson, ListOf, Shape
+from retailos.declare.shapes import FreeJson, ListOf
 from retailos.declare.texts import Choice, Text
 from retailos.declare.values import Boolean, Number, printed
 from retailos.errors import Problem
-from retailos.webhooks import retry
+from retailos.webhooks import retry, shape
 from retailos.webhooks.addresses import Policy, check_url
 from retailos.webhooks.headers import Headers
 from retailos.webhooks.hidden import Hiding
 from retailos.webhooks.retry import RetryPolicy
+from retailos.webhooks.shape import Shape, shape_problems
 
 _VARIABLE = re.compile(r"\{([^{}]*)\}")
 _URL_LIKE = "https://erp.example.com/v1/customer/{externalCustomerId}"
@@ -44,9 +47,12 @@ SETTINGS: Final[Mapping[str, Field]] = MappingProxyType(
             *retry.FIELDS,
             _field("timeout", Number(1, 300, places=3), 30),
             _field("concurrency", Number(1, 256), 16),
+            *shape.FIELDS,
         )
     }
 )
+#: Those that hold secrets: what is stored with the others is what is shown of them, and their values are sealed.
+SECRETS: Final = frozenset(name for name, each in SETTINGS.items() if isinstance(each.kind, Hiding))
 _DEFAULTS: Final = MappingProxyType({name: each.default for name, each in SETTINGS.items() if not each.required})
 
 
@@ -72,16 +78,17 @@ class Webhook:
     name: str
     resource: str
     #: All of SETTINGS, as they were read; the attributes below are made of them.
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Any] = member(repr=False)
     #: The template of the URL; `{externalCustomerId}` stands for the record's value, as one segment.
     url: str
     method: str
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = member(repr=False)
     retry: RetryPolicy
     #: Seconds for one attempt, from the look-up of the host to the last byte of the answer.
     timeout: float
     #: Requests under way at once.
     concurrency: int
+    shape: Shape
     active: bool
     created_at: datetime
     updated_at: datetime
@@ -98,8 +105,14 @@ class Webhook:
             retry=RetryPolicy.of(settings),
             timeout=float(settings["timeout"]),
             concurrency=settings["concurrency"],
+            shape=Shape.of(settings),
             **known,
         )
+
+    def with_secrets(self, secrets: Mapping[str, Any]) -> Self:
+        """The same webhook, these of its settings as they are and no longer hidden."""
+        known = ("id", "name", "resource", "active", "created_at", "updated_at")
+        return self.of(settings={**self.settings, **secrets}, **{name: getattr(self, name) for name in known})
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -118,15 +131,25 @@ def shown(webhook: Webhook) -> dict[str, Any]:
         "id": webhook.id,
         "name": webhook.name,
         "resource": webhook.resource,
-        **{name: _hidden(field, webhook.settings[name]) for name, field in SETTINGS.items()},
+        **hidden(webhook.settings),
         "active": webhook.active,
         "createdAt": printed(webhook.created_at),
         "updatedAt": printed(webhook.updated_at),
     }
 
 
+def hidden(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as they are shown and stored: in the declared order, their secrets hidden."""
+    return {name: _hidden(field, settings[name]) for name, field in SETTINGS.items()}
+
+
+def has_clear(settings: Mapping[str, Any]) -> bool:
+    """Whether a setting that is a secret stands in clear, as earlier versions stored it."""
+    return any(_hidden(SETTINGS[name], settings[name]) != settings[name] for name in SECRETS.intersection(settings))
+
+
 def said(webhook: Webhook) -> dict[str, Any]:
-    """A webhook as a request's body would say it, its secrets included."""
+    """A webhook as a request's body would say it."""
     return {
         "name": webhook.name,
         "resource": webhook.resource,
@@ -138,15 +161,22 @@ def said(webhook: Webhook) -> dict[str, Any]:
 def read_webhook(
     resources: Resources, body: Any, policy: Policy, kept: Mapping[str, Any] | None = None
 ) -> tuple[dict[str, Any], list[Problem]]:
-    """Read a webhook from a request's body, over what is `kept` of it where it exists; give it and every problem."""
+    """Read a webhook from a request's body, over what is `kept` of it where it exists; give it and every problem.
+
+    A secret that is kept and could not be opened stands hidden in `kept`; it is a problem only where it is referred to.
+    """
     if type(body) is not dict:
         return {}, [expected("an object with the fields of a webhook", body, "")]
     values, problems = read_object(webhook_fields(resources), "webhook", dict(kept or {}) | body)
     wrong = {f"/{problem.path[1:].split('/')[0]}" for problem in problems}
     if not wrong & {"/url", "/resource"}:
         problems.extend(_url_problems(resources, values, policy))
+    if not wrong & {"/resource", "/fields"}:
+        problems.extend(shape_problems(resources[values["resource"]], values))
     for name, field in SETTINGS.items():
-        if isinstance(field.kind, Hiding) and f"/{name}" not in wrong:
+        # What is not said anew may be hidden still: it stays as it is kept.
+        said_anew = f"/{name}" not in wrong and values[name] is not None and (name in body or not kept)
+        if isinstance(field.kind, Hiding) and said_anew:
             values[name] = field.kind.restored(values[name], (kept or {}).get(name), f"/{name}", problems)
     if "/name" not in wrong and not (storable(values["name"]) and values["name"].isprintable()):
         problems.append(Problem("/name", "INVALID_NAME", "expected a name of printable characters"))
@@ -154,13 +184,15 @@ def read_webhook(
 
 
 def _hidden(field: Field, value: Any) -> Any:
-    return field.kind.hidden(value) if isinstance(field.kind, Hiding) else value
+    return field.kind.hidden(value) if isinstance(field.kind, Hiding) and value is not None else value
 
 
 def _url_problems(resources: Resources, values: Mapping[str, Any], policy: Policy) -> list[Problem]:
     url, resource = values["url"], resources[values["resource"]]
     problems = check_url(url, policy)
-    usable = [name for name, field in resource.fields.items() if not isinstance(field.kind, FreeJson | ListOf | Shape)]
+    usable = [
+        name for name, field in resource.fields.items() if not isinstance(field.kind, FreeJson | ListOf | shapes.Shape)
+    ]
     for name in variables(url):
         if name not in usable:
             hint = did_you_mean(name, usable) or f"; such as {{{resource.external_id.name}}}"

@@ -7,19 +7,22 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from retailos.database.pool import Pool, acquire, connect, transaction
 from retailos.declare.resource import Resources
 from retailos.errors import Unavailable
-from retailos.observe import ClaimsRescued, DatabaseBack, DatabaseLost, Stopping, WorkerStarted, emit
+from retailos.observe import ClaimsRescued, DatabaseBack, DatabaseLost, Stopping, WebhookLocked, WorkerStarted, emit
 from retailos.resources import RESOURCES
+from retailos.secrets import Locked, read_ring
 from retailos.settings import Settings
 from retailos.webhooks import orders, register
 from retailos.webhooks.addresses import Policy
 from retailos.webhooks.hint import CHANNEL
 from retailos.webhooks.lane import Lane
 from retailos.webhooks.transport import Transport
+from retailos.webhooks.webhook import Webhook
 
 #: How long nothing may be asked of the database, when no hint comes and nothing is known to be due before.
 LOOK_SECONDS = 1.0
@@ -78,7 +81,10 @@ class Worker:
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._id: int | None = None
         self._lease_until = 0.0
+        self._ring = read_ring(settings.encryption_keys)
         self._lanes: dict[int, Lane] = {}
+        #: Webhooks that can't be sent to as they were saved then.
+        self._locked: dict[int, datetime] = {}
         self._hinted = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._leaving: set[asyncio.Task[None]] = set()
@@ -113,7 +119,7 @@ class Worker:
         # Otherwise the lease runs out by itself.
         with suppress(Unavailable):
             async with transaction(self._pool) as connection:
-                await register.rescue(connection, leaving=self._id)
+                await register.rescue(connection, self._settings.late_seconds, leaving=self._id)
 
     def lease(self) -> int | None:
         """The worker's id while its lease holds; counted from before it was asked for, so never too long."""
@@ -138,7 +144,7 @@ class Worker:
 
     async def _rescue(self) -> None:
         async with transaction(self._pool) as connection:
-            rescued = await register.rescue(connection)
+            rescued = await register.rescue(connection, self._settings.late_seconds)
         for name, count in rescued.items():
             emit(ClaimsRescued(worker=name, count=count))
             self._hinted.set()
@@ -180,17 +186,34 @@ class Worker:
         active = {each.id: each for each in await orders.webhooks(self._pool) if each.active}
         for webhook_id, lane in list(self._lanes.items()):
             current = active.get(webhook_id)
-            if current is None or current != lane.webhook:
+            if current is None or current.updated_at != lane.webhook.updated_at:
                 del self._lanes[webhook_id]
                 leaving = asyncio.create_task(lane.close(DRAIN_SECONDS + lane.webhook.timeout))
                 self._leaving.add(leaving)
                 leaving.add_done_callback(self._leaving.discard)
         for webhook_id, webhook in active.items():
-            if webhook_id not in self._lanes:
-                transport = Transport(self._policy, concurrency=webhook.concurrency)
-                self._lanes[webhook_id] = Lane(
-                    self._pool, self._resources, webhook, transport, self.lease, self._note_end
-                )
+            if webhook_id not in self._lanes and self._locked.get(webhook_id) != webhook.updated_at:
+                await self._open(webhook)
+
+    async def _open(self, stored: Webhook) -> None:
+        """Open a webhook's lane, its secrets opened once for all that it sends."""
+        try:
+            async with acquire(self._pool) as connection:
+                webhook = await orders.opened(connection, self._ring, stored)
+        except Locked as error:
+            self._locked[stored.id] = stored.updated_at
+            emit(WebhookLocked(webhook=stored.name, error=str(error)))
+            return
+        transport = Transport(self._policy, concurrency=webhook.concurrency)
+        self._lanes[webhook.id] = Lane(
+            self._pool,
+            self._resources,
+            webhook,
+            transport,
+            self.lease,
+            self._note_end,
+            late_seconds=self._settings.late_seconds,
+        )
 
     async def _listen(self) -> None:
         """Hear hints; without them everything is found by looking, a little later."""

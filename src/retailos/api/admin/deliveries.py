@@ -122,6 +122,7 @@ def _attempt() -> Attempt:
         at=AT,
         number=1,
         version=1,
+        again=False,
         url="https://erp.example.com/v1/customer/example-customer-id",
         status=200,
         error_class=None,

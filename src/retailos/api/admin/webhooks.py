@@ -14,7 +14,6 @@ from retailos.declare.resource import Resources
 from retailos.errors import ResourceNotFound
 from retailos.operations import Removed
 from retailos.records.body import decode
-from retailos.webhooks.addresses import Policy
 from retailos.webhooks.hidden import HIDDEN
 from retailos.webhooks.webhook import webhook_fields
 
@@ -30,7 +29,7 @@ async def add_webhook(engine: Engine, call: Call) -> Answer:
     """POST a webhook."""
     refuse_parameters(call)
     body = decode(await json_body(call, engine.settings.body_limit_bytes))
-    added = await operations.add_webhook(engine.pool, engine.resources, _policy(engine), body)
+    added = await operations.add_webhook(engine.pool, engine.resources, engine.settings, body)
     return Answer(encode(added), status=201, headers={"Location": f"{ROOT}/webhooks/{added['id']}"})
 
 
@@ -45,7 +44,7 @@ async def change_webhook(engine: Engine, call: Call) -> Answer:
     refuse_parameters(call)
     webhook_id = _webhook_id(call)
     body = decode(await json_body(call, engine.settings.body_limit_bytes))
-    changed = await operations.change_webhook(engine.pool, engine.resources, _policy(engine), webhook_id, body)
+    changed = await operations.change_webhook(engine.pool, engine.resources, engine.settings, webhook_id, body)
     return Answer(encode(changed))
 
 
@@ -83,10 +82,6 @@ def _webhook(resources: Resources) -> Schema:
     example = object_example(fields, input=False)
     schema = object_schema(fields, input=False, owner="Webhook")
     return schema | {"examples": [example | {"headers": dict.fromkeys(example["headers"], HIDDEN)}]}
-
-
-def _policy(engine: Engine) -> Policy:
-    return Policy(allow=engine.settings.allow_addresses)
 
 
 def _webhook_id(call: Call) -> int:

@@ -1,76 +1,35 @@
-"""Receivers that misbehave, on bare sockets: what a webhook may meet in the wild, independent of who sends."""
+"""How receivers misbehave: what a webhook may meet in the wild, independent of who sends."""
 
-import asyncio
 import gzip
-import ssl
-from asyncio import StreamReader, StreamWriter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
-from typing import Final, cast
+from typing import Final
 
-from retailos.receiver import reset
+from conformance.line import Line
 
 #: Reads a connection and writes to it as it likes; whatever it leaves open is closed for it.
-Play = Callable[[StreamReader, StreamWriter], Awaitable[None]]
+Play = Callable[[Line], Awaitable[None]]
 OK: Final = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+WELL: Final = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{"error": null}'
 #: Between two bytes of those that drip.
 PACE_SECONDS: Final = 0.02
 BODY_KEPT: Final = 64 * 1024
 
 
-@dataclass(slots=True)
-class Hostile:
-    """A hostile receiver that listens: where, and who came."""
-
-    url: str = ""
-    port: int = 0
-    connections: int = 0
-    open: int = 0
-
-
-@asynccontextmanager
-async def hostile(
-    play: Play, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
-) -> AsyncIterator[Hostile]:
-    """Listen for the length of the block; connections still open at its end are cut."""
-    listening = Hostile()
-
-    async def connected(reader: StreamReader, writer: StreamWriter) -> None:
-        listening.connections += 1
-        listening.open += 1
-        try:
-            with suppress(OSError, EOFError, asyncio.CancelledError):
-                await play(reader, writer)
-        finally:
-            listening.open -= 1
-            writer.close()
-
-    server = await asyncio.start_server(connected, host, port, ssl=tls)
-    listening.port = server.sockets[0].getsockname()[1]
-    listening.url = f"{'https' if tls else 'http'}://{host}:{listening.port}"
-    try:
-        yield listening
-    finally:
-        server.close()
-
-
-async def request(reader: StreamReader) -> None:
-    """Read one whole request."""
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = next((line[16:] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length: ")), b"0")
-    await reader.readexactly(int(length))
+async def well(line: Line) -> None:
+    """Answer each request as a receiver should that is well."""
+    while True:
+        await line.request()
+        await line.say(WELL)
+        line.done()
 
 
 def saying(*parts: bytes) -> Play:
     """Answer a request with these bytes, then close."""
 
-    async def play(reader: StreamReader, writer: StreamWriter) -> None:
-        await request(reader)
-        for part in parts:
-            writer.write(part)
-            await writer.drain()
+    async def play(line: Line) -> None:
+        await line.request()
+        await line.say(*parts)
 
     return play
 
@@ -78,14 +37,13 @@ def saying(*parts: bytes) -> Play:
 def resetting(after: bytes) -> Play:
     """Answer a request with these bytes, then reset."""
 
-    async def play(reader: StreamReader, writer: StreamWriter) -> None:
-        await request(reader)
-        writer.write(after)
-        await writer.drain()
+    async def play(line: Line) -> None:
+        await line.request()
+        await line.say(after)
         if after:
             # A reset overtakes what was written before it, so what was written is given time to be read.
-            await asyncio.wait({asyncio.ensure_future(reader.read())}, timeout=PACE_SECONDS)
-        reset(cast("asyncio.Transport", writer.transport))
+            await line.gone(within=PACE_SECONDS)
+        line.reset()
 
     return play
 
@@ -93,15 +51,13 @@ def resetting(after: bytes) -> Play:
 def dripping(head: bytes, drops: bytes) -> Play:
     """Answer with a head at once and with the rest byte by byte, for ever or until the client has gone."""
 
-    async def play(reader: StreamReader, writer: StreamWriter) -> None:
-        await request(reader)
-        writer.write(head)
-        gone = asyncio.ensure_future(reader.read())
+    async def play(line: Line) -> None:
+        await line.request()
+        await line.say(head)
         at = 0
-        while not gone.done():
-            writer.write(drops[at % len(drops) :][:1])
+        while not await line.gone(within=PACE_SECONDS):
+            await line.say(drops[at % len(drops) :][:1])
             at += 1
-            await asyncio.wait({gone}, timeout=PACE_SECONDS)
 
     return play
 
@@ -109,47 +65,67 @@ def dripping(head: bytes, drops: bytes) -> Play:
 def flooding(head: bytes, chunk: bytes) -> Play:
     """Answer with a head and then with the same bytes as fast as they are taken, until the client has gone."""
 
-    async def play(reader: StreamReader, writer: StreamWriter) -> None:
-        await request(reader)
-        writer.write(head)
+    async def play(line: Line) -> None:
+        await line.request()
+        await line.say(head)
         while True:
-            writer.write(chunk)
-            await writer.drain()
+            await line.say(chunk)
 
     return play
 
 
-async def black_hole(reader: StreamReader, writer: StreamWriter) -> None:
+async def black_hole(line: Line) -> None:
     """Accept, read, and never answer."""
-    await reader.read()
+    await line.request()
+    await line.gone()
 
 
-async def reset_at_once(reader: StreamReader, writer: StreamWriter) -> None:
+async def reset_at_once(line: Line) -> None:
     """Reset the connection before a request is read."""
-    reset(cast("asyncio.Transport", writer.transport))
+    line.reset()
 
 
-async def close_at_once(reader: StreamReader, writer: StreamWriter) -> None:
+async def close_at_once(line: Line) -> None:
     """Close the connection before a request is read."""
 
 
-async def half_close(reader: StreamReader, writer: StreamWriter) -> None:
+async def half_close(line: Line) -> None:
     """Read the request, end our direction, and keep reading."""
-    await request(reader)
-    writer.write_eof()
-    await reader.read()
+    await line.request()
+    line.end()
+    await line.gone()
 
 
-async def refuse_early(reader: StreamReader, writer: StreamWriter) -> None:
+async def refuse_early(line: Line) -> None:
     """Answer 413 as soon as the head is there, and read no body."""
-    await reader.readuntil(b"\r\n\r\n")
-    writer.write(b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno")
-    await writer.drain()
+    await line.head()
+    await line.say(b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno")
+
+
+async def alert(line: Line) -> None:
+    """Refuse the handshake, as TLS 1.2 and later say it."""
+    await line.gone(within=PACE_SECONDS)
+    await line.say(bytes((0x15, 3, 3, 0, 2, 2, 40)))
+
+
+async def plain_instead(line: Line) -> None:
+    """Answer a handshake in plain HTTP."""
+    await line.say(b"HTTP/1.1 400 The plain HTTP request was sent to HTTPS port\r\nContent-Length: 0\r\n\r\n")
+
+
+async def hang(line: Line) -> None:
+    """Take the handshake, and say nothing."""
+    await line.gone()
+
+
+def answering(status: int, body: bytes = b"", *headers: bytes) -> Play:
+    """Answer a request with a whole answer of this status, then close."""
+    lines = b"".join(header + b"\r\n" for header in headers)
+    return saying(b"HTTP/1.1 %d Told\r\n%sContent-Length: %d\r\n\r\n%s" % (status, lines, len(body), body))
 
 
 def _ok(*headers: bytes, body: bytes = b"") -> Play:
-    lines = b"".join(header + b"\r\n" for header in headers)
-    return saying(b"HTTP/1.1 200 OK\r\n" + lines + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    return answering(200, body, *headers)
 
 
 BOMB: Final = gzip.compress(bytes(10_000_000))
@@ -218,7 +194,7 @@ BABBLING: Final[Mapping[str, Play]] = MappingProxyType(
     {
         "another protocol": saying(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"),
         "every byte there is": saying(bytes(range(256)) * 8),
-        "text without a head": saying(b"hello\r\n\r\n"),
+        "HTTP/0.9, text without a head": saying(b"hello\r\n\r\n"),
         "a space in a header's name": saying(b"HTTP/1.1 200 OK\r\nBad Name: x\r\nContent-Length: 0\r\n\r\n"),
         "NUL in a header": saying(b"HTTP/1.1 200 OK\r\nX-A: a\x00b\r\nContent-Length: 0\r\n\r\n"),
         "two lengths": saying(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!"),
@@ -238,5 +214,16 @@ LINGERING: Final[Mapping[str, Play]] = MappingProxyType(
         "the body byte by byte": dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"x"),
         "chunks byte by byte": dripping(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
         "continue, and never go on": dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    }
+)
+
+#: Receivers that spoil a TLS handshake.
+SPOILING: Final[Mapping[str, Play]] = MappingProxyType(
+    {
+        "a TLS alert": alert,
+        "plain HTTP where TLS was asked for": plain_instead,
+        "a handshake that is closed": close_at_once,
+        "a handshake that is reset": reset_at_once,
+        "a handshake that hangs": hang,
     }
 )
