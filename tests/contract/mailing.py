@@ -4,16 +4,25 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from typing import Any
+from urllib.parse import urlsplit
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from aiosmtpd.smtp import SMTP as Server
 
+from retailos.database.pool import Connection
+from retailos.settings import Settings
+from tests.conftest import eventually
+from tests.contract.conftest import Api, Response
+from tests.contract.importing import unchunked
+
 SENDER = "retailos@example.com"
+TO, OTHER = "operations@example.com", "night-shift@example.com"
+PUBLIC = "https://retailos.example.com"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +106,49 @@ async def postbox(tls: ssl.SSLContext | None = None, *, at_once: bool = False, *
         yield box
     finally:
         server.close()
+
+
+def mailed(settings: Settings, box: Postbox, **more: Any) -> Settings:
+    """Settings of an installation that mails by this server, in clear unless told."""
+    own: dict[str, Any] = {"smtp_host": "127.0.0.1", "smtp_port": box.port, "smtp_security": "none"}
+    return replace(settings, **(own | {"mail_from": SENDER, "public_url": PUBLIC} | more))
+
+
+async def report(api: Api, **fields: Any) -> int:
+    """Add a report of everything; its id."""
+    answer = await api.admin("POST", "/reports", json={"name": "daily", "recipients": [TO]} | fields)
+    assert answer.status == 201, answer.body
+    made: int = answer.result["id"]
+    return made
+
+
+async def due_now(connection: Connection, kind: str = "issue report") -> None:
+    """Let what is planned be due."""
+    await connection.execute("update schedule set due_at = now() where kind = $1", kind)
+
+
+async def issue_in(api: Api, report_id: int, status: str, attempts: int = 1) -> dict[str, Any]:
+    """Wait until the newest issue of a report is in a status after so many attempts, and give it."""
+
+    async def look() -> dict[str, Any]:
+        rows = (await api.admin("GET", f"/reports/{report_id}/issues")).result["rows"]
+        return rows[0] if rows and (rows[0]["status"], rows[0]["attempts"]) == (status, attempts) else {}
+
+    return await eventually(look)
+
+
+async def settled_attempt(api: Api, report_id: int, error: str, attempt: int = 1) -> dict[str, Any]:
+    """Wait until an attempt at the newest issue of a report is settled with an error, and give the issue."""
+
+    async def look() -> dict[str, Any]:
+        rows = (await api.admin("GET", f"/reports/{report_id}/issues")).result["rows"]
+        return rows[0] if rows and (rows[0]["error"], rows[0]["attempts"]) == (error, attempt) else {}
+
+    return await eventually(look)
+
+
+async def fetched(api: Api, url: str, method: str = "GET") -> Response:
+    """Follow a link of a mail, without a key."""
+    parts = urlsplit(url)
+    answer = await api.request(method, f"{parts.path}?{parts.query}", key="")
+    return replace(answer, body=unchunked(answer.body)) if (answer.status, method) == (200, "GET") else answer

@@ -1,36 +1,24 @@
 """Error reports: one mail for each moment, whose count is the file's rows and the failures that the database holds."""
 
-import asyncio
 import csv
 import io
 import re
-import ssl
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 import pytest
 
-from retailos.database.pool import Connection, connect, transaction
+from retailos.database.pool import Connection, transaction
 from retailos.receiver import Behaviour, Received, Receiver
 from retailos.records import parked
 from retailos.reports import issues, store
-from retailos.reports.sending import ATTEMPTS_MOST
 from retailos.settings import Settings
-from retailos.timetable import run_timetable
 from tests.conftest import eventually
-from tests.contract.conftest import Api, Response, check_envelope, serving
-from tests.contract.delivering import all_settled, settled, webhook, working
-from tests.contract.importing import unchunked
-from tests.contract.mailing import SENDER, Postbox, knowing, postbox
-from tests.reliability.certificates import authority, signed
-
-TO, OTHER = "operations@example.com", "night-shift@example.com"
-PUBLIC = "https://retailos.example.com"
+from tests.contract.conftest import Api, check_envelope, serving
+from tests.contract.delivering import all_settled, webhook, working
+from tests.contract.mailing import OTHER, TO, Postbox, due_now, fetched, issue_in, mailed, postbox, report
 
 
 @pytest.fixture
@@ -43,19 +31,8 @@ async def box() -> AsyncIterator[Postbox]:
 @pytest.fixture
 async def mailing(settings: Settings, database: str, box: Postbox) -> AsyncIterator[Api]:
     """The API of an installation that mails."""
-    mailed = replace(
-        settings, smtp_host="127.0.0.1", smtp_port=box.port, smtp_security="none", mail_from=SENDER, public_url=PUBLIC
-    )
-    async with serving(mailed, database) as api:
+    async with serving(mailed(settings, box), database) as api:
         yield api
-
-
-async def report(api: Api, **fields: Any) -> int:
-    """Add a report of everything; its id."""
-    answer = await api.admin("POST", "/reports", json={"name": "daily", "recipients": [TO]} | fields)
-    assert answer.status == 201, answer.body
-    made: int = answer.result["id"]
-    return made
 
 
 async def fail(api: Api, *statuses: int, webhooks: int = 1) -> list[int]:
@@ -72,18 +49,6 @@ async def fail(api: Api, *statuses: int, webhooks: int = 1) -> list[int]:
         async with working(api):
             await all_settled(api, "failed")
     return ids
-
-
-async def due_now(connection: Connection, kind: str = "issue report") -> None:
-    """Let what is planned be due."""
-    await connection.execute("update schedule set due_at = now() where kind = $1", kind)
-
-
-async def fetched(api: Api, url: str, method: str = "GET") -> Response:
-    """Follow a link of a mail, without a key."""
-    parts = urlsplit(url)
-    answer = await api.request(method, f"{parts.path}?{parts.query}", key="")
-    return replace(answer, body=unchunked(answer.body)) if (answer.status, method) == (200, "GET") else answer
 
 
 def links(text: str) -> list[str]:
@@ -219,7 +184,7 @@ async def test_a_report_can_be_looked_at_and_sent_now(mailing: Api, box: Postbox
     preview = (await mailing.admin("GET", f"/reports/{report_id}/preview")).result
     assert (await mailing.admin("GET", f"/reports/{report_id}/issues")).result["rows"] == []
     answer = await mailing.admin("POST", f"/reports/{report_id}/send")
-    assert (answer.status, answer.result["status"], answer.result["total"]) == (202, "sending", 1)
+    assert (answer.status, answer.result["status"], answer.result["total"]) == (201, "sending", 1)
     path = answer.headers["location"].removeprefix("/v2/admin")
 
     async def sent() -> Any:
@@ -277,180 +242,6 @@ async def test_a_file_has_its_limit_and_the_mail_says_so(mailing: Api, connectio
     assert file.count(b"\n") == 2
 
 
-async def issue_in(api: Api, report_id: int, status: str, attempts: int = 1) -> dict[str, Any]:
-    """Wait until the newest issue of a report is in a status after so many attempts, and give it."""
-
-    async def look() -> dict[str, Any]:
-        rows = (await api.admin("GET", f"/reports/{report_id}/issues")).result["rows"]
-        return rows[0] if rows and (rows[0]["status"], rows[0]["attempts"]) == (status, attempts) else {}
-
-    return await eventually(look)
-
-
-async def test_a_mail_that_is_put_off_is_tried_again(mailing: Api, box: Postbox, connection: Connection) -> None:
-    """Greylisting costs a minute and no mail: it is tried again, under the same id, and that is seen."""
-    box.to_recipients[TO] = "451 4.7.1 Greylisted, try again later"
-    report_id = await report(mailing)
-    await mailing.admin("POST", f"/reports/{report_id}/send")
-    async with working(mailing):
-        put_off = await settled_attempt(mailing, report_id, "451 4.7.1 Greylisted, try again later")
-        wait = await connection.fetchval(
-            "select extract(epoch from due_at - now())::float from schedule where kind = 'send report'"
-        )
-        assert 30 < wait <= 60
-        box.to_recipients.clear()
-        await due_now(connection, "send report")
-        sent = await issue_in(mailing, report_id, "sent", 2)
-    assert (put_off["status"], put_off["attempts"], sent["refused"], sent["error"]) == ("sending", 1, {}, None)
-    assert len(box.taken) == 1
-    assert await connection.fetchval("select count(*) from schedule where kind = 'send report'") == 0
-
-
-async def settled_attempt(api: Api, report_id: int, error: str, attempt: int = 1) -> dict[str, Any]:
-    """Wait until an attempt at the newest issue of a report is settled with an error, and give the issue."""
-
-    async def look() -> dict[str, Any]:
-        rows = (await api.admin("GET", f"/reports/{report_id}/issues")).result["rows"]
-        return rows[0] if rows and (rows[0]["error"], rows[0]["attempts"]) == (error, attempt) else {}
-
-    return await eventually(look)
-
-
-async def test_an_answer_that_was_lost_repeats_the_mail_under_its_id(
-    mailing: Api, box: Postbox, connection: Connection
-) -> None:
-    """A server that took a mail and says otherwise gets it again with the same id, and so can tell."""
-    box.to_messages.append("421 4.3.2 Closing")
-    report_id = await report(mailing)
-    await mailing.admin("POST", f"/reports/{report_id}/send")
-    ids: list[str] = []
-
-    async def note() -> None:
-        ids.append("asked")
-
-    box.before = note
-    async with working(mailing):
-        await settled_attempt(mailing, report_id, "421 4.3.2 Closing")
-        await due_now(connection, "send report")
-        issue = await issue_in(mailing, report_id, "sent", 2)
-    assert len(ids) == 2
-    assert [each.message["Message-ID"] for each in box.taken] == [f"<report.{issue['id']}@example.com>"]
-
-
-async def test_who_is_refused_is_told_and_the_others_are_not_mailed_twice(
-    mailing: Api, box: Postbox, connection: Connection
-) -> None:
-    """Who does not exist is given up, who is put off is tried again, and whoever has the mail has it once."""
-    late = "late@example.com"
-    box.to_recipients |= {OTHER: "550 5.1.1 No such user", late: "450 4.2.0 Mailbox busy"}
-    report_id = await report(mailing, recipients=[TO, OTHER, late])
-    await mailing.admin("POST", f"/reports/{report_id}/send")
-    async with working(mailing):
-        await settled_attempt(mailing, report_id, "450 4.2.0 Mailbox busy; 550 5.1.1 No such user")
-        del box.to_recipients[late]
-        await due_now(connection, "send report")
-        issue = await issue_in(mailing, report_id, "sent", 2)
-    assert [each.recipients for each in box.taken] == [(TO,), (late,)]
-    assert issue["refused"] == {OTHER: "550 5.1.1 No such user"}
-    assert len({each.message["Message-ID"] for each in box.taken}) == 1
-
-
-async def test_a_mail_that_nobody_takes_fails_and_is_seen(mailing: Api, box: Postbox, connection: Connection) -> None:
-    """After its attempts, or at a refusal for good, an issue has failed, says why, and keeps its file."""
-    box.to_recipients[TO] = "550 5.1.1 No such user"
-    report_id = await report(mailing)
-    made = (await mailing.admin("POST", f"/reports/{report_id}/send")).result
-    async with working(mailing):
-        issue = await issue_in(mailing, report_id, "failed")
-        assert (issue["refused"], issue["error"]) == ({TO: "550 5.1.1 No such user"}, "550 5.1.1 No such user")
-        assert (await fetched(mailing, made["files"]["csv"])).status == 200
-        box.to_recipients[TO] = "451 4.3.0 Not now"
-        await mailing.admin("POST", f"/reports/{report_id}/send")
-        for attempt in range(1, ATTEMPTS_MOST):
-            await settled_attempt(mailing, report_id, "451 4.3.0 Not now", attempt)
-            await due_now(connection, "send report")
-        await issue_in(mailing, report_id, "failed", ATTEMPTS_MOST)
-    assert box.taken == []
-
-
-async def test_a_server_that_hangs_holds_up_nothing_else(mailing: Api, box: Postbox, connection: Connection) -> None:
-    """While a mail server does not answer, deliveries go on, and no connection to the database is held."""
-    hangs, free = asyncio.Event(), asyncio.Event()
-
-    async def hang() -> None:
-        hangs.set()
-        await free.wait()
-
-    box.before = hang
-    report_id = await report(mailing)
-    await mailing.admin("POST", f"/reports/{report_id}/send")
-    async with Receiver.listen() as receiver, working(mailing):
-        webhook_id = await webhook(mailing, receiver)
-        async with asyncio.timeout(10):
-            await hangs.wait()
-        await mailing.put("/customers/c-1", {"firstName": "Ada"})
-        await settled(mailing, webhook_id, "c-1")
-        open_ = "select count(*) from pg_stat_activity where datname = current_database() and state like 'idle in%'"
-        assert await eventually(lambda: connection.fetchval(f"select ({open_}) = 0"))
-        free.set()
-        await issue_in(mailing, report_id, "sent")
-
-
-@pytest.mark.parametrize("at_once", [False, True], ids=["starttls", "tls"])
-async def test_mails_go_over_tls_with_a_login(
-    settings: Settings, database: str, connection: Connection, tmp_path: Path, at_once: bool
-) -> None:
-    """The connection is secured before the login, the certificate must be good, and a wrong password is seen."""
-    signing = authority()
-    own = signed(signing, "localhost")
-    (tmp_path / "ca.pem").write_bytes(signing.certificate_pem)
-    (tmp_path / "own.pem").write_bytes(own.pem)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(tmp_path / "own.pem")
-    async with postbox(tls, at_once=at_once, **knowing("retailos", "correct horse")) as box:
-        mailed = replace(
-            settings,
-            smtp_host="localhost",
-            smtp_port=box.port,
-            smtp_security="tls" if at_once else "starttls",
-            smtp_user="retailos",
-            smtp_password="correct horse",
-            smtp_ca=tmp_path / "ca.pem",
-            mail_from=SENDER,
-            public_url=PUBLIC,
-        )
-        async with serving(mailed, database) as api:
-            report_id = await report(api)
-            await api.admin("POST", f"/reports/{report_id}/send")
-            async with working(api):
-                await issue_in(api, report_id, "sent")
-            [mail] = box.taken
-            assert (mail.secured, mail.user) == (True, "retailos")
-            for wrong in ({"smtp_password": "wrong"}, {"smtp_ca": None}):
-                await api.admin("POST", f"/reports/{report_id}/send")
-                async with working(api, **wrong):
-                    issue = await issue_in(api, report_id, "sending", 1)
-
-                    async def told() -> Any:
-                        rows = (await api.admin("GET", f"/reports/{report_id}/issues")).result["rows"]
-                        return rows[0]["error"]
-
-                    error = await eventually(told)
-                assert ("535" in error) if "smtp_password" in wrong else ("certificate" in error.lower()), issue
-    assert len(box.taken) == 1
-
-
-async def test_without_a_mail_server_the_file_is_made_all_the_same(api: Api, connection: Connection) -> None:
-    """An issue that can't be mailed says what to do, and its file is there for whoever has a key."""
-    report_id = await report(api)
-    made = (await api.admin("POST", f"/reports/{report_id}/send")).result
-    async with working(api):
-        issue = await issue_in(api, report_id, "failed")
-    assert "RETAILOS_SMTP_HOST" in issue["error"]
-    assert made["files"]["csv"].startswith("/v2/reports/")
-    assert (await api.request("GET", made["files"]["csv"], key="")).status == 200
-
-
 async def test_a_report_is_changed_paused_and_deleted(mailing: Api, box: Postbox, connection: Connection) -> None:
     """A report says when it is due next, also after it was changed; paused or deleted it is never due."""
     report_id = await report(mailing, cron="0 7 * * *", timeZone="Europe/London")
@@ -465,7 +256,7 @@ async def test_a_report_is_changed_paused_and_deleted(mailing: Api, box: Postbox
     assert paused["nextAt"] is None
     assert (await mailing.admin("PUT", f"/reports/{report_id}", json={"active": True})).result["nextAt"]
     assert (await mailing.admin("POST", "/reports", json={"name": "daily", "recipients": [TO]})).status == 409
-    assert (await mailing.admin("POST", f"/reports/{report_id}/send")).status == 202
+    assert (await mailing.admin("POST", f"/reports/{report_id}/send")).status == 201
     assert (await mailing.admin("DELETE", f"/reports/{report_id}")).result == {"id": report_id}
     for method in ("GET", "PUT", "DELETE"):
         answer = await mailing.admin(method, f"/reports/{report_id}", json={} if method == "PUT" else None)
@@ -503,67 +294,3 @@ async def test_a_report_that_was_missed_is_made_once(mailing: Api, box: Postbox,
         waits = "select due_at - now() between '1 ms' and '1 hour' from schedule where kind = 'issue report'"
         assert await eventually(lambda: connection.fetchval(waits))
     assert len(box.taken) == 1
-
-
-@pytest.mark.parametrize("workers", [3, 8])
-async def test_every_report_is_made_and_mailed_once_by_many_workers(
-    mailing: Api, box: Postbox, connection: Connection, workers: int
-) -> None:
-    """R10: however many workers look, each moment of each report has one issue, and each issue one mail."""
-    for i in range(5):
-        await report(mailing, name=f"r-{i}", cron="* * * * *")
-    stop = asyncio.Event()
-    pools = [
-        await connect(mailing.database, min_size=1, max_size=3, application_name="tests", statement_timeout_seconds=10)
-        for _ in range(workers)
-    ]
-    clocks = [asyncio.create_task(run_timetable(pool, mailing.engine.settings, stop)) for pool in pools]
-    try:
-        for ticks in range(1, 5):
-            await due_now(connection)
-            await eventually(lambda ticks=ticks: len(box.taken) >= 5 * ticks, within_seconds=30)  # type: ignore[misc]
-    finally:
-        stop.set()
-        await asyncio.gather(*clocks)
-        for pool in pools:
-            await pool.close()
-    assert await connection.fetchval("select count(*) from report_issue where status = 'sent' and attempts = 1") == len(
-        box.taken
-    )
-    assert len({each.message["Message-ID"] for each in box.taken}) == len(box.taken)
-    per_report = await connection.fetch("select count(*) from report_issue group by report_id")
-    assert {row["count"] for row in per_report} == {4}
-
-
-async def test_a_worker_that_dies_over_a_mail_leaves_it_to_another(
-    mailing: Api, box: Postbox, connection: Connection
-) -> None:
-    """An attempt that nobody has settled is made again when its lease is over, and the late answer counts no more."""
-    began, never = asyncio.Event(), asyncio.Event()
-
-    async def hang() -> None:
-        began.set()
-        await never.wait()
-
-    box.before = hang
-    report_id = await report(mailing)
-    await mailing.admin("POST", f"/reports/{report_id}/send")
-    stop = asyncio.Event()
-    clock = asyncio.create_task(run_timetable(mailing.engine.pool, mailing.engine.settings, stop))
-    async with asyncio.timeout(10):
-        await began.wait()
-    box.before = None
-    async with working(mailing):
-        lease = await connection.fetchval(
-            "select extract(epoch from due_at - now())::float from schedule where kind = 'send report'"
-        )
-        assert 100 < lease <= 120
-        await due_now(connection, "send report")
-        issue = await issue_in(mailing, report_id, "sent", 2)
-        # The first one's answer comes now; it took the mail too.
-        never.set()
-        await eventually(lambda: len(box.taken) == 2)
-    stop.set()
-    await clock
-    assert len({each.message["Message-ID"] for each in box.taken}) == 1
-    assert (await issue_in(mailing, report_id, "sent", 2))["sentAt"] == issue["sentAt"]

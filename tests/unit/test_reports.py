@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from retailos.errors import LinkExpired, ResourceNotFound
 from retailos.reports import cadence, link, mail
 from retailos.reports.file import FORMS, Row
-from retailos.reports.issue import Count, Issue
+from retailos.reports.issue import FailureCount, Issue
 from retailos.reports.report import RECIPIENTS_MOST, Report, read_report
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -219,7 +219,7 @@ REPORT = Report.of(
 )
 
 
-def issue(*counts: Count, **said: Any) -> Issue:
+def issue(*counts: FailureCount, **said: Any) -> Issue:
     """An issue with these counts."""
     total = sum(each.count for each in counts)
     usual = Issue(
@@ -240,9 +240,9 @@ def issue(*counts: Count, **said: Any) -> Issue:
     return msgspec.structs.replace(usual, **said)
 
 
-def count(queue: str, error_class: str, number: int) -> Count:
+def count(queue: str, error_class: str, number: int) -> FailureCount:
     """So many failures of a kind."""
-    return Count(webhook_id=1, queue_name=queue, error_class=error_class, count=number)
+    return FailureCount(webhook_id=1, queue_name=queue, error_class=error_class, count=number)
 
 
 def written(made: Issue) -> mail.Mail:

@@ -12,7 +12,7 @@ from retailos.declare.values import printed
 from retailos.errors import Problem, ResourceNotFound, ValidationFailed
 from retailos.keys.store import pepper_of
 from retailos.reports import issues, sending, store
-from retailos.reports.issue import Count, Issue
+from retailos.reports.issue import FailureCount, Issue
 from retailos.reports.report import read_report, said, shown
 from retailos.reports.sending import Office
 from retailos.settings import Settings
@@ -28,7 +28,7 @@ class ReportPreview(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     text: str
     html: str
     total: int
-    counts: tuple[Count, ...]
+    counts: tuple[FailureCount, ...]
 
 
 class ShownIssue(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -38,7 +38,7 @@ class ShownIssue(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     report_id: int
     at: str
     total: int
-    counts: tuple[Count, ...]
+    counts: tuple[FailureCount, ...]
     status: str
     attempts: int
     recipients: tuple[str, ...]

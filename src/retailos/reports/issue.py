@@ -10,7 +10,7 @@ import msgspec
 STATUSES = ("sending", "sent", "failed")
 
 
-class Count(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class FailureCount(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """How much failed in one queue for one reason."""
 
     #: The webhook whose deliveries they are; None: they are upserts that were given up.
@@ -26,7 +26,7 @@ class Issue(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
     report_id: int
     at: datetime
-    counts: Sequence[Count]
+    counts: Sequence[FailureCount]
     #: How much failed in all.
     total: int
     #: Rows of its file, which are as many but where the file has a limit.

@@ -13,7 +13,7 @@ from retailos.declare.values import printed
 from retailos.records.identity import new_id
 from retailos.reports import store
 from retailos.reports.file import FORMS, Row
-from retailos.reports.issue import Count, Issue
+from retailos.reports.issue import FailureCount, Issue
 from retailos.reports.report import Report
 from retailos.webhooks.request import delivery_id
 
@@ -24,7 +24,7 @@ _ATTEMPT, _SETTLE, _FORGET = _SQL.attempt, _SQL.settle, _SQL.forget
 #: Rows of a file; a spreadsheet opens no more, and the counts tell how many there are beyond.
 ROWS_MOST: Final = 1_000_000
 _ROWS_AT_ONCE: Final = 1_000
-_counts = msgspec.json.Decoder(tuple[Count, ...]).decode
+_counts = msgspec.json.Decoder(tuple[FailureCount, ...]).decode
 
 
 async def make(transaction: Connection, report: Report, rows_most: int = ROWS_MOST) -> Issue:
@@ -38,7 +38,7 @@ async def make(transaction: Connection, report: Report, rows_most: int = ROWS_MO
 async def preview(connection: Connection, report: Report) -> Issue:
     """What an issue would be that were made now; nothing is kept."""
     rows = await connection.fetch(_COUNT, report.webhook_id)
-    counts = tuple(Count(**{name: row[name] for name in Count.__struct_fields__}) for row in rows)
+    counts = tuple(FailureCount(**{name: row[name] for name in FailureCount.__struct_fields__}) for row in rows)
     total = sum(each.count for each in counts)
     return Issue(
         id=new_id(),

@@ -11,7 +11,7 @@ import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from retailos.reports.cadence import zone_of
-from retailos.reports.issue import Count, Issue
+from retailos.reports.issue import FailureCount, Issue
 from retailos.reports.report import Report
 
 _TEMPLATES = Environment(
@@ -73,9 +73,9 @@ def _headline(issue: Issue) -> str:
     return "1 failure" if issue.total == 1 else f"{issue.total:,} failures"
 
 
-def _by_queue(counts: Sequence[Count]) -> dict[str, list[Count]]:
+def _by_queue(counts: Sequence[FailureCount]) -> dict[str, list[FailureCount]]:
     """Counts by queue, in the order in which they came: the worst first."""
-    queues: dict[str, list[Count]] = {}
+    queues: dict[str, list[FailureCount]] = {}
     for each in counts:
         queues.setdefault(each.queue_name, []).append(each)
     return queues

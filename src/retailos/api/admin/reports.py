@@ -18,7 +18,7 @@ from retailos.errors import ResourceNotFound, ValidationFailed
 from retailos.operations import ReportPreview, ReportRemoved, ShownIssue
 from retailos.records import query
 from retailos.records.body import decode
-from retailos.reports.issue import STATUSES, Count
+from retailos.reports.issue import STATUSES, FailureCount
 from retailos.reports.report import FIELDS
 
 _ALL, _ONE, _ISSUES = "/reports", "/reports/{id}", "/reports/{id}/issues"
@@ -87,7 +87,7 @@ async def send_report(engine: Engine, call: Call) -> Answer:
     refuse_parameters(call)
     made = await operations.send_report(engine.pool, engine.settings, _report_id(call))
     location = f"{ROOT}/reports/{made.report_id}/issues/{made.id}"
-    return Answer(encode(made), status=202, headers={"Location": location})
+    return Answer(encode(made), status=201, headers={"Location": location})
 
 
 async def list_issues(engine: Engine, call: Call) -> Answer:
@@ -121,7 +121,7 @@ def report_lines() -> Iterator[Operation]:
     yield line("DELETE", _ONE, remove_report, "REPORT_DELETE", "Delete a report", 200, 404, result="ReportRemoved")
     said = "Preview a report's mail"
     yield line("GET", f"{_ONE}/preview", preview_report, "REPORT_PREVIEW", said, 200, 404, result="ReportPreview")
-    yield line("POST", f"{_ONE}/send", send_report, "REPORT_SEND", "Mail a report now", 202, 404, result="ReportIssue")
+    yield line("POST", f"{_ONE}/send", send_report, "REPORT_SEND", "Mail a report now", 201, 404, result="ReportIssue")
     issue = lines("Report issue", "Report issues")
     yield issue(
         "GET",
@@ -152,7 +152,7 @@ def report_schemas() -> dict[str, Schema]:
         "ReportList": list_schema("Report", report),
         "ReportRemoved": struct_schema(ReportRemoved) | like(ReportRemoved(id=1)),
         "ReportPreview": struct_schema(ReportPreview) | like(_preview()),
-        "FailureCount": struct_schema(Count) | like(_count()),
+        "FailureCount": struct_schema(FailureCount) | like(_count()),
         "ReportIssue": issue,
         "ReportIssueList": list_schema("ReportIssue", issue),
     }
@@ -172,8 +172,8 @@ def _issue_id(text: str) -> UUID:
         raise ResourceNotFound("There is no such issue; GET /v2/admin/reports/{id}/issues lists them.") from None
 
 
-def _count() -> Count:
-    return Count(webhook_id=1, queue_name="webhook:customer:erp-customers", error_class="http_4xx", count=3)
+def _count() -> FailureCount:
+    return FailureCount(webhook_id=1, queue_name="webhook:customer:erp-customers", error_class="http_4xx", count=3)
 
 
 def _preview() -> ReportPreview:
