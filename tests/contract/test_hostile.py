@@ -95,7 +95,7 @@ async def refused(asked: Iterable[tuple[str, Awaitable[Response], Attack]]) -> N
 
 @pytest.fixture(scope="module")
 async def fort(shop: Api) -> Api:
-    """The API with a webhook, a report and a key that opens nothing, the only rows that hostile requests could change."""
+    """The API with a webhook, a report and a key that opens nothing, the only rows that could be changed."""
     told = {"name": "erp", "resource": "customer", "url": "http://127.0.0.1:9/{externalCustomerId}"}
     assert (await shop.admin("POST", "/webhooks", json=told)).status == 201
     mailed = {"name": "daily", "recipients": ["operations@example.com"]}

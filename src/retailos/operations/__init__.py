@@ -1,6 +1,6 @@
 """What an operator may do: the admin API, the commands and the console all call these."""
 
-from retailos.operations.deliveries import Requeued, find_deliveries, requeue, show_delivery
+from retailos.operations.deliveries import find_deliveries, show_delivery
 from retailos.operations.jobs import JobsRequeued, requeue_jobs
 from retailos.operations.keys import add_key, change_key, list_keys, revoke_key, rotate_key, show_key
 from retailos.operations.reports import (
@@ -18,6 +18,13 @@ from retailos.operations.reports import (
     show_issue,
     show_report,
 )
+from retailos.operations.requeues import (
+    Requeued,
+    cancel_operation,
+    list_operations,
+    requeue_failed,
+    show_operation,
+)
 from retailos.operations.secrets import SecretsRotated, SecretsState, rotate_secrets, seal_secrets, show_secrets
 from retailos.operations.webhooks import (
     Removed,
@@ -28,9 +35,11 @@ from retailos.operations.webhooks import (
     remove_webhook,
     show_webhook,
 )
+from retailos.webhooks.operation import Operation
 
 __all__ = (
     "JobsRequeued",
+    "Operation",
     "Removed",
     "ReportPreview",
     "ReportRemoved",
@@ -43,18 +52,20 @@ __all__ = (
     "add_key",
     "add_report",
     "add_webhook",
+    "cancel_operation",
     "change_key",
     "change_report",
     "change_webhook",
     "find_deliveries",
     "list_issues",
     "list_keys",
+    "list_operations",
     "list_reports",
     "list_webhooks",
     "preview_report",
     "remove_report",
     "remove_webhook",
-    "requeue",
+    "requeue_failed",
     "requeue_jobs",
     "revoke_key",
     "rotate_key",
@@ -64,6 +75,7 @@ __all__ = (
     "show_delivery",
     "show_issue",
     "show_key",
+    "show_operation",
     "show_report",
     "show_secrets",
     "show_webhook",
