@@ -20,6 +20,8 @@ INSERT = {
     " values (1, gen_random_uuid(), 1, 1, $1, gen_random_uuid(), 'https://x', 1)",
     "report_row": "insert into report_row (issue_id, at, number, queue_name, resource, error_class)"
     " values (gen_random_uuid(), $1, 1, 'q', 'customer', 'timeout')",
+    "batch": "insert into batch (request_id, at, url, size, bytes, milliseconds)"
+    " values (gen_random_uuid(), $1, 'https://x', 1, 1, 1)",
     "job": "insert into job (id, queue_name, status, created_at) values (gen_random_uuid(), 'q', 'completed', $1)",
 }
 TODAY = "(date_trunc('day', now() at time zone 'UTC') at time zone 'UTC')"
