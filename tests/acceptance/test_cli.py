@@ -21,6 +21,7 @@ HELPED = (
     *((name,) for name in COMMANDS),
     *(("keys", name) for name in ("create", "list", "change", "rotate", "revoke")),
     *(("secrets", name) for name in ("new-key", "rotate")),
+    *(("report", name) for name in ("add", "list", "preview", "send", "issues", "pause", "resume", "delete")),
     *(("webhook", name) for name in ("add", "list", "show", "pause", "resume", "delete")),
 )
 
