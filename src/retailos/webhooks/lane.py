@@ -113,6 +113,7 @@ class Lane:
         """How many deliveries may be claimed now; 0: none, until some have been settled."""
         size, concurrency = self.webhook.batching.size, self.webhook.concurrency
         if size > 1:
+            size = self._limit.records(size)
             # No more than can go out now: what waits here is no longer there to fill a batch.
             free = min(concurrency - len(self._sending), concurrency - self._in_hand // size, max(1, SET_MOST // size))
             return max(free, 0) * size
@@ -123,7 +124,8 @@ class Lane:
     async def _filled(self, room: int) -> int:
         """How many deliveries to claim now, where batches wait to be full: none yet, full batches, or all there are."""
         size, wait_seconds = self.webhook.batching.size, self.webhook.batching.wait_seconds
-        if size == 1 or not wait_seconds or not room:
+        # What is claimed already and nobody will send is given back by the next claim, which so waits for nothing.
+        if size == 1 or not wait_seconds or not room or self.owes_back:
             return room
         try:
             due, waited_seconds = await register.waiting(self._pool, self.webhook.id, room)
@@ -134,7 +136,7 @@ class Lane:
         if self._filling:
             self._filling.cancel()
         self._filling = asyncio.get_running_loop().call_later(wait_seconds - waited_seconds, self._stirred.set)
-        return due - due % size
+        return due - due % self._limit.records(size)
 
     async def _claim(self, room: int) -> int:
         """Claim, read, and begin to send; give how many."""
@@ -195,6 +197,7 @@ class Lane:
 
     def _heed(self, batch: Batch, request: Request, reply: Reply, worker_id: int) -> None:
         """Do what a batch's reply asks for beyond its deliveries: make smaller ones, or ask for each half alone."""
+        self._limit.note(len(request.body), len(batch))
         if reply.status == TOO_LARGE:
             self._limit.halve(len(request.body))
         elif error_class_of(reply) is None:
