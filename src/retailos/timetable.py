@@ -10,10 +10,11 @@ from retailos.database.pool import Pool
 from retailos.observe import UpsertsExpired, emit
 from retailos.operations import seal_secrets
 from retailos.records import parked
+from retailos.resources import RESOURCES
 from retailos.schedule import Schedule, every
 from retailos.schedule.clock import run_schedules
 from retailos.settings import Settings
-from retailos.webhooks import operation, register, stint
+from retailos.webhooks import operation, rearming, register, stint
 
 #: Answers are kept for so much longer than they count, at most; so is what waits for records that do not come.
 MINUTE = 60.0
@@ -29,7 +30,8 @@ def timetable(settings: Settings) -> tuple[Schedule, ...]:
     return (
         every(TIDY_SECONDS, "tidy registers", register.tidy),
         every(MINUTE, "expire unresolved", partial(_expire_unresolved, settings)),
-        stint.operations(),
+        stint.operations(RESOURCES),
+        rearming.policies(RESOURCES),
         every(HOUR, "forget operations", operation.forget),
         every(MINUTE, "sweep answers", answers.sweep),
         every(HOUR, "seal secrets", partial(seal_secrets, settings)),

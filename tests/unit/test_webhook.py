@@ -32,6 +32,7 @@ def test_the_standard_policy_is_the_guides_example() -> None:
         "retryDelay": 120,
         "retryBackoff": True,
         "retryDelayMax": 21_600,
+        "requeueEvery": 0,
         "timeout": 30,
         "concurrency": 16,
         "fields": [],
@@ -159,7 +160,7 @@ def test_the_fields_are_documented_in_their_order() -> None:
     """The fields of a webhook stand in the order in which it is shown."""
     assert list(webhook_fields(RESOURCES)) == [
         *("id", "name", "resource", "url", "method", "headers", "retryLimit", "retryDelay", "retryBackoff"),
-        *("retryDelayMax", "timeout", "concurrency"),
+        *("retryDelayMax", "requeueEvery", "timeout", "concurrency"),
         *("fields", "userProjection", "onDelete"),
-        *("active", "createdAt", "updatedAt"),
+        *("active", "disabled", "createdAt", "updatedAt"),
     ]

@@ -16,6 +16,8 @@ COMMANDS: Final = MappingProxyType(
         "keys": "retailos.cli.keys",
         "webhook": "retailos.cli.webhook",
         "requeue": "retailos.cli.requeue",
+        "dismiss": "retailos.cli.requeue",
+        "operations": "retailos.cli.operations",
         "secrets": "retailos.cli.secrets",
         "push": "retailos.cli.push",
         "receive": "retailos.cli.receive",

@@ -1,10 +1,10 @@
 -- name: list
 -- The webhooks that stand, oldest first.
-select id, name, resource, settings, active, created_at, updated_at from webhook where deleted_at is null order by id;
+select id, name, resource, settings, active, disabled, created_at, updated_at from webhook where deleted_at is null order by id;
 
 -- name: list_locked
 -- The webhooks that stand, so that nobody changes them meanwhile.
-select id, name, resource, settings, active, created_at, updated_at
+select id, name, resource, settings, active, disabled, created_at, updated_at
 from webhook where deleted_at is null order by id for update;
 
 -- name: seal
@@ -13,7 +13,7 @@ update webhook set settings = $2::jsonb where id = $1;
 
 -- name: find
 -- One webhook that stands.
-select id, name, resource, settings, active, created_at, updated_at from webhook where id = $1 and deleted_at is null;
+select id, name, resource, settings, active, disabled, created_at, updated_at from webhook where id = $1 and deleted_at is null;
 
 -- name: insert
 -- Save a new webhook; nothing, if another of its resource has its name.
@@ -28,6 +28,17 @@ update webhook set
     name = $1, settings = $3::jsonb, active = $4,
     updated_at = greatest(date_trunc('milliseconds', now()), updated_at + interval '1 ms')
 where id = $5 and resource = $2 and deleted_at is null
+returning id;
+
+-- name: switch
+-- Have a webhook ($1) send or not ($2), and be owed what changes or not ($3), as it says from then on.
+update webhook set
+    active = $2, disabled = $3,
+    updated_at = case
+        when active = $2 and disabled = $3 then updated_at
+        else greatest(date_trunc('milliseconds', now()), updated_at + interval '1 ms')
+    end
+where id = $1 and deleted_at is null
 returning id;
 
 -- name: delete

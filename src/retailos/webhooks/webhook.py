@@ -21,10 +21,11 @@ from retailos.declare.shapes import FreeJson, ListOf
 from retailos.declare.texts import Choice, Text
 from retailos.declare.values import Boolean, Number, printed
 from retailos.errors import Problem
-from retailos.webhooks import retry, shape
+from retailos.webhooks import requeue_policy, retry, shape
 from retailos.webhooks.addresses import Policy, check_url
 from retailos.webhooks.headers import Headers
 from retailos.webhooks.hidden import Hiding
+from retailos.webhooks.requeue_policy import RequeuePolicy
 from retailos.webhooks.retry import RetryPolicy
 from retailos.webhooks.shape import Shape, shape_problems
 
@@ -45,6 +46,7 @@ SETTINGS: Final[Mapping[str, Field]] = MappingProxyType(
             _field("method", Choice(words=("PUT", "POST", "PATCH")), "PUT"),
             _field("headers", Headers(), {}),
             *retry.FIELDS,
+            *requeue_policy.FIELDS,
             _field("timeout", Number(1, 300, places=3), 30),
             _field("concurrency", Number(1, 256), 16),
             *shape.FIELDS,
@@ -64,6 +66,7 @@ def webhook_fields(resources: Resources) -> Mapping[str, Field]:
         _field("resource", Choice(words=tuple(resources)), required=True),
         *SETTINGS.values(),
         _field("active", Boolean(), True),
+        Field(name="disabled", kind=Boolean(), read_only=True, nullable=False),
         CREATED_AT,
         UPDATED_AT,
     )
@@ -84,12 +87,15 @@ class Webhook:
     method: str
     headers: Mapping[str, str] = member(repr=False)
     retry: RetryPolicy
+    requeue: RequeuePolicy
     #: Seconds for one attempt, from the look-up of the host to the last byte of the answer.
     timeout: float
     #: Requests under way at once.
     concurrency: int
     shape: Shape
     active: bool
+    #: Nothing is owed to it of what changes.
+    disabled: bool
     created_at: datetime
     updated_at: datetime
 
@@ -103,6 +109,7 @@ class Webhook:
             method=settings["method"],
             headers=settings["headers"],
             retry=RetryPolicy.of(settings),
+            requeue=RequeuePolicy.of(settings),
             timeout=float(settings["timeout"]),
             concurrency=settings["concurrency"],
             shape=Shape.of(settings),
@@ -111,7 +118,7 @@ class Webhook:
 
     def with_secrets(self, secrets: Mapping[str, Any]) -> Self:
         """The same webhook, these of its settings as they are and no longer hidden."""
-        known = ("id", "name", "resource", "active", "created_at", "updated_at")
+        known = ("id", "name", "resource", "active", "disabled", "created_at", "updated_at")
         return self.of(settings={**self.settings, **secrets}, **{name: getattr(self, name) for name in known})
 
     @property
@@ -133,6 +140,7 @@ def shown(webhook: Webhook) -> dict[str, Any]:
         "resource": webhook.resource,
         **hidden(webhook.settings),
         "active": webhook.active,
+        "disabled": webhook.disabled,
         "createdAt": printed(webhook.created_at),
         "updatedAt": printed(webhook.updated_at),
     }
