@@ -20,7 +20,7 @@ async def drift(api: Api, webhook_id: int) -> tuple[int, int, int, int]:
 async def begun(api: Api, webhook_id: int, word: str, **said: Any) -> str:
     """Begin a backfill or a resync, and give its id."""
     answer = await api.admin("POST", f"/webhooks/{webhook_id}/{word}", json=said)
-    shown = check_envelope(answer, 202)["result"]
+    shown = check_envelope(answer, 201)["result"]
     assert (shown["kind"], shown["status"]) == (word, "active")
     return str(shown["id"])
 

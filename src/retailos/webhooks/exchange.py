@@ -1,8 +1,13 @@
 """One HTTP exchange with another system, as values: what is asked, what came back, and what can go wrong."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+#: Bytes of an answer's body that are kept, and read where nothing else is said; the rest is not read.
+ANSWER_BYTES_KEPT: Final = 64 * 1024
 
 
 class ErrorClass(StrEnum):
@@ -17,6 +22,8 @@ class ErrorClass(StrEnum):
     TLS_ERROR = "tls_error"
     BLOCKED_ADDRESS = "blocked_address"
     INVALID_BATCH_ANSWER = "invalid_batch_answer"
+    #: The answer to a batch names the record with an error.
+    RECORD_REFUSED = "record_refused"
     REDIRECT = "redirect"
     #: What came back is not HTTP, or breaks its rules.
     INVALID_ANSWER = "invalid_answer"
@@ -24,8 +31,7 @@ class ErrorClass(StrEnum):
     INVALID_REQUEST = "invalid_request"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One request as it goes out: the URL is rendered, the headers are complete, the body is the bytes signed."""
 
     method: str
@@ -34,10 +40,11 @@ class Request:
     body: bytes = b""
     #: From the first look-up of the host to the last byte of the answer.
     timeout_seconds: float = 30.0
+    #: Bytes of the answer's body that are read.
+    answer_bytes_most: int = ANSWER_BYTES_KEPT
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """What came of one request: a status with its headers and body, or else an error.
 
     An answer that breaks off before its end is no answer: `status` is None and `error` says how it ended.
@@ -51,7 +58,7 @@ class Reply:
     headers: tuple[tuple[str, str], ...] = ()
     #: As received: never decompressed, never decoded.
     body: bytes = b""
-    #: The body went on beyond what is kept.
+    #: The body went on beyond what is read.
     truncated: bool = False
     error: ErrorClass | None = None
     #: A short sentence for people, without the URL (its path may hold an external id).

@@ -121,7 +121,7 @@ async def begin(transaction: Connection, order: Order, by: By) -> Operation:
         order.kind,
         order.webhook_id,
         by.cause,
-        msgspec.json.encode(order.selection).decode(),
+        msgspec.json.encode(dict(order.selection)).decode(),
         order.rate,
         order.total,
         AHEAD_FIRST,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from retailos import operations
-from retailos.api.admin.line import like, lines, webhook_id_of
+from retailos.api.admin.line import ROOT, like, lines, webhook_id_of
 from retailos.api.admin.operations import by
 from retailos.api.body import json_body
 from retailos.api.call import Answer, Call, Engine, Operation
@@ -20,7 +20,7 @@ async def backfill(engine: Engine, call: Call) -> Answer:
     refuse_parameters(call)
     body = decode(await json_body(call, engine.settings.body_limit_bytes))
     begun = await operations.backfill(engine.pool, engine.resources, webhook_id_of(call), body, by(call))
-    return Answer(encode(begun), status=202)
+    return _begun(begun)
 
 
 async def resync(engine: Engine, call: Call) -> Answer:
@@ -28,7 +28,11 @@ async def resync(engine: Engine, call: Call) -> Answer:
     refuse_parameters(call)
     body = decode(await json_body(call, engine.settings.body_limit_bytes))
     begun = await operations.resync_webhook(engine.pool, engine.resources, webhook_id_of(call), body, by(call))
-    return Answer(encode(begun), status=202)
+    return _begun(begun)
+
+
+def _begun(begun: operations.Operation) -> Answer:
+    return Answer(encode(begun), status=201, headers={"Location": f"{ROOT}/operations/{begun.id}"})
 
 
 async def show_drift(engine: Engine, call: Call) -> Answer:
@@ -45,7 +49,7 @@ def filling_lines() -> Iterator[Operation]:
         ("resync", resync, "Tell a webhook of everything once more"),
     ):
         action, body = f"WEBHOOK_{word.upper()}", f"{word.title()}Input"
-        yield line("POST", f"{one}/{word}", endpoint, action, said, 202, 404, body=body, result="Operation")
+        yield line("POST", f"{one}/{word}", endpoint, action, said, 201, 404, body=body, result="Operation")
     line = lines("Drift", "Drift")
     yield line(
         "GET", f"{one}/drift", show_drift, "WEBHOOK_DRIFT", "Tell how far a webhook is behind", 200, 404, result="Drift"
