@@ -205,9 +205,10 @@ class Lane:
         self._stirred.set()
 
     def _answer(self, answered: Iterable[Settlement]) -> None:
+        told = wanted(AttemptSettled)
         for settlement in answered:
             self._answered.append(settlement)
-            if wanted(AttemptSettled):
+            if told:
                 _observe(self.webhook, settlement)
         if self._settling is None:
             self._settling = asyncio.create_task(self._settle_on())

@@ -5,6 +5,7 @@ from retailos.api.admin.filling import filling_lines, filling_schemas
 from retailos.api.admin.keys import key_lines, key_schemas
 from retailos.api.admin.line import ROOT
 from retailos.api.admin.operations import operation_lines, operation_schemas
+from retailos.api.admin.reports import report_lines, report_schemas
 from retailos.api.admin.requeues import requeue_lines, requeue_schemas
 from retailos.api.admin.switches import switch_lines, switch_schemas
 from retailos.api.admin.webhooks import webhook_lines, webhook_schemas
@@ -25,6 +26,7 @@ def admin_operations(resources: Resources) -> tuple[Operation, ...]:
         *operation_lines(),
         *switch_lines(),
         *filling_lines(),
+        *report_lines(),
     )
 
 
@@ -38,4 +40,5 @@ def admin_schemas(resources: Resources) -> dict[str, Schema]:
         **operation_schemas(),
         **switch_schemas(),
         **filling_schemas(),
+        **report_schemas(),
     }
