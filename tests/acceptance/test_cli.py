@@ -230,6 +230,7 @@ async def test_a_postman_collection_is_printed() -> None:
         "Requeues",
         "Dismissals",
         "Operations",
+        "Reports",
     ]
     values = {each["key"]: each["value"] for each in msgspec.json.decode(environment.out)["values"]}
     assert values == {"baseUrl": "https://api.example.com", "apiKey": ""}
