@@ -25,12 +25,13 @@ FIELDS = (
         "retryDelay",
         "retryBackoff",
         "retryDelayMax",
+        "retryOn",
         "requeueEvery",
     ),
-    *("timeout", "concurrency"),
+    *("timeout", "concurrency", "rate", "breaker", "breakerFailures", "breakerProbe"),
     *("fields", "userProjection", "onDelete"),
     *("batchSize", "batchBytes", "batchWait", "batchAnswer", "batchAnswerList", "batchAnswerId", "batchAnswerError"),
-    *("active", "disabled", "createdAt", "updatedAt"),
+    *("active", "disabled", "pausedReason", "heldSince", "createdAt", "updatedAt"),
 )
 URL = "http://127.0.0.1:9/v1/customer/{externalCustomerId}"
 

@@ -162,9 +162,10 @@ def test_the_fields_are_documented_in_their_order() -> None:
     """The fields of a webhook stand in the order in which it is shown."""
     assert list(webhook_fields(RESOURCES)) == [
         *("id", "name", "resource", "url", "method", "headers", "retryLimit", "retryDelay", "retryBackoff"),
-        *("retryDelayMax", "requeueEvery", "timeout", "concurrency"),
+        *("retryDelayMax", "retryOn", "requeueEvery", "timeout", "concurrency", "rate"),
+        *("breaker", "breakerFailures", "breakerProbe"),
         *("fields", "userProjection", "onDelete"),
         *("batchSize", "batchBytes", "batchWait"),
         *("batchAnswer", "batchAnswerList", "batchAnswerId", "batchAnswerError"),
-        *("active", "disabled", "createdAt", "updatedAt"),
+        *("active", "disabled", "pausedReason", "heldSince", "createdAt", "updatedAt"),
     ]

@@ -1,5 +1,6 @@
 """`retailos webhook`: standing orders to tell another system of changes, made, shown, tended and taken away."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,11 @@ def webhook() -> None:
 @click.option("--concurrency", type=int, help="Requests under way at once.  [default: 16]")
 @click.option("--requeue-every", type=float, metavar="SECONDS", help="Requeue what failed and may pass so often.")
 @click.option("--backfill", is_flag=True, help="Tell it of every record that exists, too.")
+@click.option("--retry-on", type=click.Choice(["any", "transient"]), help="Which failures to retry.  [default: any]")
+@click.option("--rate", type=float, help="Requests in a second at the most; 0: any number.  [default: 0]")
+@click.option("--breaker", type=click.Choice(["on", "off"]), help="Hold while nothing gets through.  [default: on]")
+@click.option("--breaker-failures", type=int, help="Failures in a row that open the breaker.  [default: 20]")
+@click.option("--breaker-probe", type=float, metavar="SECONDS", help="From one probe to the next.  [default: 15]")
 @click.option("--batch-size", type=int, help="Records in one request, which needs a URL for all.  [default: 1]")
 @click.option("--batch-bytes", type=int, help="Bytes of one request's body at the most.  [default: 10000000]")
 @click.option("--batch-wait", type=float, metavar="SECONDS", help="Let a batch fill for so long.  [default: 0]")
@@ -92,7 +98,7 @@ def list_(data_dir: Path | None, output: str) -> None:
                 str(each["id"]),
                 each["name"],
                 each["resource"],
-                "active" if each["active"] else "disabled" if each["disabled"] else "paused",
+                _state(each),
                 f"{each['method']} {each['url']}",
             )
             for each in found
@@ -137,6 +143,14 @@ async def _removed(pool: Pool, webhook_id: int, yes: bool) -> operations.Removed
         owed = f"{drift.behind + drift.failed:,} deliveries are owed by it, and will never be sent."
         click.confirm(f"{owed} Delete the webhook {webhook_id}?", abort=True)
     return await operations.remove_webhook(pool, webhook_id)
+
+
+def _state(webhook: Mapping[str, Any]) -> str:
+    if webhook["active"]:
+        return f"held since {webhook['heldSince']}" if webhook["heldSince"] else "active"
+    if webhook["disabled"]:
+        return "disabled"
+    return f"paused: {webhook['pausedReason']}" if webhook["pausedReason"] else "paused"
 
 
 def _camel(name: str) -> str:
