@@ -3,6 +3,7 @@
 from typing import Any
 
 from retailos.receiver import Behaviour, Receiver
+from tests.conftest import eventually
 from tests.contract.conftest import Api, check_envelope, codes
 from tests.contract.delivering import delivery, settled, webhook, working
 
@@ -84,13 +85,17 @@ async def test_what_failed_is_requeued_when_the_breaker_closes(api: Api) -> None
     """What had failed before the breaker opened is owed again when something gets through; or not, if so said."""
     for on in (True, False):
         async with Receiver.listen(behaviour=Behaviour(status=503)) as receiver, working(api):
-            told: dict[str, Any] = {"retryLimit": 0, "breakerFailures": 2, "requeueOnRecovery": on}
+            told: dict[str, Any] = {"retryLimit": 0, "breaker": "on", "breakerFailures": 2, "requeueOnRecovery": on}
             made = await webhook(api, receiver, name=f"recovery-{on}", breakerProbe=1, **told)
             await api.put(f"/customers/{on}-0", ADA)
             await settled(api, made, f"{on}-0", "failed")
             for i in (1, 2):
                 await api.put(f"/customers/{on}-{i}", ADA)
-            await receiver.expect(2)
+
+            async def held(made: int = made) -> bool:
+                return bool((await api.admin("GET", f"/webhooks/{made}")).result["heldSince"])
+
+            assert await eventually(held)
             receiver.behave(Behaviour())
             await settled(api, made, f"{on}-2")
             if on:
