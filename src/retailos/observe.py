@@ -213,6 +213,16 @@ class WebhookLocked(Observation):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateExpiring(Observation):
+    """A certificate of a webhook ends soon, or has ended: afterwards nothing reaches its receiver; told once a day."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    webhook: str
+    expires_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImportEnded(Observation):
     """An import was applied to its end, or was stopped."""
 
@@ -272,6 +282,7 @@ OBSERVATIONS: Final[tuple[type[Observation], ...]] = (
     WorkerStarted,
     ClaimsRescued,
     WebhookLocked,
+    CertificateExpiring,
     ImportEnded,
     OperationEnded,
     UpsertsExpired,

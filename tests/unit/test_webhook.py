@@ -37,6 +37,11 @@ def test_the_standard_policy_is_the_guides_example() -> None:
         "fields": [],
         "userProjection": "full",
         "onDelete": "send",
+        "credentials": None,
+        "signing": None,
+        "clientCertificate": None,
+        "clientKey": None,
+        "certificateAuthority": None,
         "active": True,
     }
     minutes = sum(values["retryDelay"] * 2**n for n in range(values["retryLimit"])) / 60

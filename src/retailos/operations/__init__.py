@@ -12,18 +12,24 @@ from retailos.operations.requeues import (
 )
 from retailos.operations.secrets import SecretsRotated, SecretsState, rotate_secrets, seal_secrets, show_secrets
 from retailos.operations.webhooks import (
+    Expiring,
+    NewSigningSecret,
     Removed,
     Shown,
     add_webhook,
     change_webhook,
+    list_expiring,
     list_webhooks,
     remove_webhook,
+    rotate_signing_secret,
     show_webhook,
 )
 from retailos.webhooks.operation import Operation
 
 __all__ = (
+    "Expiring",
     "JobsRequeued",
+    "NewSigningSecret",
     "Operation",
     "Removed",
     "Requeued",
@@ -36,6 +42,7 @@ __all__ = (
     "change_key",
     "change_webhook",
     "find_deliveries",
+    "list_expiring",
     "list_keys",
     "list_operations",
     "list_webhooks",
@@ -45,6 +52,7 @@ __all__ = (
     "revoke_key",
     "rotate_key",
     "rotate_secrets",
+    "rotate_signing_secret",
     "seal_secrets",
     "show_delivery",
     "show_key",

@@ -20,6 +20,8 @@ class ErrorClass(StrEnum):
     REDIRECT = "redirect"
     #: What came back is not HTTP, or breaks its rules.
     INVALID_ANSWER = "invalid_answer"
+    #: No token for the receiver could be had where the webhook's credentials ask for one; nothing was sent.
+    TOKEN_ERROR = "token_error"  # noqa: S105 - the name of an error
     #: What was to be sent is not HTTP: the webhook's URL or one of its headers can't be written down.
     INVALID_REQUEST = "invalid_request"
 
@@ -34,6 +36,8 @@ class Request:
     body: bytes = b""
     #: From the first look-up of the host to the last byte of the answer.
     timeout_seconds: float = 30.0
+    #: What signatures call it: the same for each attempt at the same content.
+    message_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

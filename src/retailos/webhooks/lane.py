@@ -19,8 +19,8 @@ from retailos.webhooks.outcome import Delivered, Skipped
 from retailos.webhooks.pace import Pace
 from retailos.webhooks.reading import Reading
 from retailos.webhooks.request import Batch, CannotBeAddressed, Item, Told, build_request, delivery_id
+from retailos.webhooks.sender import Sender
 from retailos.webhooks.settlement import Settlement, settlements, unaddressed
-from retailos.webhooks.transport import Transport
 from retailos.webhooks.webhook import Webhook
 
 #: What one statement claims or settles; more gains nothing and holds locks for longer.
@@ -37,7 +37,7 @@ class Lane:
         pool: Pool,
         resources: Resources,
         webhook: Webhook,
-        transport: Transport,
+        sender: Sender,
         lease: Callable[[], int | None],
         ended: Callable[[asyncio.Task[None]], None],
         *,
@@ -49,7 +49,7 @@ class Lane:
         applied as late as `late_seconds` after its timeout.
         """
         self.webhook = webhook
-        self._pool, self._transport, self._lease, self._ended = pool, transport, lease, ended
+        self._pool, self._sender, self._lease, self._ended = pool, sender, lease, ended
         self._resource = resources[webhook.resource]
         self._reading = Reading.of(resources, webhook)
         self._slots = asyncio.Semaphore(webhook.concurrency)
@@ -90,7 +90,7 @@ class Lane:
             pass
         for task in (self._claiming, *self._sending, *([self._settling] if self._settling else [])):
             task.cancel()
-        self._transport.close()
+        self._sender.close()
 
     async def _claim_on(self) -> None:
         """Claim while there is room and something is due; wait for either otherwise."""
@@ -151,7 +151,7 @@ class Lane:
             except CannotBeAddressed as error:
                 self._answer(unaddressed(batch, str(error)))
                 return
-            reply = await self._transport.send(request)
+            reply = await self._sender.send(request)
         self._answer(settlements(batch, request_id, request, reply, self.webhook.retry))
 
     def _answer(self, answered: Iterable[Settlement]) -> None:

@@ -17,7 +17,7 @@ from retailos.webhooks.webhook import SECRETS, SETTINGS, Webhook, has_clear, hid
 _SQL = load(__file__)
 _LIST, _FIND, _INSERT, _UPDATE = _SQL.list, _SQL.find, _SQL.insert, _SQL.update
 _DELETE, _OWED, _CLEAR = _SQL.delete, _SQL.owed, _SQL.clear
-_LIST_LOCKED, _SEAL = _SQL.list_locked, _SQL.seal
+_LIST_LOCKED, _SEAL, _LOCK = _SQL.list_locked, _SQL.seal, _SQL.lock
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -33,6 +33,14 @@ async def webhook(pool: Pool, webhook_id: int) -> Webhook:
     """Give one webhook; ResourceNotFound if there is none."""
     async with acquire(pool) as connection:
         row = await connection.fetchrow(_FIND, webhook_id)
+    if row is None:
+        raise _none()
+    return _webhook(row)
+
+
+async def locked(transaction: Connection, webhook_id: int) -> Webhook:
+    """One webhook, which nobody changes until the transaction ends; ResourceNotFound if there is none."""
+    row = await transaction.fetchrow(_LOCK, webhook_id)
     if row is None:
         raise _none()
     return _webhook(row)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as member
-from datetime import datetime
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final, Self
 
@@ -19,9 +19,9 @@ from retailos.declare.object import read_object
 from retailos.declare.resource import Resources, did_you_mean
 from retailos.declare.shapes import FreeJson, ListOf
 from retailos.declare.texts import Choice, Text
-from retailos.declare.values import Boolean, Number, printed
+from retailos.declare.values import Boolean, Number, Timestamp, printed
 from retailos.errors import Problem
-from retailos.webhooks import retry, shape
+from retailos.webhooks import certificates, credentials, retry, shape, signature
 from retailos.webhooks.addresses import Policy, check_url
 from retailos.webhooks.headers import Headers
 from retailos.webhooks.hidden import Hiding
@@ -48,6 +48,9 @@ SETTINGS: Final[Mapping[str, Field]] = MappingProxyType(
             _field("timeout", Number(1, 300, places=3), 30),
             _field("concurrency", Number(1, 256), 16),
             *shape.FIELDS,
+            *credentials.FIELDS,
+            *signature.FIELDS,
+            *certificates.FIELDS,
         )
     }
 )
@@ -64,6 +67,7 @@ def webhook_fields(resources: Resources) -> Mapping[str, Field]:
         _field("resource", Choice(words=tuple(resources)), required=True),
         *SETTINGS.values(),
         _field("active", Boolean(), True),
+        Field(name="certificateExpiresAt", kind=Timestamp(True), read_only=True),
         CREATED_AT,
         UPDATED_AT,
     )
@@ -115,6 +119,11 @@ class Webhook:
         return self.of(settings={**self.settings, **secrets}, **{name: getattr(self, name) for name in known})
 
     @property
+    def signs(self) -> bool:
+        """Whether what it sends is signed."""
+        return self.settings["signing"] is not None
+
+    @property
     def variables(self) -> tuple[str, ...]:
         """The fields of the record that stand in the URL."""
         return variables(self.url)
@@ -127,12 +136,14 @@ def variables(url: str) -> tuple[str, ...]:
 
 def shown(webhook: Webhook) -> dict[str, Any]:
     """A webhook as it is shown: its members in the declared order, its secrets hidden."""
+    ends = certificates.expires_at(webhook.settings)
     return {
         "id": webhook.id,
         "name": webhook.name,
         "resource": webhook.resource,
         **hidden(webhook.settings),
         "active": webhook.active,
+        "certificateExpiresAt": ends and printed(ends),
         "createdAt": printed(webhook.created_at),
         "updatedAt": printed(webhook.updated_at),
     }
@@ -178,6 +189,10 @@ def read_webhook(
         said_anew = f"/{name}" not in wrong and values[name] is not None and (name in body or not kept)
         if isinstance(field.kind, Hiding) and said_anew:
             values[name] = field.kind.restored(values[name], (kept or {}).get(name), f"/{name}", problems)
+    if not wrong & {"/credentials", "/headers"} and values["credentials"]:
+        problems.extend(credentials.credential_problems(values["credentials"], values["headers"], policy))
+    if not wrong & {f"/{each.name}" for each in certificates.FIELDS}:
+        problems.extend(certificates.certificate_problems(values, body, datetime.now(UTC)))
     if "/name" not in wrong and not (storable(values["name"]) and values["name"].isprintable()):
         problems.append(Problem("/name", "INVALID_NAME", "expected a name of printable characters"))
     return values, problems
