@@ -1,10 +1,10 @@
 """The register: what is owed is claimed once, settled by its holder only, and never forgotten."""
 
 import asyncio
-from dataclasses import replace
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 
 from retailos.webhooks import register
 from retailos.webhooks.claim import Claim

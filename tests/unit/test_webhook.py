@@ -166,5 +166,6 @@ def test_the_fields_are_documented_in_their_order() -> None:
         *("id", "name", "resource", "url", "method", "headers", "retryLimit", "retryDelay", "retryBackoff"),
         *("retryDelayMax", "timeout", "concurrency"),
         *("fields", "userProjection", "onDelete"),
-        *("active", "createdAt", "updatedAt"),
+        *("credentials", "signing", "clientCertificate", "clientKey", "certificateAuthority"),
+        *("active", "certificateExpiresAt", "createdAt", "updatedAt"),
     ]

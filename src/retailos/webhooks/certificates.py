@@ -86,9 +86,12 @@ class PrivateKeyPem:
 
     def restored(self, value: Any, kept: Any, at: str, problems: list[Problem]) -> Any:
         """Put back the key that came hidden."""
-        if value == HIDDEN and kept in (None, HIDDEN):
+        if value != HIDDEN:
+            return value
+        if kept in (None, HIDDEN):
             problems.append(nothing_kept(at))
-        return kept if value == HIDDEN else value
+            return value
+        return kept
 
     def parse(self, text: str) -> Any:
         """Not filtered by."""

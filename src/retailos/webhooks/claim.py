@@ -1,11 +1,11 @@
 """A claim: the right to send one delivery, until it is settled or its worker's lease runs out."""
 
-from dataclasses import dataclass
 from uuid import UUID
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+
+class Claim(msgspec.Struct, frozen=True):
     """A delivery that this process may send, until it settles it or its lease runs out."""
 
     record_id: UUID

@@ -75,7 +75,8 @@ class Credentials:
         if type(value) is not dict:
             problems.append(expected("an object with a type", value, at))
             return value
-        if (named := value.get("type")) not in _TYPES or type(named) is not str:
+        named = value.get("type")
+        if type(named) is not str or named not in _TYPES:
             problems.append(Problem(f"{at}/type", "UNKNOWN_CHOICE", f"expected one of {', '.join(_TYPES)}"))
             return value
         members = {name: each for name, each in value.items() if name != "type"}

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -22,8 +21,7 @@ class CannotBeAddressed(Exception):
     """The record has no value for a field in the webhook's URL, or one that is no segment of a URL."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Told(msgspec.Struct, frozen=True, kw_only=True):
     """A record as it is told: read after its delivery was claimed."""
 
     id: UUID
@@ -38,8 +36,7 @@ class Told:
     deleted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True):
     """A delivery on its way: the claim that it is sent under, and the record as it was read after it."""
 
     claim: Claim

@@ -1,8 +1,9 @@
 """What a webhook sends with: its connections, and all that says that it is we who send."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
+
+from msgspec.structs import replace
 
 from retailos.webhooks.addresses import Policy
 from retailos.webhooks.certificates import authorities, identity_pem

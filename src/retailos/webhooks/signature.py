@@ -5,16 +5,17 @@ two signatures go out, and the receiver may know either secret.
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
 from types import MappingProxyType
 from typing import Any, Final, Self
+
+from msgspec.structs import replace
 
 from retailos.declare.field import Field
 from retailos.declare.shapes import Shape
@@ -164,7 +165,7 @@ def _is_secret(text: Any) -> bool:
         return True
     try:
         return str(text).startswith(_PREFIX) and _BYTES_LEAST <= len(_key(str(text))) <= _BYTES_MOST
-    except binascii.Error:
+    except ValueError:
         return False
 
 

@@ -1,11 +1,12 @@
 """Access tokens of a webhook (OAuth 2 client credentials): fetched once for all requests, kept until they end."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from retailos.webhooks.credentials import ClientCredentials
 from retailos.webhooks.exchange import ErrorClass, Reply, Request

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as member
 from datetime import UTC, datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, Self
 
@@ -129,6 +130,8 @@ class Webhook:
         return variables(self.url)
 
 
+# A worker asks for each delivery anew.
+@lru_cache(maxsize=1_000)
 def variables(url: str) -> tuple[str, ...]:
     """The names in braces of a URL template, in order."""
     return tuple(_VARIABLE.findall(url))
