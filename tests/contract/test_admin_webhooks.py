@@ -28,6 +28,7 @@ FIELDS = (
     ),
     *("timeout", "concurrency"),
     *("fields", "userProjection", "onDelete"),
+    *("batchSize", "batchBytes", "batchWait", "batchAnswer", "batchAnswerList", "batchAnswerId", "batchAnswerError"),
     *("active", "createdAt", "updatedAt"),
 )
 URL = "http://127.0.0.1:9/v1/customer/{externalCustomerId}"

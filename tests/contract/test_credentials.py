@@ -180,7 +180,7 @@ async def test_a_client_certificate_opens_a_receiver_that_asks_for_one(api: Api,
     tls = server_side(signed(ca, HOST), tmp_path, clients_of=clients)
     async with Receiver.listen(tls=tls) as receiver, working(api):
         url = f"{receiver.url}/{{externalCustomerId}}"
-        trusting = {"url": url, "certificateAuthority": ca.certificate_pem.decode(), "retryLimit": 0}
+        trusting: dict[str, Any] = {"url": url, "certificateAuthority": ca.certificate_pem.decode(), "retryLimit": 0}
         made = await webhook(api, receiver, **trusting, **mutual(signed(clients, "retailos")))
         stranger = await webhook(api, receiver, name="stranger", **trusting)
         wrong = await webhook(api, receiver, name="wrong", **trusting, **mutual(signed(authority(), "retailos")))
@@ -188,7 +188,8 @@ async def test_a_client_certificate_opens_a_receiver_that_asks_for_one(api: Api,
         await settled(api, made, "c")
         for failing in (stranger, wrong):
             shown = await settled(api, failing, "c", "failed")
-            assert shown["errorClass"] == "tls_error"
+            # The refusal of TLS 1.3 may be overtaken by the end of the connection.
+            assert shown["errorClass"] in ("tls_error", "connection_reset")
     assert len(receiver.received) == 1
     shown = (await api.admin("GET", f"/webhooks/{made}")).result
     assert shown["clientKey"] == "***"

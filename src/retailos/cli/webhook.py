@@ -13,6 +13,7 @@ from retailos.cli.keys import Duration
 from retailos.cli.options import Deployment, data_dir, deployment_of, output, run, settings_of, write_json
 from retailos.cli.table import write_table
 from retailos.resources import RESOURCES
+from retailos.webhooks.agreement import FORMS
 
 T = TypeVar("T")
 
@@ -41,6 +42,13 @@ def webhook() -> None:
 @click.option("--retry-backoff/--no-retry-backoff", default=None, help="Double the delay each time.  [default: do]")
 @click.option("--timeout", type=float, metavar="SECONDS", help="For one request, from end to end.  [default: 30]")
 @click.option("--concurrency", type=int, help="Requests under way at once.  [default: 16]")
+@click.option("--batch-size", type=int, help="Records in one request, which needs a URL for all.  [default: 1]")
+@click.option("--batch-bytes", type=int, help="Bytes of one request's body at the most.  [default: 10000000]")
+@click.option("--batch-wait", type=float, metavar="SECONDS", help="Let a batch fill for so long.  [default: 0]")
+@click.option("--batch-answer", type=click.Choice(FORMS), help="How its answer is read.  [default: results]")
+@click.option("--batch-answer-list", metavar="POINTER", help="Where in the answer the list of records is.")
+@click.option("--batch-answer-id", metavar="POINTER", help="Where in an item of it the record's id is.")
+@click.option("--batch-answer-error", metavar="POINTER", help="Where in an item of it the record's error is.")
 @click.option("--field", "fields", multiple=True, metavar="NAME", help="Send this field or relation; repeatable.")
 @click.option("--user-projection", type=click.Choice(["full", "minimal"]), help="How much of a user.  [default: full]")
 @click.option("--on-delete", type=click.Choice(["send", "delete"]), help="Send it, or an HTTP DELETE.  [default: send]")
@@ -54,10 +62,12 @@ def add(data_dir: Path | None, output: str, headers: tuple[str, ...], **given: A
     """Add a webhook; it is told of what changes from now on.
 
     \b
-    Example:
+    Examples:
       retailos webhook add --name erp --resource customer \\
         --url 'https://erp.example.com/v1/customer/{externalCustomerId}' \\
         --header 'Authorization: API_KEY <their api key>'
+      retailos webhook add --name crm --resource customer --batch-size 100 \\
+        --url https://crm.example.com/v1/customers
       with --credentials FILE, in which stands {"type": "basic", "user": "retailos", "password": "<password>"}
     """
     body = {_camel(name): _given(name, value) for name, value in given.items() if value not in (None, ())}

@@ -60,11 +60,11 @@ with given as materialized (
     select * from unnest(
         $3::uuid[], $4::uuid[], $5::integer[], $6::integer[], $7::text[], $8::double precision[], $9::boolean[],
         $10::text[], $11::smallint[], $12::boolean[], $13::uuid[], $14::text[], $15::smallint[], $16::text[],
-        $17::real[], $18::text[], $19::bytea[], $20::boolean[]
+        $17::real[], $18::text[], $19::bytea[], $20::boolean[], $21::double precision[]
     ) as given (
         record_id, token, version, acknowledged, outcome, after_seconds, ambiguous,
         error_class, number, again, request_id, url, status, detail,
-        milliseconds, response_headers, response_body, response_truncated
+        milliseconds, response_headers, response_body, response_truncated, age_seconds
     )
 ),
 held as materialized (
@@ -113,11 +113,26 @@ history as (
         webhook_id, record_id, version, number, again, at, request_id, url, status, error_class, detail, milliseconds,
         response_headers, response_body, response_truncated
     )
-    select $1, record_id, version, number, again, now() - milliseconds * interval '1 millisecond', request_id, url,
+    select $1, record_id, version, number, again, now() - age_seconds * interval '1 second', request_id, url,
         status, error_class, detail, milliseconds, response_headers::jsonb, response_body, response_truncated
     from given where outcome <> 'skipped'
 )
 select count(*) from settled;
+
+-- name: keep_batch
+-- Keep what the attempts of a batch have in common.
+insert into batch (
+    request_id, at, url, size, bytes, status, detail, milliseconds, response_headers, response_body, response_truncated,
+    warnings
+)
+select $1, now() - $12::double precision * interval '1 second', $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9, $10, $11;
+
+-- name: waiting
+-- How many deliveries of a webhook ($1) are due, $2 at the most, and for how many seconds the first has been.
+select count(*)::integer as due, coalesce(extract(epoch from now() - min(due_at)), 0)::double precision as seconds
+from (
+    select due_at from due where webhook_id = $1 and due_at <= now() order by due_at limit $2
+) as first;
 
 -- name: release
 -- Give back what a worker claimed of a webhook ($1) and did not send: records ($2) under tokens ($3), as if never taken;

@@ -5,7 +5,7 @@ its value from the settings; a new setting is a line here and nothing in SQL.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as member
 from datetime import UTC, datetime
@@ -22,8 +22,10 @@ from retailos.declare.shapes import FreeJson, ListOf
 from retailos.declare.texts import Choice, Text
 from retailos.declare.values import Boolean, Number, Timestamp, printed
 from retailos.errors import Problem
-from retailos.webhooks import certificates, credentials, retry, shape, signature
+from retailos.webhooks import agreement, batching, certificates, credentials, retry, shape, signature
 from retailos.webhooks.addresses import Policy, check_url
+from retailos.webhooks.agreement import Agreement
+from retailos.webhooks.batching import Batching
 from retailos.webhooks.headers import Headers
 from retailos.webhooks.hidden import Hiding
 from retailos.webhooks.retry import RetryPolicy
@@ -49,6 +51,8 @@ SETTINGS: Final[Mapping[str, Field]] = MappingProxyType(
             _field("timeout", Number(1, 300, places=3), 30),
             _field("concurrency", Number(1, 256), 16),
             *shape.FIELDS,
+            *batching.FIELDS,
+            *agreement.FIELDS,
             *credentials.FIELDS,
             *signature.FIELDS,
             *certificates.FIELDS,
@@ -93,6 +97,8 @@ class Webhook:
     timeout: float
     #: Requests under way at once.
     concurrency: int
+    batching: Batching
+    agreement: Agreement
     shape: Shape
     active: bool
     created_at: datetime
@@ -110,6 +116,8 @@ class Webhook:
             retry=RetryPolicy.of(settings),
             timeout=float(settings["timeout"]),
             concurrency=settings["concurrency"],
+            batching=Batching.of(settings),
+            agreement=Agreement.of(settings),
             shape=Shape.of(settings),
             **known,
         )
@@ -185,6 +193,8 @@ def read_webhook(
     wrong = {f"/{problem.path[1:].split('/')[0]}" for problem in problems}
     if not wrong & {"/url", "/resource"}:
         problems.extend(_url_problems(resources, values, policy))
+        if "/batchSize" not in wrong and values["batchSize"] > 1:
+            problems.extend(_batch_problems(values))
     if not wrong & {"/resource", "/fields"}:
         problems.extend(shape_problems(resources[values["resource"]], values))
     for name, field in SETTINGS.items():
@@ -219,3 +229,12 @@ def _url_problems(resources: Resources, values: Mapping[str, Any], policy: Polic
     if re.search(r"[{}]", _VARIABLE.sub("", url)):
         problems.append(Problem("/url", "INVALID_TEMPLATE", "expected every { to be closed by a }"))
     return problems
+
+
+def _batch_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
+    for name in dict.fromkeys(variables(values["url"])):
+        message = f"expected a URL that needs no record's {name[:100]}, since a batch tells of many; or batchSize 1"
+        yield Problem("/url", "TEMPLATE_IN_BATCH", message)
+    if values["onDelete"] == "delete":
+        message = "expected send, since a batch tells of many, and each says when it was deleted; or batchSize 1"
+        yield Problem("/onDelete", "DELETE_IN_BATCH", message)
