@@ -29,7 +29,8 @@ FIELDS = (
     *("timeout", "concurrency"),
     *("fields", "userProjection", "onDelete"),
     *("batchSize", "batchBytes", "batchWait", "batchAnswer", "batchAnswerList", "batchAnswerId", "batchAnswerError"),
-    *("active", "createdAt", "updatedAt"),
+    *("credentials", "signing", "clientCertificate", "clientKey", "certificateAuthority"),
+    *("active", "certificateExpiresAt", "createdAt", "updatedAt"),
 )
 URL = "http://127.0.0.1:9/v1/customer/{externalCustomerId}"
 

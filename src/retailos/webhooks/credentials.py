@@ -112,7 +112,8 @@ class Credentials:
             for optional in _DEFAULTS[name]:
                 if _DEFAULTS[name][optional] is None:
                     schema["properties"][optional] = {**schema["properties"][optional], "type": ["string", "null"]}
-            described.append({**schema, "required": ["type", *shape.required]})
+            title = f"{name[0].upper()}{name[1:]}Credentials"
+            described.append({"title": title, **schema, "required": ["type", *shape.required]})
         return {"oneOf": described, "description": f"Secrets show as {HIDDEN}."}
 
     def column(self, text: str) -> str:

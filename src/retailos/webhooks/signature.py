@@ -30,11 +30,14 @@ _PREFIX: Final = "whsec_"
 _BYTES_LEAST, _BYTES_MOST, _BYTES = 24, 64, 32
 #: A day is time to carry a new secret to every machine that checks; a month is the longest that two are needed.
 GRACE_SECONDS, GRACE_SECONDS_MOST = 86_400, 30 * 86_400
+#: A secret that signs nothing.
+_LIKE: Final = _PREFIX + base64.b64encode(bytes(_BYTES)).decode()
 _SHAPE: Final = Shape(
-    {"secret": Printable(120, f"{_PREFIX}…"), "formerSecret": Printable(120, ""), "formerUntil": Timestamp(True)},
+    {"secret": Printable(120, _LIKE), "formerSecret": Printable(120, ""), "formerUntil": Timestamp(True)},
     required=("secret",),
 )
 _SECRETS: Final = ("secret", "formerSecret")
+_NOTHING: Final = MappingProxyType({"secret": None, "formerSecret": None, "formerUntil": None})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class SigningSecrets:
                 problems.append(Problem(f"{at}/{name}", "INVALID_SECRET", message))
         if "formerSecret" in known and "formerUntil" not in known:
             problems.append(Problem(f"{at}/formerUntil", "REQUIRED", "expected until when the former secret signs too"))
-        return {"secret": None, "formerSecret": None, "formerUntil": None} | known
+        return {**_NOTHING, **known}
 
     def hidden(self, value: Mapping[str, Any]) -> dict[str, Any]:
         """Whether there are secrets, and until when there are two."""
@@ -87,7 +90,7 @@ class SigningSecrets:
 
     def sample(self, random: Random) -> dict[str, Any]:
         """A secret that signs nothing."""
-        return {"secret": _PREFIX + base64.b64encode(bytes(_BYTES)).decode()}
+        return {**_NOTHING, "secret": _LIKE}
 
 
 FIELDS: Final = (Field(name="signing", kind=SigningSecrets()),)
@@ -97,7 +100,7 @@ ROTATION_FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
         "graceSeconds": Field(
             name="graceSeconds", kind=Number(0, GRACE_SECONDS_MOST), default=GRACE_SECONDS, nullable=False
         ),
-        "secret": Field(name="secret", kind=Printable(120, f"{_PREFIX}{base64.b64encode(bytes(_BYTES)).decode()}")),
+        "secret": Field(name="secret", kind=Printable(120, _LIKE)),
     }
 )
 
@@ -146,7 +149,7 @@ def new_secret() -> str:
 def rotated(signing: Mapping[str, Any] | None, secret: str, grace_seconds: int, now: datetime) -> dict[str, Any]:
     """The setting with a new secret; the one that it had signs too for the time of grace, one before that no more."""
     if signing is None or not grace_seconds:
-        return {"secret": secret, "formerSecret": None, "formerUntil": None}
+        return {**_NOTHING, "secret": secret}
     until = printed(now + timedelta(seconds=grace_seconds))
     return {"secret": secret, "formerSecret": signing["secret"], "formerUntil": until}
 
