@@ -293,4 +293,4 @@ async def test_a_requeue_names_a_webhook(shop: Api, name: str) -> None:
     assert (await shop.admin("POST", "/requeues", json={"webhook": 99999})).status == 404
     envelope = check_envelope(await shop.admin("POST", "/requeues", json={"webhook": shown["id"], "dryRun": True}), 200)
     assert envelope["action"] == "REQUEUE_CREATE"
-    assert envelope["result"] == {"webhook": shown["id"], "count": 0, "dryRun": True}
+    assert envelope["result"] == {"webhook": shown["id"], "count": 0, "dryRun": True, "operations": []}
