@@ -22,6 +22,7 @@ HELPED = (
     *(("keys", name) for name in ("create", "list", "change", "rotate", "revoke")),
     *(("secrets", name) for name in ("new-key", "rotate")),
     *(("webhook", name) for name in ("add", "list", "show", "pause", "resume", "rotate-secret", "delete")),
+    *(("report", name) for name in ("add", "list", "preview", "send", "issues", "pause", "resume", "delete")),
 )
 
 
