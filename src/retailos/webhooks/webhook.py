@@ -22,10 +22,11 @@ from retailos.declare.shapes import FreeJson, ListOf
 from retailos.declare.texts import Choice, Text
 from retailos.declare.values import Boolean, Number, Timestamp, printed
 from retailos.errors import Problem
-from retailos.webhooks import agreement, batching, certificates, credentials, retry, shape, signature
+from retailos.webhooks import agreement, batching, breaker, certificates, credentials, retry, shape, signature
 from retailos.webhooks.addresses import Policy, check_url
 from retailos.webhooks.agreement import Agreement
 from retailos.webhooks.batching import Batching
+from retailos.webhooks.breaker import BreakerPolicy
 from retailos.webhooks.headers import Headers
 from retailos.webhooks.hidden import Hiding
 from retailos.webhooks.retry import RetryPolicy
@@ -50,6 +51,8 @@ SETTINGS: Final[Mapping[str, Field]] = MappingProxyType(
             *retry.FIELDS,
             _field("timeout", Number(1, 300, places=3), 30),
             _field("concurrency", Number(1, 256), 16),
+            _field("rate", Number(0, 10_000, places=3), 0),
+            *breaker.FIELDS,
             *shape.FIELDS,
             *batching.FIELDS,
             *agreement.FIELDS,
@@ -72,6 +75,8 @@ def webhook_fields(resources: Resources) -> Mapping[str, Field]:
         _field("resource", Choice(words=tuple(resources)), required=True),
         *SETTINGS.values(),
         _field("active", Boolean(), True),
+        Field(name="pausedReason", kind=Text(200), read_only=True),
+        Field(name="heldSince", kind=Timestamp(True), read_only=True),
         Field(name="certificateExpiresAt", kind=Timestamp(True), read_only=True),
         CREATED_AT,
         UPDATED_AT,
@@ -95,12 +100,19 @@ class Webhook:
     retry: RetryPolicy
     #: Seconds for one attempt, from the look-up of the host to the last byte of the answer.
     timeout: float
-    #: Requests under way at once.
+    #: Requests under way at once, over all workers.
     concurrency: int
+    #: Requests in a second, over all workers; 0: any number.
+    rate: float
+    breaker: BreakerPolicy
     batching: Batching
     agreement: Agreement
     shape: Shape
     active: bool
+    #: Why it was paused by itself.
+    paused_reason: str | None = None
+    #: Since when its breaker holds deliveries; no part of what the webhook says.
+    held_since: datetime | None = member(default=None, compare=False)
     created_at: datetime
     updated_at: datetime
 
@@ -116,6 +128,8 @@ class Webhook:
             retry=RetryPolicy.of(settings),
             timeout=float(settings["timeout"]),
             concurrency=settings["concurrency"],
+            rate=float(settings["rate"]),
+            breaker=BreakerPolicy.of(settings),
             batching=Batching.of(settings),
             agreement=Agreement.of(settings),
             shape=Shape.of(settings),
@@ -124,7 +138,7 @@ class Webhook:
 
     def with_secrets(self, secrets: Mapping[str, Any]) -> Self:
         """The same webhook, these of its settings as they are and no longer hidden."""
-        known = ("id", "name", "resource", "active", "created_at", "updated_at")
+        known = ("id", "name", "resource", "active", "paused_reason", "held_since", "created_at", "updated_at")
         return self.of(settings={**self.settings, **secrets}, **{name: getattr(self, name) for name in known})
 
     @property
@@ -154,6 +168,8 @@ def shown(webhook: Webhook) -> dict[str, Any]:
         "resource": webhook.resource,
         **hidden(webhook.settings),
         "active": webhook.active,
+        "pausedReason": webhook.paused_reason,
+        "heldSince": None if webhook.held_since is None else printed(webhook.held_since),
         "certificateExpiresAt": ends and printed(ends),
         "createdAt": printed(webhook.created_at),
         "updatedAt": printed(webhook.updated_at),
