@@ -26,12 +26,13 @@ FIELDS = (
         "retryBackoff",
         "retryDelayMax",
         "retryOn",
+        "requeueEvery",
     ),
     *("timeout", "concurrency", "rate", "breaker", "breakerFailures", "breakerProbe"),
     *("fields", "userProjection", "onDelete"),
     *("batchSize", "batchBytes", "batchWait", "batchAnswer", "batchAnswerList", "batchAnswerId", "batchAnswerError"),
     *("credentials", "signing", "clientCertificate", "clientKey", "certificateAuthority"),
-    *("active", "pausedReason", "heldSince", "certificateExpiresAt", "createdAt", "updatedAt"),
+    *("active", "disabled", "pausedReason", "heldSince", "certificateExpiresAt", "createdAt", "updatedAt"),
 )
 URL = "http://127.0.0.1:9/v1/customer/{externalCustomerId}"
 
