@@ -197,7 +197,6 @@ class ClaimsRescued(Observation):
     """A worker's lease ran out, and what it had claimed is owed again."""
 
     level: ClassVar[int] = logging.WARNING
-
     worker: str
     count: int
 
@@ -246,7 +245,6 @@ class WebhookLocked(Observation):
     """A webhook's credentials can't be opened, so nothing is sent to it; what it is owed is kept until they can be."""
 
     level: ClassVar[int] = logging.ERROR
-
     webhook: str
     error: str
 
@@ -256,7 +254,6 @@ class CertificateExpiring(Observation):
     """A certificate of a webhook ends soon, or has ended: afterwards nothing reaches its receiver; told once a day."""
 
     level: ClassVar[int] = logging.WARNING
-
     webhook: str
     expires_at: str
 
@@ -284,7 +281,6 @@ class UpsertsExpired(Observation):
     """So many upserts waited too long for records that they refer to; their jobs failed and can be requeued."""
 
     level: ClassVar[int] = logging.WARNING
-
     count: int
 
 
@@ -314,7 +310,6 @@ class DatabaseLost(Observation):
     """The database can't be reached; requests get 503 until it is back."""
 
     level: ClassVar[int] = logging.ERROR
-
     error: str
 
 
@@ -323,7 +318,6 @@ class DatabaseBack(Observation):
     """The database answers again after so many seconds."""
 
     level: ClassVar[int] = logging.WARNING
-
     seconds: float
 
 
