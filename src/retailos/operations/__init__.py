@@ -37,18 +37,24 @@ from retailos.operations.switches import (
 )
 from retailos.operations.trials import Triggered, explain, trigger, try_webhook
 from retailos.operations.webhooks import (
+    Expiring,
+    NewSigningSecret,
     Removed,
     Shown,
     add_webhook,
     change_webhook,
+    list_expiring,
     list_webhooks,
     remove_webhook,
+    rotate_signing_secret,
     show_webhook,
 )
 from retailos.webhooks.operation import Operation
 
 __all__ = (
+    "Expiring",
     "JobsRequeued",
+    "NewSigningSecret",
     "Operation",
     "Removed",
     "ReportPreview",
@@ -74,6 +80,7 @@ __all__ = (
     "enable_webhook",
     "explain",
     "find_deliveries",
+    "list_expiring",
     "list_issues",
     "list_keys",
     "list_operations",
@@ -90,6 +97,7 @@ __all__ = (
     "revoke_key",
     "rotate_key",
     "rotate_secrets",
+    "rotate_signing_secret",
     "seal_secrets",
     "send_report",
     "show_delivery",

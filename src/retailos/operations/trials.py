@@ -56,7 +56,7 @@ async def try_webhook(pool: Pool, resources: Resources, settings: Settings, webh
             return trial.shown(record, request, None)
         opened = await orders.opened(connection, read_ring(settings.encryption_keys), webhook)
     policy = Policy(allow=settings.allow_addresses)
-    reply = await trial.send(policy, trial.request_of(resources, opened, record))
+    reply = await trial.send(policy, opened, trial.request_of(resources, opened, record))
     return trial.shown(record, request, reply)
 
 

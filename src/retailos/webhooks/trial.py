@@ -14,7 +14,7 @@ from retailos.webhooks.exchange import Reply, Request
 from retailos.webhooks.outcome import error_class_of
 from retailos.webhooks.reading import Reading
 from retailos.webhooks.request import CannotBeAddressed, Item, Told, build_request
-from retailos.webhooks.transport import Transport
+from retailos.webhooks.sender import sender
 from retailos.webhooks.webhook import Webhook
 
 
@@ -45,21 +45,22 @@ async def read(connection: Connection, resources: Resources, webhook: Webhook, r
 def request_of(resources: Resources, webhook: Webhook, record: Told) -> Request:
     """Make the request; ValidationFailed where the record has no value for the webhook's URL."""
     try:
-        _, request = build_request(resources[webhook.resource], webhook, (Item(_claim(record.id), record),))
+        request_id, request = build_request(resources[webhook.resource], webhook, (Item(_claim(record.id), record),))
     except CannotBeAddressed as error:
         raise ValidationFailed(
             [Problem("/externalId", "CANNOT_BE_ADDRESSED", f"expected another record: {error}")]
         ) from None
-    return request
+    # A receiver that remembers messages must not take the delivery itself, when it comes, for this one.
+    return msgspec.structs.replace(request, message_id=str(request_id)) if request.message_id else request
 
 
-async def send(policy: Policy, request: Request) -> Reply:
-    """Send it over a connection of its own."""
-    transport = Transport(policy, concurrency=1)
+async def send(policy: Policy, opened: Webhook, request: Request) -> Reply:
+    """Send it as the webhook would, over connections of its own; Locked where a secret can't be opened."""
+    sending = sender(opened, policy)
     try:
-        return await transport.send(request)
+        return await sending.send(request)
     finally:
-        transport.close()
+        sending.close()
 
 
 def shown(record: Told, request: Request, reply: Reply | None) -> Trial:
