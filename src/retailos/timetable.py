@@ -16,7 +16,7 @@ from retailos.reports.sending import Office
 from retailos.schedule import Schedule, every
 from retailos.schedule.clock import run_schedules
 from retailos.settings import Settings
-from retailos.webhooks import operation, register, stint
+from retailos.webhooks import operation, register, statistics, stint
 
 #: Answers are kept for so much longer than they count, at most; so is what waits for records that do not come.
 MINUTE = 60.0
@@ -38,6 +38,7 @@ def timetable(settings: Settings) -> tuple[Schedule, ...]:
         every(HOUR, "seal secrets", partial(seal_secrets, settings)),
         every(HOUR, "make days", history.make_days),
         every(DROP_SECONDS, "drop history", partial(history.drop, kept_days=kept_days(settings))),
+        every(MINUTE, "fold statistics", statistics.fold),
         every(DROP_SECONDS, "forget issues", partial(issues.forget, days=settings.report_retention_days)),
         *sending.schedules(Office.of(settings, partial(pepper_of, configured=settings.pepper_bytes))),
     )
@@ -51,6 +52,7 @@ def kept_days(settings: Settings) -> Mapping[str, int]:
         "batch": settings.attempt_retention_days,
         "job": settings.job_retention_days,
         "report_row": settings.report_retention_days,
+        "delivery_minute": settings.statistics_retention_days,
     }
 
 

@@ -198,7 +198,8 @@ async def test_the_examples_of_the_administration_work(api: Api, public: dict[st
     for method in ("GET", "DELETE"):
         assert (await run(api, admin, method, "/v2/admin/operations/{id}", begun)).result == begun
     await run(api, admin, "DELETE", webhooks + "/{id}", known)
-    assert len(list(operations_of(admin))) == 26, "Run the examples of the new operations here or below, too."
+    assert (await run(api, admin, "GET", "/v2/admin/statistics", {})).result["stepMinutes"] == 1
+    assert len(list(operations_of(admin))) == 27, "Run the examples of the new operations here or below, too."
 
 
 async def test_the_examples_of_reports_work(api: Api, admin: dict[str, Any]) -> None:

@@ -26,6 +26,7 @@ from retailos.operations.requeues import (
     show_operation,
 )
 from retailos.operations.secrets import SecretsRotated, SecretsState, rotate_secrets, seal_secrets, show_secrets
+from retailos.operations.statistics import Statistics, read_statistics
 from retailos.operations.webhooks import (
     Removed,
     Shown,
@@ -49,6 +50,7 @@ __all__ = (
     "Shown",
     "ShownIssue",
     "ShownReport",
+    "Statistics",
     "add_key",
     "add_report",
     "add_webhook",
@@ -63,6 +65,7 @@ __all__ = (
     "list_reports",
     "list_webhooks",
     "preview_report",
+    "read_statistics",
     "remove_report",
     "remove_webhook",
     "requeue_failed",

@@ -16,3 +16,5 @@ class Claim(msgspec.Struct, frozen=True):
     acknowledged: int
     #: It is to be sent even where the receiver has acknowledged this version.
     again: bool = False
+    #: When it was due, in seconds of the epoch by the database's clock; None: nobody asks.
+    due_at: float | None = None

@@ -50,7 +50,10 @@ async def claim(pool: Pool, webhook_id: int, most: int, worker_id: int, token: U
     """
     async with acquire(pool) as connection:
         rows = await connection.fetch(_CLAIM, webhook_id, most, token, worker_id)
-    return [Claim(row["record_id"], token, row["attempts"], row["acknowledged"], row["again"]) for row in rows]
+    return [
+        Claim(row["record_id"], token, row["attempts"], row["acknowledged"], row["again"], row["due_at"])
+        for row in rows
+    ]
 
 
 async def settle(pool: Pool, webhook_id: int, settlements: Sequence[Settlement], doubt_seconds: float) -> int:
@@ -80,6 +83,7 @@ async def settle(pool: Pool, webhook_id: int, settlements: Sequence[Settlement],
             [each.request_id for each in settlements],
             [each.url for each in settlements],
             *_columns([each.reply for each in settlements], now),
+            [each.claim.due_at for each in settlements],
         )
     return held
 

@@ -6,6 +6,7 @@ from retailos.api.admin.line import ROOT
 from retailos.api.admin.operations import operation_lines, operation_schemas
 from retailos.api.admin.reports import report_lines, report_schemas
 from retailos.api.admin.requeues import requeue_lines, requeue_schemas
+from retailos.api.admin.statistics import statistics_lines, statistics_schemas
 from retailos.api.admin.webhooks import webhook_lines, webhook_schemas
 from retailos.api.call import Operation
 from retailos.api.schemas import Schema
@@ -16,7 +17,15 @@ __all__ = ("ROOT", "admin_operations", "admin_schemas")
 
 def admin_operations(resources: Resources) -> tuple[Operation, ...]:
     """The route table of the administration."""
-    return (*key_lines(), *webhook_lines(), *delivery_lines(), *requeue_lines(), *operation_lines(), *report_lines())
+    return (
+        *key_lines(),
+        *webhook_lines(),
+        *delivery_lines(),
+        *requeue_lines(),
+        *operation_lines(),
+        *report_lines(),
+        *statistics_lines(),
+    )
 
 
 def admin_schemas(resources: Resources) -> dict[str, Schema]:
@@ -28,4 +37,5 @@ def admin_schemas(resources: Resources) -> dict[str, Schema]:
         **requeue_schemas(),
         **operation_schemas(),
         **report_schemas(),
+        **statistics_schemas(),
     }
