@@ -18,7 +18,7 @@ from retailos.database.pool import Connection
 from retailos.database.statements import load
 from retailos.declare.resource import Resource
 from retailos.errors import ValidationFailed
-from retailos.records import merge_sql, page, query, sql, survivors
+from retailos.records import bypassed, merge_sql, page, query, sql, survivors
 from retailos.records.query import OPERATORS, Query, filterable, sortable
 from retailos.resources import RESOURCES
 
@@ -78,6 +78,7 @@ def composed(resource: Resource) -> Iterator[tuple[str, list[Any]]]:
 def merging(resource: Resource, records: list[UUID]) -> Iterator[tuple[str, list[Any]]]:
     """The statements of a merge, with good arguments."""
     by = [uuid4(), "key"]
+    yield bypassed.bypassed(resource), [records[0], 10]
     yield merge_sql.lock(resource), [records]
     yield merge_sql.mark(resource), [records, uuid4(), *by]
     yield merge_sql.lead_aliases(resource), [records, uuid4()]
