@@ -17,6 +17,8 @@ from tests.reliability.stand import Program
 
 RECORDS, CHANGES = 200, 1_500
 LEASE_SECONDS, TIMEOUT_SECONDS = 2.0, 2.0
+#: How late what a cable kept back may come: TCP tries again after 6.4 s at the most, if it was away for as long.
+LATE_SECONDS = 15.0
 #: Its lease, what it had claimed, and what is confirmed afterwards.
 REST_SECONDS = 60.0
 WEBHOOK = "first"
@@ -42,7 +44,7 @@ class Site:
 
 
 @asynccontextmanager
-async def site(seed: int, box: Postbox) -> AsyncIterator[Site]:
+async def site(seed: int, box: Postbox, *, late_seconds: float = 0.0) -> AsyncIterator[Site]:
     """Two machines at work, for the length of the block."""
     sightings: list[Sighting] = []
     async with AsyncExitStack() as stack:
@@ -57,7 +59,7 @@ async def site(seed: int, box: Postbox) -> AsyncIterator[Site]:
                 "database_url": urls[machine.name],
                 "allow_addresses": "10.0.0.0/8",
                 "lease_seconds": LEASE_SECONDS,
-                "late_seconds": 0.0,
+                "late_seconds": late_seconds,
                 "smtp_host": machine.other_end,
                 "smtp_port": box.port,
                 "smtp_security": "none",
@@ -102,13 +104,16 @@ async def all_due(site: Site) -> None:
         await connection.execute("update schedule set due_at = now() where kind = 'issue report'")
 
 
-async def judged(site: Site) -> None:
-    """See that the registers come to rest, and that the receiver has every record's newest version."""
+async def judged(site: Site, *, late: bool = False) -> None:
+    """See that the registers come to rest, and that the receiver has every record's newest version.
+
+    Requests may have come after newer ones where they came `late`.
+    """
     rested = await stand.at_rest(site.url, within_seconds=REST_SECONDS)
     told = [each for clients in site.clients for each in clients.told]
     findings = await stand.judge(site.url, [f"/{WEBHOOK}"], told, site.sightings)
     print(f"{len(told)} told, {len(site.sightings)} sent; {findings.report()}")
-    assert (rested, findings.faults) == (True, 0), findings.report()
+    assert (rested, findings.faults - late * len(findings.backward)) == (True, 0), findings.report()
     assert [each.strange for each in site.clients] == [[], []]
     assert [each.defects for each in site.programs if each.defects] == []
 
@@ -149,9 +154,13 @@ async def test_a_machine_that_is_lost_is_not_missed() -> None:
 
 
 async def test_a_machine_that_is_cut_off_does_no_harm_when_it_is_back() -> None:
-    """A machine without its cable for two leases is rescued from, and what it still believes to hold counts no more."""
+    """A machine without its cable for a lease is rescued from, and what it had under way may come late, and is mended.
+
+    Its kernel sends what the cable kept back even after the program has given it up, so it may come after something
+    newer; the confirmation comes after that.
+    """
     seed = stand.seed()
-    async with postbox(host=EVERYWHERE) as box, site(seed, box) as at:
+    async with postbox(host=EVERYWHERE) as box, site(seed, box, late_seconds=LATE_SECONDS) as at:
         writing = asyncio.create_task(write(at, Random(seed), 1))
         await at.clients[1].reached(CHANGES // 3)
         await at.machines[0].pull()
@@ -159,4 +168,4 @@ async def test_a_machine_that_is_cut_off_does_no_harm_when_it_is_back() -> None:
         await at.machines[0].plug()
         await writing
         await write(at, Random(seed + 1), 0, 1)
-        await judged(at)
+        await judged(at, late=True)
