@@ -1,12 +1,14 @@
 """The administration's routes, a file for each noun: read a request, call the operation, show what came."""
 
 from retailos.api.admin.deliveries import delivery_lines, delivery_schemas
+from retailos.api.admin.filling import filling_lines, filling_schemas
 from retailos.api.admin.keys import key_lines, key_schemas
 from retailos.api.admin.line import ROOT
 from retailos.api.admin.operations import operation_lines, operation_schemas
 from retailos.api.admin.reports import report_lines, report_schemas
 from retailos.api.admin.requeues import requeue_lines, requeue_schemas
 from retailos.api.admin.statistics import statistics_lines, statistics_schemas
+from retailos.api.admin.switches import switch_lines, switch_schemas
 from retailos.api.admin.webhooks import webhook_lines, webhook_schemas
 from retailos.api.call import Operation
 from retailos.api.schemas import Schema
@@ -23,6 +25,8 @@ def admin_operations(resources: Resources) -> tuple[Operation, ...]:
         *delivery_lines(),
         *requeue_lines(),
         *operation_lines(),
+        *switch_lines(),
+        *filling_lines(),
         *report_lines(),
         *statistics_lines(),
     )
@@ -36,6 +40,8 @@ def admin_schemas(resources: Resources) -> dict[str, Schema]:
         **delivery_schemas(),
         **requeue_schemas(),
         **operation_schemas(),
+        **switch_schemas(),
+        **filling_schemas(),
         **report_schemas(),
         **statistics_schemas(),
     }
