@@ -34,6 +34,11 @@ def test_the_standard_policy_is_the_guides_example() -> None:
         "retryDelayMax": 21_600,
         "timeout": 30,
         "concurrency": 16,
+        "sends": "latest",
+        "onExhausted": "hold",
+        "where": {},
+        "whenChanged": [],
+        "suppressEcho": [],
         "fields": [],
         "userProjection": "full",
         "onDelete": "send",
@@ -160,6 +165,7 @@ def test_the_fields_are_documented_in_their_order() -> None:
     assert list(webhook_fields(RESOURCES)) == [
         *("id", "name", "resource", "url", "method", "headers", "retryLimit", "retryDelay", "retryBackoff"),
         *("retryDelayMax", "timeout", "concurrency"),
+        *("sends", "onExhausted", "where", "whenChanged", "suppressEcho"),
         *("fields", "userProjection", "onDelete"),
         *("active", "createdAt", "updatedAt"),
     ]

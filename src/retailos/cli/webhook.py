@@ -38,12 +38,17 @@ def webhook() -> None:
 @click.option("--retry-backoff/--no-retry-backoff", default=None, help="Double the delay each time.  [default: do]")
 @click.option("--timeout", type=float, metavar="SECONDS", help="For one request, from end to end.  [default: 30]")
 @click.option("--concurrency", type=int, help="Requests under way at once.  [default: 16]")
+@click.option("--sends", type=click.Choice(["latest", "every"]), help="The newest state, or each.  [default: latest]")
+@click.option("--on-exhausted", type=click.Choice(["hold", "skip"]), help="Of every change.  [default: hold]")
+@click.option("--where", multiple=True, metavar="PATH=VALUE", help="Only such records; a path twice: either value.")
+@click.option("--when-changed", multiple=True, metavar="NAME", help="Only when this field changed; repeatable.")
+@click.option("--suppress-echo", multiple=True, metavar="KEY-ID", help="Not what came with this key; repeatable.")
 @click.option("--field", "fields", multiple=True, metavar="NAME", help="Send this field or relation; repeatable.")
 @click.option("--user-projection", type=click.Choice(["full", "minimal"]), help="How much of a user.  [default: full]")
 @click.option("--on-delete", type=click.Choice(["send", "delete"]), help="Send it, or an HTTP DELETE.  [default: send]")
 @data_dir
 @output
-def add(data_dir: Path | None, output: str, headers: tuple[str, ...], **given: Any) -> None:
+def add(data_dir: Path | None, output: str, headers: tuple[str, ...], where: tuple[str, ...], **given: Any) -> None:
     """Add a webhook; it is told of what changes from now on.
 
     \b
@@ -53,6 +58,8 @@ def add(data_dir: Path | None, output: str, headers: tuple[str, ...], **given: A
         --header 'Authorization: API_KEY <their api key>'
     """
     body = {_camel(name): _exact(value) for name, value in given.items() if value not in (None, ())}
+    if where:
+        body["where"] = _where(where)
     body["headers"] = dict(_header(each) for each in headers)
     added = _in(data_dir, lambda here: operations.add_webhook(here.pool, RESOURCES, here.settings, body))
     _shown(added, output, f"The webhook {added['id']} is told of every {added['resource']} that changes.")
@@ -172,8 +179,20 @@ def _camel(name: str) -> str:
 
 
 def _exact(value: Any) -> Any:
-    """A number as a request's body is read: never a float."""
+    """A value as a request's body is read: no number a float, and an array a list."""
+    if isinstance(value, tuple):
+        return list(value)
     return Decimal(str(value)) if isinstance(value, float) else value
+
+
+def _where(texts: tuple[str, ...]) -> dict[str, Any]:
+    found: dict[str, list[str]] = {}
+    for text in texts:
+        path, equals, value = text.partition("=")
+        if not equals:
+            raise click.UsageError(f"expected a filter such as territory.externalTerritoryId=UK, got {text!r}")
+        found.setdefault(path, []).append(value)
+    return {path: values if len(values) > 1 else values[0] for path, values in found.items()}
 
 
 def _header(text: str) -> tuple[str, str]:

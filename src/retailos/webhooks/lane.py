@@ -20,6 +20,7 @@ from retailos.webhooks.pace import Pace
 from retailos.webhooks.reading import Reading
 from retailos.webhooks.request import Batch, CannotBeAddressed, Item, Told, build_request, delivery_id
 from retailos.webhooks.settlement import Settlement, settlements, unaddressed
+from retailos.webhooks.sift import sift
 from retailos.webhooks.transport import Transport
 from retailos.webhooks.webhook import Webhook
 
@@ -117,8 +118,12 @@ class Lane:
             return 0
         self._in_hand += len(claims)
         records = await self._records(claims)
-        for each in claims:
-            self._begin((Item(each, records[each.record_id]),), worker_id)
+        items = [Item(each, records[each.record_id]) for each in claims]
+        if self.webhook.selection.sifts:
+            items, needless = sift(items)
+            self._answer(needless)
+        for item in items:
+            self._begin((item,), worker_id)
         return len(claims)
 
     async def _records(self, claims: Sequence[Claim]) -> Mapping[UUID, Told]:
@@ -169,7 +174,7 @@ class Lane:
             while self._answered:
                 batch = [self._answered.popleft() for _ in range(min(len(self._answered), SET_MOST))]
                 try:
-                    await register.settle(self._pool, self.webhook.id, batch, self._doubt_seconds)
+                    await self._settle(batch)
                 except Unavailable:
                     self._answered.extendleft(reversed(batch))
                     await asyncio.sleep(AGAIN_SECONDS)
@@ -179,6 +184,12 @@ class Lane:
                 self._stirred.set()
         finally:
             self._settling = None
+
+    async def _settle(self, batch: Sequence[Settlement]) -> None:
+        selection = self.webhook.selection
+        await register.settle(
+            self._pool, self.webhook.id, batch, self._doubt_seconds, every=selection.every, skips=selection.skips
+        )
 
     async def _give_back(self) -> None:
         """Owe again what is claimed under a token of ours and will not be sent; nobody else would, while we live."""

@@ -8,7 +8,7 @@ import msgspec
 
 from retailos.database.pool import Connection, Pool, acquire
 from retailos.database.statements import load
-from retailos.webhooks.claim import Claim
+from retailos.webhooks.claim import DOUBTFUL, Claim
 from retailos.webhooks.exchange import Reply
 from retailos.webhooks.outcome import Delivered, Failed, Held, Outcome, Retry, Skipped
 from retailos.webhooks.settlement import Settlement
@@ -48,13 +48,25 @@ async def claim(pool: Pool, webhook_id: int, most: int, worker_id: int, token: U
     """
     async with acquire(pool) as connection:
         rows = await connection.fetch(_CLAIM, webhook_id, most, token, worker_id)
-    return [Claim(row["record_id"], token, row["attempts"], row["acknowledged"], row["again"]) for row in rows]
+    return [
+        Claim(row["record_id"], token, row["attempts"], row["acknowledged"], row["again"], row["passed"], row["told"])
+        for row in rows
+    ]
 
 
-async def settle(pool: Pool, webhook_id: int, settlements: Sequence[Settlement], doubt_seconds: float) -> int:
+async def settle(
+    pool: Pool,
+    webhook_id: int,
+    settlements: Sequence[Settlement],
+    doubt_seconds: float,
+    *,
+    every: bool = False,
+    skips: bool = False,
+) -> int:
     """Record what became of claims, all in one statement; give how many of them still held.
 
-    A request that ended without an answer may still be applied for so many seconds after it was given up.
+    A request that ended without an answer may still be applied for so many seconds after it was given up. Where every
+    change is sent, a change that failed is waited for until somebody requeues it, unless the webhook `skips` it.
     """
     async with acquire(pool) as connection:
         held: int = await connection.fetchval(
@@ -74,6 +86,9 @@ async def settle(pool: Pool, webhook_id: int, settlements: Sequence[Settlement],
             [each.request_id for each in settlements],
             [each.url for each in settlements],
             *_columns([each.reply for each in settlements]),
+            every,
+            skips,
+            [_told(each) for each in settlements],
         )
     return held
 
@@ -99,6 +114,14 @@ def _acknowledged(settlement: Settlement) -> int | None:
             return settlement.version
         case _:
             return None
+
+
+def _told(settlement: Settlement) -> UUID | None:
+    """What the receiver has been told by then, as far as anybody knows."""
+    if settlement.outcome.ambiguous:
+        return DOUBTFUL
+    claim = settlement.claim
+    return claim.told if _acknowledged(settlement) is None else claim.tells
 
 
 def _error_class(outcome: Outcome) -> str | None:

@@ -10,7 +10,7 @@ import msgspec
 
 from retailos.declare.resource import Resource
 from retailos.records.identity import new_id
-from retailos.webhooks.claim import Claim
+from retailos.webhooks.claim import LEFT, Claim
 from retailos.webhooks.exchange import Request
 from retailos.webhooks.webhook import Webhook
 
@@ -35,6 +35,12 @@ class Told:
     #: Another object, of the fields that stand in the URL.
     address: str = "{}"
     deleted: bool = False
+    #: It is one of those that the webhook is told of.
+    matches: bool = True
+    #: What the webhook watches of it, in sixteen bytes; None: it watches nothing in particular.
+    digest: UUID | None = None
+    #: All that changed since what is acknowledged came with the receiver's own API key.
+    echoed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,7 @@ def build_request(resource: Resource, webhook: Webhook, batch: Batch) -> tuple[U
         ("X-Ra-Attempt", str(claim.attempt)),
         ("X-Ra-Record-Version", str(record.version)),
         ("X-Ra-Resource", resource.name),
-        ("X-Ra-Change", change_of(record, claim.acknowledged)),
+        ("X-Ra-Change", change_of(record, claim)),
         ("traceparent", f"00-{request_id.hex}-{request_id.hex[16:]}-01"),
     )
     return request_id, Request(
@@ -81,10 +87,12 @@ def delivery_id(webhook_id: int, record_id: UUID) -> str:
     return f"{webhook_id}-{record_id}"
 
 
-def change_of(record: Told, acknowledged: int) -> str:
-    """What happened, as this receiver sees it: a record that it never acknowledged is new to it."""
+def change_of(record: Told, claim: Claim) -> str:
+    """What happened, as this receiver sees it: a record that it never acknowledged, or that left, is new to it."""
     ended = {"delete": "deleted", "anonymise": "anonymised", "merge": "merged"}.get(record.operation)
-    return ended or ("created" if acknowledged == 0 else "updated")
+    if ended or not record.matches:
+        return ended or "left"
+    return "created" if claim.acknowledged == 0 or claim.told == LEFT else "updated"
 
 
 def render_url(resource: Resource, webhook: Webhook, record: Told) -> str:

@@ -21,11 +21,12 @@ from retailos.declare.shapes import FreeJson, ListOf
 from retailos.declare.texts import Choice, Text
 from retailos.declare.values import Boolean, Number, printed
 from retailos.errors import Problem
-from retailos.webhooks import retry, shape
+from retailos.webhooks import retry, selection, shape
 from retailos.webhooks.addresses import Policy, check_url
 from retailos.webhooks.headers import Headers
 from retailos.webhooks.hidden import Hiding
 from retailos.webhooks.retry import RetryPolicy
+from retailos.webhooks.selection import Selection, selection_problems
 from retailos.webhooks.shape import Shape, shape_problems
 
 _VARIABLE = re.compile(r"\{([^{}]*)\}")
@@ -47,6 +48,7 @@ SETTINGS: Final[Mapping[str, Field]] = MappingProxyType(
             *retry.FIELDS,
             _field("timeout", Number(1, 300, places=3), 30),
             _field("concurrency", Number(1, 256), 16),
+            *selection.FIELDS,
             *shape.FIELDS,
         )
     }
@@ -88,6 +90,7 @@ class Webhook:
     timeout: float
     #: Requests under way at once.
     concurrency: int
+    selection: Selection
     shape: Shape
     active: bool
     created_at: datetime
@@ -105,6 +108,7 @@ class Webhook:
             retry=RetryPolicy.of(settings),
             timeout=float(settings["timeout"]),
             concurrency=settings["concurrency"],
+            selection=Selection.of(settings),
             shape=Shape.of(settings),
             **known,
         )
@@ -173,6 +177,8 @@ def read_webhook(
         problems.extend(_url_problems(resources, values, policy))
     if not wrong & {"/resource", "/fields"}:
         problems.extend(shape_problems(resources[values["resource"]], values))
+    if not wrong & {"/resource", "/where", "/whenChanged"}:
+        problems.extend(selection_problems(resources, resources[values["resource"]], values))
     for name, field in SETTINGS.items():
         # What is not said anew may be hidden still: it stays as it is kept.
         said_anew = f"/{name}" not in wrong and values[name] is not None and (name in body or not kept)
