@@ -9,7 +9,7 @@ UV      = $(PY) -m uv pip compile pyproject.toml --universal --python-version 3.
           --no-emit-package retailos --no-header --no-annotate --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check bench conformance docs migration lock clean
+.PHONY: help setup demo serve test check bench conformance mutants docs migration lock clean
 
 help:  ## List these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -44,6 +44,9 @@ bench: setup  ## Measure, each figure beside its ceiling: make bench ARGS="B1 B6
 
 conformance: setup  ## Meet a sender of webhooks with receivers that misbehave: make conformance ARGS=--help
 	@$(PY) -m conformance $(ARGS)
+
+mutants: setup  ## Take rules away from a copy of the program, and see that a test misses each: make mutants ARGS=lease
+	@$(PY) -m tests.mutants $(ARGS)
 
 docs: setup  ## Write the generated pages of docs/
 	@$(PY) -c 'from retailos.settings import reference; print(reference(), end="")' > docs/settings.md

@@ -1,6 +1,8 @@
 """B6: deliveries of single records, from the first claim to the last settled attempt, beside the HTTP client alone."""
 
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from benchmarks import customers
@@ -23,11 +25,7 @@ from delivery
 async def measure(stage: Stage) -> list[Figure]:
     """Measure a worker that delivers everything owed, and the client that it sends with."""
     count = QUICK_OWED if stage.quick else OWED
-    async with stage.database("owed") as template:
-        webhook_id = await stage.add_webhook(template)
-        async with connected(template) as connection:
-            await customers.write(connection, count)
-            await connection.execute("vacuum (analyze)")
+    async with _owed(stage, count) as webhook_id:
         rounds = [(await _delivered(stage, count), await _sent(stage, webhook_id)) for _ in stage.rounds]
     values, ceilings = paired(rounds)
     return [
@@ -42,6 +40,23 @@ async def measure(stage: Stage) -> list[Figure]:
             least=10_000,
         )
     ]
+
+
+async def rate(stage: Stage) -> float:
+    """Deliveries a second in one short round."""
+    async with _owed(stage, QUICK_OWED):
+        return await _delivered(stage, QUICK_OWED)
+
+
+@asynccontextmanager
+async def _owed(stage: Stage, count: int) -> AsyncIterator[int]:
+    """A database `owed`, for copies: so many customers, and the webhook that is owed them; its id."""
+    async with stage.database("owed") as template:
+        webhook_id = await stage.add_webhook(template)
+        async with connected(template) as connection:
+            await customers.write(connection, count)
+            await connection.execute("vacuum (analyze)")
+        yield webhook_id
 
 
 async def _delivered(stage: Stage, count: int) -> float:

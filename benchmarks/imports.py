@@ -1,7 +1,6 @@
 """B11: an import of customers from CSV, beside the statement of a thousand of them; and what it takes of memory."""
 
 import csv
-import os
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +9,7 @@ import msgspec
 
 from benchmarks import customers, writes
 from benchmarks.figure import Figure
-from benchmarks.stage import Stage, connected
+from benchmarks.stage import Stage, connected, resident_megabytes
 from retailos.cli.sending import sender
 from retailos.imports.imports import Import
 from retailos.imports.upload import CHUNK_RECORDS
@@ -75,7 +74,7 @@ async def _push(stage: Stage, file: Path, count: int) -> tuple[float, float]:
             queued = await sending.send(opened, "csv", gzip=False, query=query, sent=lambda size: None)
 
         def told(found: Import) -> None:
-            sizes.append((found.rows_read, _resident()))
+            sizes.append((found.rows_read, resident_megabytes()))
 
         done = await sending.wait(queued.id, told)
         seconds = time.monotonic() - begun
@@ -83,16 +82,3 @@ async def _push(stage: Stage, file: Path, count: int) -> tuple[float, float]:
         raise RuntimeError(f"expected {count} rows, all of them good, got {done}")
     half = [size for rows, size in sizes if rows >= count / 2]
     return count / seconds, max(half) - half[0]
-
-
-def _resident() -> float:
-    """Megabytes that the program's processes, our children, hold in memory; 0 where there is no /proc."""
-    pages = 0
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(fields[1]) == os.getpid() and b"serve" in (stat.parent / "cmdline").read_bytes():
-            pages += int(fields[21])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6

@@ -17,7 +17,7 @@ PAGE_OF: Final = 1_000_000
 QUICK_OF: Final = 20_000
 #: Enough to keep both processors busy; more would only wait, and the time of an answer is a figure here.
 READERS: Final = 8
-_LIST: Final = "limit=50&sort=-updatedAt"
+LIST: Final = "limit=50&sort=-updatedAt"
 
 
 async def measure_one(stage: Stage) -> list[Figure]:
@@ -48,12 +48,12 @@ async def measure_one(stage: Stage) -> list[Figure]:
 async def measure_page(stage: Stage) -> list[Figure]:
     """Measure the first page of a list, and see in the plan that nothing is scanned for it."""
     count = QUICK_OF if stage.quick else PAGE_OF
-    select, _ = page.page(RESOURCES, CUSTOMER, query.read(RESOURCES, CUSTOMER, _LIST.encode()))
+    select, _ = page.page(RESOURCES, CUSTOMER, query.read(RESOURCES, CUSTOMER, LIST.encode()))
     async with stage.database("lists") as database:
         async with connected(database) as connection:
             await customers.insert(connection, count)
             note = await _explained(connection, select)
-        path = f"{customers.path('')[:-1]}?{_LIST}"
+        path = f"{customers.path('')[:-1]}?{LIST}"
         loads, ceilings = await _rounds(stage, database, path, 1, programs.for_pgbench(select) + ";\n", READERS)
     work = f"list {count:,} customers, limit 50, sort -updatedAt, with count, {READERS} connections"
     return [

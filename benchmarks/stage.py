@@ -45,6 +45,8 @@ class Stage:
     api_key: str
     #: Fewer rounds and fewer records, to see that everything works.
     quick: bool
+    #: How many records B12 grows to.
+    records: int
 
     @property
     def rounds(self) -> range:
@@ -105,7 +107,7 @@ async def connected(url: str) -> AsyncIterator[Connection]:
 
 
 @asynccontextmanager
-async def set_up(programs: Programs, *, quick: bool) -> AsyncIterator[Stage]:
+async def set_up(programs: Programs, *, quick: bool, records: int = 1_000_000) -> AsyncIterator[Stage]:
     """Start the server and the receiver in a directory that is removed at the end."""
     # One key makes all the load, so its requests are not limited.
     local = {"host": "127.0.0.1", "port": 0, "allow_addresses": "127.0.0.0/8"}
@@ -122,6 +124,7 @@ async def set_up(programs: Programs, *, quick: bool) -> AsyncIterator[Stage]:
                     receiver_url=receiver_url,
                     api_key=await _make_empty(cluster.url),
                     quick=quick,
+                    records=records,
                 )
         finally:
             await cluster.stop()
@@ -183,6 +186,19 @@ async def until(look: Callable[[], Awaitable[bool]], *, every_seconds: float) ->
     async with asyncio.timeout(_PATIENCE_SECONDS):
         while not await look():  # noqa: ASYNC110 - what is looked at lives in other processes
             await asyncio.sleep(every_seconds)
+
+
+def resident_megabytes() -> float:
+    """What the program's processes, our children, hold in memory; 0 where there is no /proc."""
+    pages = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[1]) == os.getpid() and b"serve" in (stat.parent / "cmdline").read_bytes():
+            pages += int(fields[21])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def paired(values: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:

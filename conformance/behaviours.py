@@ -14,6 +14,7 @@ from conformance.plays import (
     SPOILING,
     Play,
     answering,
+    black_hole,
     hang,
     well,
 )
@@ -25,6 +26,8 @@ class Should(StrEnum):
     AGAIN = "send it again, until it is acknowledged"
     #: For receivers that are never well, since to be so they would need a certificate.
     RETURN = "try again later"
+    #: Where a request may be applied after the sender gave it up, over what was acknowledged since.
+    CONFIRM = "send it again, and once more when what it gave up can't be applied any more"
     DONE = "take it for delivered"
     STOP = "send nothing more"
 
@@ -59,6 +62,13 @@ def every() -> tuple[Behaviour, ...]:
         *_of(BREAKING_OFF, Should.AGAIN, "An answer that breaks off is no answer, whatever it began with."),
         *_of(BABBLING, Should.AGAIN, "What is no HTTP acknowledges nothing."),
         *_of(LINGERING, Should.AGAIN, "The timeout is for the whole exchange, not for each byte.", holds=True),
+        Behaviour(
+            name="a request that is applied late",
+            play=black_hole,
+            should=Should.CONFIRM,
+            why="What is applied last is what stays, and that may be the request that was given up.",
+            holds=True,
+        ),
         *_statuses(),
         *_asking_for_patience(),
         *_redirects(),

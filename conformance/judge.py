@@ -23,9 +23,9 @@ class Told:
     timeout: float
 
 
-def acknowledged(visits: Sequence[Visit]) -> bool:
-    """Tell whether a request came through while the receiver was well."""
-    return any(each.well and asked.until for each in visits for asked in each.asked)
+def acknowledged(visits: Sequence[Visit]) -> int:
+    """How many requests came through while the receiver was well."""
+    return sum(bool(asked.until) for each in visits if each.well for asked in each.asked)
 
 
 def misses(behaviour: Behaviour, visits: Sequence[Visit], told: Told, now: float) -> tuple[str, ...]:
@@ -40,6 +40,8 @@ def _misses(behaviour: Behaviour, visits: Sequence[Visit], told: Told, now: floa
     match behaviour.should:
         case Should.AGAIN if not acknowledged(visits):
             yield f"it was not sent again: {len(asked)} requests, none of them after the receiver was well"
+        case Should.CONFIRM if acknowledged(visits) < 2:
+            yield f"it was acknowledged {acknowledged(visits)} times, and not once more after that"
         case Should.RETURN if len(visits) < 2:
             yield "nobody came again"
         case Should.DONE | Should.STOP if len(asked) > 1:

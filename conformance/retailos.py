@@ -10,12 +10,17 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from urllib.request import Request, urlopen
 
 from conformance.waiting import until
 
 PROGRAM = (sys.executable, "-m", "retailos.cli")
+#: Its receivers are on this machine, and apply nothing later than three seconds after they were given up.
+SETTINGS = MappingProxyType(
+    {"RETAILOS_ALLOW_ADDRESSES": "127.0.0.0/8", "RETAILOS_LATE_SECONDS": "3", "RETAILOS_LOG_LEVEL": "error"}
+)
 START_SECONDS = 60.0
 #: Between two attempts.
 RETRY_SECONDS = 0.5
@@ -65,7 +70,7 @@ async def started(timeout_seconds: float) -> AsyncIterator[RetailOS]:
         os.chmod(directory, 0o755)  # noqa: S103
         data = ("--data-dir", f"{directory}/data")
         port = _free_port()
-        environment = os.environ | {"RETAILOS_ALLOW_ADDRESSES": "127.0.0.0/8", "RETAILOS_LOG_LEVEL": "error"}
+        environment = os.environ | SETTINGS
         serving = await asyncio.create_subprocess_exec(*PROGRAM, "serve", *data, "--port", str(port), env=environment)
         try:
             ready = f"http://127.0.0.1:{port}/health/ready"

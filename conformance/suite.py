@@ -58,7 +58,9 @@ def _settled(behaviour: Behaviour, door: Door) -> bool:
     """Whether all that should come has come."""
     match behaviour.should:
         case Should.AGAIN:
-            return acknowledged(door.visits)
+            return acknowledged(door.visits) > 0
+        case Should.CONFIRM:
+            return acknowledged(door.visits) > 1
         case Should.RETURN:
             return door.connections > 1
         case _:

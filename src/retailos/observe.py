@@ -221,6 +221,16 @@ class ImportEnded(Observation):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OperationEnded(Observation):
+    """An operation, such as a requeue, has come to its end; done is how many deliveries it was about."""
+
+    operation: str
+    kind: str
+    status: str
+    done: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UpsertsExpired(Observation):
     """So many upserts waited too long for records that they refer to; their jobs failed and can be requeued."""
 
@@ -263,6 +273,7 @@ OBSERVATIONS: Final[tuple[type[Observation], ...]] = (
     ClaimsRescued,
     WebhookLocked,
     ImportEnded,
+    OperationEnded,
     UpsertsExpired,
     DatabaseLost,
     DatabaseBack,

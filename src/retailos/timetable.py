@@ -13,7 +13,7 @@ from retailos.records import parked
 from retailos.schedule import Schedule, every
 from retailos.schedule.clock import run_schedules
 from retailos.settings import Settings
-from retailos.webhooks import register
+from retailos.webhooks import operation, register, stint
 
 #: Answers are kept for so much longer than they count, at most; so is what waits for records that do not come.
 MINUTE = 60.0
@@ -29,6 +29,8 @@ def timetable(settings: Settings) -> tuple[Schedule, ...]:
     return (
         every(TIDY_SECONDS, "tidy registers", register.tidy),
         every(MINUTE, "expire unresolved", partial(_expire_unresolved, settings)),
+        stint.operations(),
+        every(HOUR, "forget operations", operation.forget),
         every(MINUTE, "sweep answers", answers.sweep),
         every(HOUR, "seal secrets", partial(seal_secrets, settings)),
         every(HOUR, "make days", history.make_days),

@@ -127,7 +127,7 @@ async def test_a_webhook_is_added_paused_resumed_and_deleted(database: str) -> N
         assert (await printed("webhook", command, number, database_url=database))["active"] is active
         assert (await printed("webhook", "show", number, database_url=database))["active"] is active
     assert re.search(rf"{number} +erp +customer +active +PUT {re.escape(url)}", await listed_webhooks(database))
-    nothing = {"webhook": added["id"], "count": 0, "dryRun": True}
+    nothing = {"webhook": added["id"], "count": 0, "dryRun": True, "operations": []}
     assert await printed("requeue", "--webhook", number, "--dry-run", database_url=database) == nothing
     assert (await ran("webhook", "delete", number, database_url=database)).code == 1
     assert await printed("webhook", "delete", number, "--yes", database_url=database) == {"id": added["id"], "owed": 0}
@@ -185,6 +185,7 @@ async def test_a_postman_collection_is_printed() -> None:
         "Webhooks",
         "Deliveries",
         "Requeues",
+        "Operations",
     ]
     values = {each["key"]: each["value"] for each in msgspec.json.decode(environment.out)["values"]}
     assert values == {"baseUrl": "https://api.example.com", "apiKey": ""}

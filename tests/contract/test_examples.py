@@ -190,8 +190,15 @@ async def test_the_examples_of_the_administration_work(api: Api, public: dict[st
     await run(api, admin, "GET", deliveries + "/{id}", {"id": listed.result["rows"][0]["id"]})
     await run(api, admin, "PUT", webhooks + "/{id}", known, body)
     await run(api, admin, "POST", "/v2/admin/requeues", {})
+    async with api.engine.pool.acquire() as connection:
+        await connection.execute("update delivery set status = 'failed', error_class = 'timeout', settled_at = now()")
+        await connection.execute("update due set due_at = 'infinity'")
+    [begun] = (await run(api, admin, "POST", "/v2/admin/requeues", {})).result["operations"]
+    assert (await run(api, admin, "GET", "/v2/admin/operations", {})).result["rows"] == [begun]
+    for method in ("GET", "DELETE"):
+        assert (await run(api, admin, method, "/v2/admin/operations/{id}", begun)).result == begun
     await run(api, admin, "DELETE", webhooks + "/{id}", known)
-    assert len(list(operations_of(admin))) == 14, "Run the examples of the new operations here or below, too."
+    assert len(list(operations_of(admin))) == 17, "Run the examples of the new operations here or below, too."
 
 
 async def test_the_examples_of_keys_work(api: Api, admin: dict[str, Any]) -> None:

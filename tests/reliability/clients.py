@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from itertools import count
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from pyreqwest.client import Client, ClientBuilder
@@ -46,7 +47,7 @@ class Clients:
 
     async def add_webhook(self, name: str, url: str, **values: object) -> int:
         """Save a webhook for customers whose requests go to `/name/externalId` there, and give its id."""
-        to = f"{url}/{name}/{{externalCustomerId}}"
+        to = f"{url}/{quote(name, safe='')}/{{externalCustomerId}}"
         body = {"name": name, "resource": "customer", "url": to, "method": "PUT"} | values
         answer = await self._client.post("/v2/admin/webhooks").body_json(body).build().send()
         assert answer.status == 201, await answer.text()

@@ -1,9 +1,10 @@
 """What the tests of outbound HTTP share: a delivery, where it may go, and a name server that answers as told."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
+
+from msgspec.structs import replace
 
 from retailos.receiver import Receiver
 from retailos.webhooks.addresses import Policy

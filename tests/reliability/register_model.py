@@ -81,8 +81,6 @@ class State(NamedTuple):
     #: Whose claim holds, DEAD for a worker's that is gone; None if nobody's.
     holder: int | None = None
     in_doubt: bool = False
-    #: The claim that holds was made to confirm.
-    confirmation: bool = False
     workers: tuple[Doing, ...] = (Doing(), Doing())
     network: tuple[Message, ...] = ()
     #: The receiver's copy.
@@ -165,9 +163,7 @@ def _rescuing(state: State, rules: Rules) -> Iterator[Step]:
     crashes, lapses, timeouts, losses = state.left
     if not rules.rescues or state.holder is None:
         return
-    then = state._replace(
-        status="owed", holder=None, confirmation=False, in_doubt=state.in_doubt or rules.doubts_the_rescued
-    )
+    then = state._replace(status="owed", holder=None, in_doubt=state.in_doubt or rules.doubts_the_rescued)
     if state.holder == DEAD:
         yield "what the dead worker had claimed is rescued", True, then
     elif lapses:
@@ -201,12 +197,14 @@ def _working(state: State, rules: Rules, worker: int) -> Iterator[Step]:
 
 
 def _claiming(state: State, rules: Rules, worker: int) -> Iterator[Step]:
-    due = state.status == "owed" or (state.status == "confirming" and not (rules.confirms_late and state.network))
+    confirming = state.status == "confirming"
+    # A doubt is over when no request is under way any more; what is claimed from then on comes after all of them.
+    over = not state.network if rules.confirms_late else confirming
+    due = state.status == "owed" or (confirming and over)
     doubly = not rules.one_at_a_time and state.status == "sending" and state.acknowledged < state.wanted
     if due or doubly:
-        confirmation = state.status == "confirming"
-        then = state._replace(status="sending", holder=worker, confirmation=confirmation)
-        said = f"worker {worker} claims it{' to confirm it' if confirmation else ''}"
+        then = state._replace(status="sending", holder=worker, in_doubt=state.in_doubt and not over)
+        said = f"worker {worker} claims it{' to confirm it' if confirming else ''}"
         yield said, True, _doing(then, worker, Doing("claimed"))
 
 
@@ -218,7 +216,7 @@ def _settled(state: State, rules: Rules, worker: int) -> State:
         return then
     if step == "given up":
         return then._replace(status="owed", holder=None, in_doubt=state.in_doubt or rules.doubts_timeouts)
-    then = then._replace(acknowledged=version, holder=None, in_doubt=state.in_doubt and not state.confirmation)
+    then = then._replace(acknowledged=version, holder=None)
     if rules.compares_versions and version < state.wanted:
         return then._replace(status="owed")
     return then._replace(status="confirming" if then.in_doubt and rules.confirms else "settled")

@@ -5,11 +5,11 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from conformance import plays as hostiles
 from conformance.door import hostile

@@ -6,11 +6,12 @@ from uuid import uuid4
 import pytest
 
 from retailos.database.pool import transaction
-from retailos.webhooks import deliveries, register
+from retailos.webhooks import register
 from retailos.webhooks.outcome import Outcome, Skipped
 from retailos.webhooks.settlement import Settlement
 from tests.store.conftest import Store
 from tests.store.registers import FAILED, HELD, RETRY, claim, over, owe, settle, settlement, state
+from tests.store.requeueing import count_failed, requeue_failed
 
 
 async def test_what_was_in_doubt_is_confirmed(store: Store, webhook: int, worker: int) -> None:
@@ -76,7 +77,7 @@ async def test_what_could_not_be_confirmed_is_not_forgotten(
     await settle(store.pool, webhook, [settlement(held, 1, outcome)])
     kept = await state(store.pool, record)
     assert (kept["status"], kept["again"]) == (register.status_of(outcome), True)
-    assert await deliveries.requeue(store.pool, webhook) == (outcome == FAILED)
+    assert await requeue_failed(store.pool, webhook) == (outcome == FAILED)
     await store.pool.execute("update due set due_at = now()")
     [held] = await claim(store.pool, webhook, worker)
     assert held.again
@@ -161,8 +162,8 @@ async def test_a_failed_delivery_can_be_dismissed(store: Store, webhook: int, wo
     async with transaction(store.pool) as connection:
         assert await register.dismiss(connection, webhook, [failed[0], held[3].record_id], 10) == 1
         assert await register.dismiss(connection, webhook, None, 1) == 1
-    assert await deliveries.count_failed(store.pool, webhook) == 1
-    assert await deliveries.requeue(store.pool, webhook) == 1
+    assert await count_failed(store.pool, webhook) == 1
+    assert await requeue_failed(store.pool, webhook) == 1
     first = await state(store.pool, failed[0])
     assert (first["status"], first["due"], first["acknowledged"]) == ("dismissed", None, 0)
     name = await store.value("select external_id from customers where id = $1", failed[0])

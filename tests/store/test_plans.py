@@ -13,11 +13,11 @@ from retailos.database.statements import load
 from retailos.keys import store
 from retailos.records import merge_sql, page, parked, query, sql
 from retailos.resources import RESOURCES
-from retailos.webhooks import deliveries, register
+from retailos.webhooks import deliveries, register, requeue
 
 CUSTOMER, STORE = RESOURCES["customer"], RESOURCES["store"]
 REGISTER, DELIVERIES, KEYS = load(register.__file__), load(deliveries.__file__), load(store.__file__)
-PARKED = load(parked.__file__)
+PARKED, REQUEUE = load(parked.__file__), load(requeue.__file__)
 RECORDS, OWED, VARIANTS, ORDERS = 50_000, 5_000, 10_000, 2_000
 SOMEBODY = UUID(int=77)
 
@@ -285,9 +285,11 @@ async def test_deliveries_are_found_by_indexes(filled: Connection) -> None:
     """One delivery, the failed of a webhook and the attempts of a delivery are read by their keys."""
     plan = await planned(filled, DELIVERIES.attempts, 1, SOMEBODY, 100)
     assert any("record_id_webhook_id_at" in each for each in used(plan)), used(plan)
-    plan = await planned(filled, DELIVERIES.count_failed, 1)
+    plan = await planned(filled, REQUEUE.count, 1, None, None, None, None)
     assert "due_webhook_id_due_at" in used(plan)
-    plan = await planned(filled, DELIVERIES.requeue, 1, 1000)
+    plan = await planned(filled, REQUEUE.find, 1, None, None, None, None, UUID(int=0), 1000)
+    assert {"delivery_pkey"} <= used(plan)
+    plan = await planned(filled, REQUEUE.requeue, 1, [SOMEBODY])
     assert {"delivery_pkey"} <= used(plan)
     # With everything optional this is planned for its arguments each time.
     plan = await planned(filled, DELIVERIES.list, 1, None, [SOMEBODY], 1, 0, generic=False)

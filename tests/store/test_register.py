@@ -1,12 +1,12 @@
 """The register: what is owed is claimed once, settled by its holder only, and never forgotten."""
 
 import asyncio
-from dataclasses import replace
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 
-from retailos.webhooks import deliveries, register
+from retailos.webhooks import register
 from retailos.webhooks.claim import Claim
 from retailos.webhooks.outcome import Outcome
 from tests.store.conftest import LEASE_SECONDS, Store, add_webhook
@@ -20,6 +20,7 @@ from tests.store.registers import (
     settlement,
     state,
 )
+from tests.store.requeueing import count_failed, requeue_failed
 
 
 async def test_a_change_is_owed_claimed_and_settled(store: Store, webhook: int, worker: int) -> None:
@@ -127,9 +128,9 @@ async def test_a_failed_delivery_stays_until_it_is_requeued(store: Store, webhoo
     assert (failed["status"], failed["due"], failed["acknowledged"]) == ("failed", float("inf"), 0)
     assert await register.next_due(store.pool) == {}
     assert await claim(store.pool, webhook, worker) == []
-    assert await deliveries.count_failed(store.pool, webhook) == 1
-    assert await deliveries.requeue(store.pool, webhook) == 1
-    assert await deliveries.count_failed(store.pool, webhook) == 0
+    assert await count_failed(store.pool, webhook) == 1
+    assert await requeue_failed(store.pool, webhook) == 1
+    assert await count_failed(store.pool, webhook) == 0
     assert [each.attempt for each in await claim(store.pool, webhook, worker)] == [1]
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from random import Random
 
 from retailos.database.pool import Connection, Pool, transaction
-from retailos.webhooks import deliveries, register
+from retailos.webhooks import register
 from retailos.webhooks.outcome import Outcome
 from tests.conftest import eventually
 from tests.store.conftest import LEASE_SECONDS, Store, add_webhook, stored
@@ -22,6 +22,7 @@ from tests.store.registers import (
     settle,
     settlement,
 )
+from tests.store.requeueing import requeue_failed
 
 
 class Strain:
@@ -67,7 +68,7 @@ class Strain:
         """Requeue, owe once more, dismiss, rescue and tidy all the time."""
         while not self.stop.is_set():
             for webhook in self.webhooks:
-                self.requeued += await deliveries.requeue(store.pool, webhook)
+                self.requeued += await requeue_failed(store.pool, webhook)
                 rows = await store.pool.fetch("select id, version from customers limit 15")
                 async with transaction(store.pool) as connection:
                     await owe(connection, webhook, rows)
@@ -123,7 +124,7 @@ async def assert_all_can_be_delivered(pool: Pool, webhooks: Sequence[int]) -> No
     await pool.execute("update worker set lease_until = now() where id <> $1", worker)
     await rescued(pool)
     for webhook in webhooks:
-        await deliveries.requeue(pool, webhook)
+        await requeue_failed(pool, webhook)
         await pool.execute("update due set due_at = now()")
         await pool.execute("update delivery set doubt_until = null")
         held = await claim(pool, webhook, worker)

@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from retailos.database.pool import Pool
@@ -291,6 +292,22 @@ async def test_closing_waits_for_what_was_taken_in(store: Store) -> None:
     await store.writer.close()
     assert await store.value("select count(*) from customers") == 300
     assert all(each.done() for each in writes)
+
+
+async def test_what_can_not_be_committed_is_not_acknowledged(store: Store) -> None:
+    """Whoever writes is answered behind the commit: where that fails, nobody was told of a success."""
+    await store.pool.execute(
+        """
+        create function refuse() returns trigger language plpgsql as $$
+        begin raise exception 'not this one' using errcode = 'check_violation'; end $$;
+        create constraint trigger refuse after insert on customers deferrable initially deferred
+            for each row when (new.external_id = 'c-2') execute function refuse()
+        """
+    )
+    await store.write("customer", "c-1", {"firstName": "A"})
+    with pytest.raises((asyncpg.PostgresError, RetailOSError)):
+        await store.write("customer", "c-2", {"firstName": "A"})
+    assert await store.value("select count(*) from customers") == 1
 
 
 async def test_an_outage_is_told_and_passes(store: Store) -> None:

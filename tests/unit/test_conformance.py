@@ -40,6 +40,8 @@ WELL = visit(5, 6, well=True)
         (behaviour(), [HOSTILE], "not sent again"),
         (behaviour(), [visit(0, 5.5), WELL], "at once"),
         (behaviour(), [HOSTILE, visit(2, 3, well=True, target=ELSEWHERE)], f"{ELSEWHERE} was asked for"),
+        (behaviour(Should.CONFIRM), [HOSTILE, WELL], "not once more"),
+        (behaviour(Should.CONFIRM), [HOSTILE, WELL, visit(8, 9, well=True)], ""),
         (behaviour(Should.DONE), [HOSTILE], ""),
         (behaviour(Should.DONE), [HOSTILE, WELL], "it was sent 2 times"),
         (behaviour(Should.STOP), [HOSTILE, WELL], "it was sent 2 times"),

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from retailos.resources import RESOURCES
 from retailos.webhooks.claim import DOUBTFUL, LEFT, Claim
@@ -77,7 +78,7 @@ def test_a_request_says_what_it_is_about() -> None:
 
 def test_a_deletion_is_sent_or_deletes() -> None:
     """A deleted record goes out like any other, or, where the webhook says so, as a DELETE without a body."""
-    gone = Item(Claim(ID, ID, 1, 5), replace(told(), operation="delete", deleted=True))
+    gone = Item(Claim(ID, ID, 1, 5), structs.replace(told(), operation="delete", deleted=True))
     _, sent = build_request(CUSTOMER, order(), [gone])
     assert (sent.method, sent.body) == ("PUT", f'{{"customer":{told().json}}}'.encode())
     _, deleted = build_request(CUSTOMER, order(shape=Shape(on_delete="delete")), [gone])
@@ -113,16 +114,16 @@ def test_every_attempt_has_an_id_of_its_own() -> None:
 )
 def test_a_change_is_what_it_is_to_this_receiver(operation: str, acknowledged: int, change: str) -> None:
     """A record that a receiver never acknowledged is new to it, however often it changed here."""
-    assert change_of(replace(told(), operation=operation), Claim(ID, ID, 1, acknowledged)) == change
+    assert change_of(structs.replace(told(), operation=operation), Claim(ID, ID, 1, acknowledged)) == change
 
 
 def test_a_record_leaves_and_comes_back() -> None:
     """What is none of the webhook's any more left; what comes back afterwards is new; deleted is deleted."""
     claim = Claim(ID, ID, 1, 5)
-    assert change_of(replace(told(), matches=False), claim) == "left"
-    assert change_of(replace(told(), matches=False, operation="delete"), claim) == "deleted"
-    assert change_of(told(), replace(claim, told=LEFT)) == "created"
-    assert change_of(told(), replace(claim, told=DOUBTFUL)) == "updated"
+    assert change_of(structs.replace(told(), matches=False), claim) == "left"
+    assert change_of(structs.replace(told(), matches=False, operation="delete"), claim) == "deleted"
+    assert change_of(told(), structs.replace(claim, told=LEFT)) == "created"
+    assert change_of(told(), structs.replace(claim, told=DOUBTFUL)) == "updated"
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,10 @@ def test_a_ring_does_not_show_its_keys() -> None:
     assert str(read_ring(key)) == "Ring()"
 
 
-@pytest.mark.parametrize("text", ["rek_=", "rek_short", "x" * 47, f"rek_{'A' * 44}", f"rek_{'A' * 43};rek_{'B' * 43}"])
+@pytest.mark.parametrize(
+    "text",
+    ["rek_=", "rek_x", "rek_short", f"rek_{'ä' * 43}", "x" * 47, f"rek_{'A' * 44}", f"rek_{'A' * 43};rek_{'B' * 43}"],
+)
 def test_what_is_no_key_is_no_setting(text: str) -> None:
     """A key that was cut or mistyped is refused when the program starts, without being shown."""
     with pytest.raises(ConfigurationError, match="not shown") as caught:

@@ -20,6 +20,7 @@ from retailos.imports.rows import FORMATS
 from retailos.jobs.jobs import STATUSES as JOB_STATUSES
 from retailos.records import query
 from retailos.records.record import OnUnresolved
+from retailos.webhooks import operation
 from retailos.webhooks.deliveries import STATUSES
 
 Parameter = dict[str, Any]
@@ -57,6 +58,8 @@ def of_query(resources: Resources, operation: Operation) -> Iterator[Parameter]:
     for each in operation.parameters:
         if each == "deliveries":
             yield from _of_deliveries()
+        elif each == "operations":
+            yield from _of_operations()
         elif each == "changes":
             yield from _of_changes(resources)
         elif each == "price":
@@ -159,7 +162,7 @@ def _variable(resource: Resource, name: str, path: str) -> Parameter:
 
 
 def _of_admin(path: str) -> Parameter:
-    if any(each in path for each in ("/jobs/", "/batches/", "/imports/")):
+    if any(each in path for each in ("/jobs/", "/batches/", "/imports/", "/operations/")):
         return {"description": "The id in the answer.", "schema": Uuid().schema(), "example": examples.job_id()}
     if "/keys/" in path:
         return {"description": "The key's id: ten characters.", "schema": {"type": "string"}, "example": "4fK2mQ8sZ1"}
@@ -176,6 +179,14 @@ def _of_deliveries() -> Iterator[Parameter]:
     yield _of_query("externalId", {"type": "string"}, "Those of records with this external id, of any resource.")
     yield from _of_page()
     yield _of_query("withCount", {"type": "boolean", "default": False}, "Whether to count; without it `count` is null.")
+
+
+def _of_operations() -> Iterator[Parameter]:
+    said = "Those of the webhook with this id."
+    yield _of_query("webhook", {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}, said)
+    yield _of_query("kind", _word("OperationKind", operation.KINDS), "Those of this kind.")
+    yield _of_query("status", _word("OperationStatus", operation.STATUSES), "Those that are so far.")
+    yield from _of_page()
 
 
 def _of_jobs(resources: Resources) -> Iterator[Parameter]:

@@ -1,8 +1,6 @@
-"""Deliveries: found, shown with their attempts, and owed again where they failed."""
+"""Deliveries: found, and shown with their attempts."""
 
 from uuid import UUID
-
-import msgspec
 
 from retailos.database.pool import Pool
 from retailos.declare.resource import Resources
@@ -10,14 +8,6 @@ from retailos.declare.values import Uuid
 from retailos.errors import ResourceNotFound
 from retailos.webhooks import deliveries, orders
 from retailos.webhooks.deliveries import Asked, DeliveryWithAttempts, Found
-
-
-class Requeued(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """How many failed deliveries of a webhook are owed again, or would be."""
-
-    webhook: int
-    count: int
-    dry_run: bool
 
 
 async def find_deliveries(pool: Pool, resources: Resources, asked: Asked) -> Found:
@@ -29,13 +19,6 @@ async def show_delivery(pool: Pool, resources: Resources, text: str) -> Delivery
     """Show one delivery, `<webhook>-<record>`, with its attempts."""
     webhook_id, record_id = _delivery(text)
     return await deliveries.one(pool, resources, await orders.webhooks(pool), webhook_id, record_id)
-
-
-async def requeue(pool: Pool, webhook_id: int, *, dry_run: bool) -> Requeued:
-    """Owe the failed deliveries of a webhook again, or only count them; the newest state of each record is sent."""
-    await orders.webhook(pool, webhook_id)
-    work = deliveries.count_failed if dry_run else deliveries.requeue
-    return Requeued(webhook=webhook_id, count=await work(pool, webhook_id), dry_run=dry_run)
 
 
 def _delivery(text: str) -> tuple[int, UUID]:

@@ -22,6 +22,8 @@ KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 #: What tells a key from all other texts, for those who search for leaks.
 _PREFIX: Final = "rek_"
+#: A key as text: 32 bytes are 43 digits of base 64.
+_TEXT: Final = re.compile(rf"{_PREFIX}[0-9A-Za-z_-]{{43}}")
 _ID_DIGITS: Final = 12
 #: What to do where there is no key; said to whoever would save a secret.
 NO_KEY: Final = (
@@ -103,10 +105,9 @@ def read_ring(text: str | None) -> Ring:
 
 
 def _decoded(text: str) -> bytes:
-    key = base64.urlsafe_b64decode(text.removeprefix(_PREFIX) + "=") if text.startswith(_PREFIX) else b""
-    if len(key) != KEY_BYTES:
+    if not _TEXT.fullmatch(text):
         raise ConfigurationError("Expected encryption keys such as rek_…, as retailos secrets new-key makes them.")
-    return key
+    return base64.urlsafe_b64decode(text.removeprefix(_PREFIX) + "=")
 
 
 def _id(key: bytes) -> str:

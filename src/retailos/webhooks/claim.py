@@ -1,7 +1,8 @@
 """A claim: the right to send one delivery, until it is settled or its worker's lease runs out."""
 
-from dataclasses import dataclass
 from uuid import UUID
+
+import msgspec
 
 #: It was told that the record is none of those that it is told of any more.
 LEFT = UUID(int=0)
@@ -9,8 +10,7 @@ LEFT = UUID(int=0)
 DOUBTFUL = UUID(int=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True):
     """A delivery that this process may send, until it settles it or its lease runs out."""
 
     record_id: UUID

@@ -1,4 +1,4 @@
-"""What became of it: deliveries and their attempts as people ask for them, and failed ones owed again."""
+"""What became of it: deliveries and their attempts, as people ask for them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,14 +20,11 @@ from retailos.webhooks.webhook import Webhook
 
 _SQL = load(__file__)
 _LIST, _LIST_WAITING, _COUNT, _ATTEMPTS = _SQL.list, _SQL.list_waiting, _SQL.count, _SQL.attempts
-_REQUEUE, _COUNT_FAILED = _SQL.requeue, _SQL.count_failed
 
 STATUSES = ("owed", "sending", "retrying", "confirming", "delivered", "skipped", "failed", "dismissed")
 _WAITING = ("owed", "retrying", "confirming", "failed")
 #: Attempts that are shown of one delivery.
 ATTEMPTS_MOST = 100
-#: Failed deliveries that one statement owes again; a statement that locks more holds up writers.
-REQUEUE_SET = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,24 +118,6 @@ async def one(
     order = next((each for each in orders if each.id == webhook_id), None)
     history = tuple(_attempt(each) for each in attempts)
     return DeliveryWithAttempts(**_shown(row, order, names), attempt_history=history)
-
-
-async def requeue(pool: Pool, webhook_id: int) -> int:
-    """Owe every failed delivery of a webhook again, and give how many there were."""
-    requeued = 0
-    while True:
-        async with acquire(pool) as connection:
-            count: int = await connection.fetchval(_REQUEUE, webhook_id, REQUEUE_SET)
-        requeued += count
-        if count < REQUEUE_SET:
-            return requeued
-
-
-async def count_failed(pool: Pool, webhook_id: int) -> int:
-    """How many deliveries of a webhook a requeue would take."""
-    async with acquire(pool) as connection:
-        count: int = await connection.fetchval(_COUNT_FAILED, webhook_id)
-        return count
 
 
 async def _records(connection: Connection, resources: Resources, external_id: str) -> list[UUID]:

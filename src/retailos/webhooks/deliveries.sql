@@ -31,28 +31,3 @@ select version, number, again, at, request_id, url, status, error_class, detail,
     response_body, response_truncated
 from attempt where webhook_id = $1 and record_id = $2
 order by at desc, number desc limit $3;
-
--- name: requeue
--- Owe the failed deliveries of a webhook ($1) again, at most $2 of them; registers are locked before their due rows.
-with failed as materialized (
-    select delivery.record_id
-    from due join delivery using (webhook_id, record_id)
-    where due.webhook_id = $1 and due.due_at = 'infinity' and delivery.status = 'failed'
-    order by delivery.record_id
-    limit $2
-    for update of delivery
-),
-owed as (
-    update delivery set status = 'owed', attempts = 0
-    from failed
-    where delivery.webhook_id = $1 and delivery.record_id = failed.record_id and delivery.status = 'failed'
-    returning delivery.record_id
-),
-armed as (
-    update due set due_at = now() from owed where due.webhook_id = $1 and due.record_id = owed.record_id
-)
-select count(*) from owed;
-
--- name: count_failed
--- How many deliveries of a webhook have failed.
-select count(*) from due where webhook_id = $1 and due_at = 'infinity';

@@ -1,8 +1,9 @@
 """One HTTP exchange with another system, as values: what is asked, what came back, and what can go wrong."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+import msgspec
 
 
 class ErrorClass(StrEnum):
@@ -24,8 +25,7 @@ class ErrorClass(StrEnum):
     INVALID_REQUEST = "invalid_request"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One request as it goes out: the URL is rendered, the headers are complete, the body is the bytes signed."""
 
     method: str
@@ -36,8 +36,7 @@ class Request:
     timeout_seconds: float = 30.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """What came of one request: a status with its headers and body, or else an error.
 
     An answer that breaks off before its end is no answer: `status` is None and `error` says how it ended.

@@ -16,6 +16,12 @@ PAUSE_SECONDS = 0.02
 _GIVE = f"set local synchronous_commit = off; notify {CHANNEL}"
 
 
+async def tell(pool: Pool) -> None:
+    """Tell the workers now, once what is due is committed."""
+    async with acquire(pool) as connection:
+        await connection.execute(_GIVE)
+
+
 class Hint:
     """Gives hints, many at once as one."""
 
@@ -39,8 +45,7 @@ class Hint:
         try:
             while self._wanted:
                 self._wanted = False
-                async with acquire(self._pool) as connection:
-                    await connection.execute(_GIVE)
+                await tell(self._pool)
                 await asyncio.sleep(PAUSE_SECONDS)
         except Unavailable:
             # Whoever polls finds what is due all the same.

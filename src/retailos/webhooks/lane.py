@@ -119,7 +119,7 @@ class Lane:
         self._in_hand += len(claims)
         records = await self._records(claims)
         items = [Item(each, records[each.record_id]) for each in claims]
-        if self.webhook.selection.sifts:
+        if self.webhook.telling.sifts:
             items, needless = sift(items)
             self._answer(needless)
         for item in items:
@@ -186,9 +186,9 @@ class Lane:
             self._settling = None
 
     async def _settle(self, batch: Sequence[Settlement]) -> None:
-        selection = self.webhook.selection
+        telling = self.webhook.telling
         await register.settle(
-            self._pool, self.webhook.id, batch, self._doubt_seconds, every=selection.every, skips=selection.skips
+            self._pool, self.webhook.id, batch, self._doubt_seconds, every=telling.every, skips=telling.skips
         )
 
     async def _give_back(self) -> None:

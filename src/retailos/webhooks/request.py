@@ -1,7 +1,6 @@
 """The request that tells a receiver of a record: its URL, its headers and its body, made of values alone."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -21,8 +20,7 @@ class CannotBeAddressed(Exception):
     """The record has no value for a field in the webhook's URL, or one that is no segment of a URL."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Told(msgspec.Struct, frozen=True, kw_only=True):
     """A record as it is told: read after its delivery was claimed."""
 
     id: UUID
@@ -43,8 +41,7 @@ class Told:
     echoed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True):
     """A delivery on its way: the claim that it is sent under, and the record as it was read after it."""
 
     claim: Claim

@@ -2,9 +2,10 @@
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
+
+import msgspec
 
 from retailos.webhooks.claim import Claim
 from retailos.webhooks.exchange import ErrorClass, Reply, Request
@@ -18,8 +19,7 @@ _NOT_THERE = (404, 410)
 JITTER_MOST = 0.1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
+class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one claim; what was skipped had no request and got no reply."""
 
     claim: Claim

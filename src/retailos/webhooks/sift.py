@@ -1,8 +1,9 @@
 """Which of the records that were claimed and read go out, and which need not, since the receiver is not concerned."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from retailos.webhooks.claim import LEFT, Claim
 from retailos.webhooks.outcome import Skipped, Why

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as member
 from datetime import datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, Self
 
@@ -21,13 +22,13 @@ from retailos.declare.shapes import FreeJson, ListOf
 from retailos.declare.texts import Choice, Text
 from retailos.declare.values import Boolean, Number, printed
 from retailos.errors import Problem
-from retailos.webhooks import retry, selection, shape
+from retailos.webhooks import retry, shape, telling
 from retailos.webhooks.addresses import Policy, check_url
 from retailos.webhooks.headers import Headers
 from retailos.webhooks.hidden import Hiding
 from retailos.webhooks.retry import RetryPolicy
-from retailos.webhooks.selection import Selection, selection_problems
 from retailos.webhooks.shape import Shape, shape_problems
+from retailos.webhooks.telling import Telling, telling_problems
 
 _VARIABLE = re.compile(r"\{([^{}]*)\}")
 _URL_LIKE = "https://erp.example.com/v1/customer/{externalCustomerId}"
@@ -48,7 +49,7 @@ SETTINGS: Final[Mapping[str, Field]] = MappingProxyType(
             *retry.FIELDS,
             _field("timeout", Number(1, 300, places=3), 30),
             _field("concurrency", Number(1, 256), 16),
-            *selection.FIELDS,
+            *telling.FIELDS,
             *shape.FIELDS,
         )
     }
@@ -90,7 +91,7 @@ class Webhook:
     timeout: float
     #: Requests under way at once.
     concurrency: int
-    selection: Selection
+    telling: Telling
     shape: Shape
     active: bool
     created_at: datetime
@@ -108,7 +109,7 @@ class Webhook:
             retry=RetryPolicy.of(settings),
             timeout=float(settings["timeout"]),
             concurrency=settings["concurrency"],
-            selection=Selection.of(settings),
+            telling=Telling.of(settings),
             shape=Shape.of(settings),
             **known,
         )
@@ -124,6 +125,8 @@ class Webhook:
         return variables(self.url)
 
 
+# A worker asks for each delivery anew.
+@lru_cache(maxsize=1_000)
 def variables(url: str) -> tuple[str, ...]:
     """The names in braces of a URL template, in order."""
     return tuple(_VARIABLE.findall(url))
@@ -178,7 +181,7 @@ def read_webhook(
     if not wrong & {"/resource", "/fields"}:
         problems.extend(shape_problems(resources[values["resource"]], values))
     if not wrong & {"/resource", "/where", "/whenChanged"}:
-        problems.extend(selection_problems(resources, resources[values["resource"]], values))
+        problems.extend(telling_problems(resources, resources[values["resource"]], values))
     for name, field in SETTINGS.items():
         # What is not said anew may be hidden still: it stays as it is kept.
         said_anew = f"/{name}" not in wrong and values[name] is not None and (name in body or not kept)

@@ -1,0 +1,118 @@
+"""Requeues: failed deliveries that an operator means are counted, and owed again by an operation."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from retailos.database.pool import Connection, Pool, acquire, transaction
+from retailos.declare.field import Field, flag
+from retailos.declare.kind import expected
+from retailos.declare.object import read_object
+from retailos.declare.resource import Resources
+from retailos.declare.values import Number
+from retailos.errors import Problem, ValidationFailed
+from retailos.records import sql
+from retailos.webhooks import operation, orders, requeue, selection, stint
+from retailos.webhooks.operation import By, Operation, Order
+from retailos.webhooks.selection import Selection
+from retailos.webhooks.webhook import Webhook
+
+#: What a requeue says: whose deliveries, which of them, and how fast.
+REQUEUE_FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
+    {
+        "webhook": Field(name="webhook", kind=Number(1, 2**31 - 1)),
+        "all": flag("all"),
+        **selection.FIELDS,
+        "rate": Field(name="rate", kind=Number(1, 100_000)),
+        "dryRun": flag("dryRun"),
+    }
+)
+
+
+class Requeued(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How many failed deliveries are owed again, or would be, and the operations that see to it, one for a webhook."""
+
+    #: The webhook that was named; null: all of them.
+    webhook: int | None
+    count: int
+    dry_run: bool
+    operations: tuple[Operation, ...]
+
+
+async def requeue_failed(pool: Pool, resources: Resources, body: Any, by: By) -> Requeued:
+    """Owe failed deliveries again, or only count them, or say field by field what of the request makes no sense.
+
+    The first some hundred are owed at once, the others by workers. The newest state of each record is sent.
+    """
+    said = _read(body)
+    known = await orders.webhooks(pool) if said["all"] else [await orders.webhook(pool, said["webhook"])]
+    kept = await _resolved(pool, resources, known, said)
+    chosen, count, begun = Selection.of(kept), 0, []
+    for webhook in known:
+        async with transaction(pool) as connection:
+            found = await requeue.count(connection, webhook.id, chosen)
+            count += found
+            if found and not said["dryRun"]:
+                rate = said["rate"] and float(said["rate"])
+                order = Order(kind="requeue", webhook_id=webhook.id, total=found, selection=kept, rate=rate)
+                begun.append(await stint.begin(connection, order, by))
+    return Requeued(webhook=said["webhook"], count=count, dry_run=said["dryRun"], operations=tuple(begun))
+
+
+async def list_operations(pool: Pool, asked: operation.Asked) -> list[Operation]:
+    """List operations, newest first."""
+    return await operation.list_operations(pool, asked)
+
+
+async def show_operation(pool: Pool, operation_id: UUID) -> Operation:
+    """Show one operation, and how far it is."""
+    return await operation.find(pool, operation_id)
+
+
+async def cancel_operation(pool: Pool, operation_id: UUID) -> Operation:
+    """End an operation after the step that is under way; what is done stays."""
+    return await operation.cancel(pool, operation_id)
+
+
+def _read(body: Any) -> dict[str, Any]:
+    if type(body) is not dict:
+        raise ValidationFailed([expected("an object with a webhook's id", body, "")])
+    said, problems = read_object(REQUEUE_FIELDS, "requeue", body)
+    if not any(each.path == "/webhook" for each in problems) and (said["webhook"] is None) is not said["all"]:
+        problems.append(Problem("/webhook", "REQUIRED", "expected a webhook's id, or else all: true"))
+    if problems:
+        raise ValidationFailed(problems)
+    return said
+
+
+async def _resolved(
+    pool: Pool, resources: Resources, known: Sequence[Webhook], said: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What is kept of a selection: moments, classes, and records by our ids, since theirs may be personal."""
+    kept = {name: said[name] for name in ("since", "until", "errorClasses", "recordIds") if said[name] is not None}
+    names = said["externalIds"]
+    if names is not None:
+        async with acquire(pool) as connection:
+            found = await _records(connection, resources, {each.resource for each in known}, names)
+        missing = [i for i, name in enumerate(names) if name not in found]
+        if missing:
+            message = "expected the external id of a record that there is"
+            raise ValidationFailed([Problem(f"/externalIds/{i}", "UNKNOWN_RECORD", message) for i in missing])
+        kept["recordIds"] = [*kept.get("recordIds", ()), *(str(each) for name in names for each in found[name])]
+    return kept
+
+
+async def _records(
+    connection: Connection, resources: Resources, kinds: set[str], names: Sequence[str]
+) -> dict[str, list[UUID]]:
+    """The records of some resources that have, or had, these external ids."""
+    found: dict[str, list[UUID]] = {}
+    for kind in kinds:
+        for name in names:
+            record_id = await connection.fetchval(sql.named(resources[kind], "$1"), name)
+            if record_id is not None:
+                found.setdefault(name, []).append(record_id)
+    return found

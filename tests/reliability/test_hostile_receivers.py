@@ -1,0 +1,144 @@
+"""R6 and R7: the program meets receivers and networks that misbehave, tells them apart, and nothing of them stays."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import pytest
+
+from conformance.behaviours import Behaviour, Should, every
+from conformance.door import Door, hostile
+from conformance.plays import ANSWERING, BABBLING, BREAKING_OFF, LINGERING, SPOILING
+from retailos.database.pool import Connection
+from tests.conftest import eventually
+from tests.reliability import stand
+from tests.reliability.clients import Clients, clients_of
+from tests.reliability.stand import Program
+
+#: Each receiver is told of so many records: 35 faults of the network make 210, and 46 receivers 276.
+RECORDS: Final = 6
+TIMEOUT_SECONDS: Final = 1.0
+MEMORY_MOST: Final = 20_000_000
+REST_SECONDS: Final = 40.0
+
+#: What faults of the network are called.
+FAULTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        **dict.fromkeys(BREAKING_OFF, "connection_reset"),
+        **dict.fromkeys(BABBLING, "invalid_answer"),
+        **dict.fromkeys(LINGERING, "timeout"),
+        "a request that is applied late": "timeout",
+        **dict.fromkeys(SPOILING, "tls_error"),
+        "a handshake that is reset": "connection_reset",
+        "a handshake that hangs": "timeout",
+        "nobody listens": "connection_refused",
+    }
+)
+ATTEMPTS: Final = """
+select name, attempt.status, attempt.error_class, milliseconds, coalesce(length(response_body), 0) as kept,
+    delivery.status as state
+from attempt join webhook on webhook.id = webhook_id join delivery using (webhook_id, record_id)
+"""
+COUNT: Final = "select count(*) >= $1 from attempt"
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """A worker whose webhooks have receivers that are never well."""
+
+    connection: Connection
+    worker: Program
+    clients: Clients
+    doors: Mapping[str, Door]
+
+    async def tell(self, records: Sequence[str]) -> None:
+        """Change records, and wait until every receiver was told once of each."""
+        before = await self.connection.fetchval("select count(*) from attempt")
+        await self.clients.write(records)
+        expected = before + len(records) * len(self.doors)
+        await eventually(lambda: self.connection.fetchval(COUNT, expected), within_seconds=REST_SECONDS)
+
+    async def attempts(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        """What was attempted, by the name of the behaviour."""
+        rows = await self.connection.fetch(ATTEMPTS)
+        return {name: [dict(row) for row in rows if row["name"] == name] for name in self.doors}
+
+    def descriptors(self) -> int:
+        """How many files and sockets the worker has open."""
+        return len(list(Path(f"/proc/{self.worker.pid}/fd").iterdir()))
+
+    def resident_bytes(self) -> int:
+        """The worker's memory."""
+        return int(Path(f"/proc/{self.worker.pid}/statm").read_text().split()[1]) * 4096
+
+
+@asynccontextmanager
+async def meeting(url: str, connection: Connection, behaviours: Sequence[Behaviour]) -> AsyncIterator[Meeting]:
+    """The API, a worker, and a webhook for each behaviour, which never ends."""
+    settings = {"database_url": url, "allow_addresses": "127.0.0.0/8"}
+    async with AsyncExitStack() as stack:
+        api = await stack.enter_async_context(stand.program("serve", "--api", port=0, **settings))
+        worker = await stack.enter_async_context(stand.program("serve", "--worker", **settings))
+        await worker.until("WorkerStarted")
+        address = (await api.until("Started"))["address"]
+        clients = await stack.enter_async_context(clients_of(address, await stand.make_key(url)))
+        doors: dict[str, Door] = {}
+        for each in behaviours:
+            never = 3_600 if each.away_seconds else 0
+            door = hostile(each.play, scheme=each.scheme, away_seconds=never)
+            doors[each.name] = await stack.enter_async_context(door)
+            told = {"timeout": TIMEOUT_SECONDS, "retryLimit": 0}
+            await clients.add_webhook(each.name, doors[each.name].url, **told)
+        yield Meeting(connection, worker, clients, doors)
+        assert worker.defects == []
+
+
+def as_documented(behaviour: Behaviour, attempt: Mapping[str, Any]) -> bool:
+    """Tell whether an attempt at a receiver that answers was taken for what it was."""
+    if behaviour.should is Should.DONE:
+        return (attempt["error_class"], attempt["state"], attempt["status"] // 100) == (None, "delivered", 2)
+    kind = attempt["status"] // 100
+    expected = {1: "http_5xx", 3: "redirect", 4: "http_4xx", 7: "http_5xx"}.get(kind, "http_5xx")
+    return (attempt["error_class"], attempt["state"]) == (expected, "failed")
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux to see what a process has open")
+async def test_faults_of_the_network_are_told_apart_and_leave_nothing(database: str, connection: Connection) -> None:
+    """Two hundred faults: each is known for what it was, timeouts are kept within a fifth, and no socket is left."""
+    behaviours = [each for each in every() if each.name in FAULTS]
+    async with meeting(database, connection, behaviours) as met:
+        await met.tell(["c-0"])
+        await eventually(lambda: not any(door.open for door in met.doors.values()))
+        before = met.descriptors()
+        await met.tell([f"c-{number}" for number in range(1, RECORDS)])
+        attempts = await met.attempts()
+        await eventually(lambda: not any(door.open for door in met.doors.values()))
+        await eventually(lambda: met.descriptors() <= before + 2)
+    assert sum(map(len, attempts.values())) == RECORDS * len(FAULTS) >= 200
+    for name, made in attempts.items():
+        assert {(each["error_class"], each["state"]) for each in made} == {(FAULTS[name], "failed")}, name
+        if FAULTS[name] == "timeout":
+            assert [each["milliseconds"] for each in made] == pytest.approx([1_000] * RECORDS, rel=0.2), name
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux to see the memory of a process")
+async def test_receivers_that_misbehave_fill_no_memory(database: str, connection: Connection) -> None:
+    """Whatever a receiver answers, the delivery ends in the state that is documented, and the memory stays."""
+    # One that wants no more gets no more, and so can't be told of every record.
+    behaviours = {each.name: each for each in every() if each.name not in FAULTS and each.should is not Should.STOP}
+    assert set(ANSWERING) < set(behaviours)
+    async with meeting(database, connection, list(behaviours.values())) as met:
+        await met.tell(["c-0", "c-1"])
+        before = met.resident_bytes()
+        await met.tell([f"c-{number}" for number in range(2, RECORDS)])
+        grown = met.resident_bytes() - before
+        attempts = await met.attempts()
+    for name, made in attempts.items():
+        assert len(made) == RECORDS, name
+        assert all(as_documented(behaviours[name], each) for each in made), (name, [dict(each) for each in made])
+        assert all(each["kept"] <= 64 * 1024 for each in made), name
+    assert grown < MEMORY_MOST, f"{grown / 1e6:.0f} MB"
+    print(f"{grown / 1e6:.1f} MB more after {RECORDS * len(behaviours)} answers")
