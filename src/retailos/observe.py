@@ -186,6 +186,30 @@ class AttemptSettled(Observation):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeliverySkipped(Observation):
+    """A webhook was not sent a version of a record, since it is not concerned: `filtered`, `unchanged` or an `echo`."""
+
+    frequent: ClassVar[bool] = True
+
+    webhook: str
+    delivery: str
+    version: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangePassedOver(Observation):
+    """A change failed for good, and the webhook, which sends every change, goes on with the next."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    webhook: str
+    delivery: str
+    version: int
+    error_class: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerStarted(Observation):
     """A worker took its lease and claims deliveries."""
 
@@ -269,6 +293,8 @@ OBSERVATIONS: Final[tuple[type[Observation], ...]] = (
     RequestRefusedByProtocol,
     DefectFound,
     AttemptSettled,
+    DeliverySkipped,
+    ChangePassedOver,
     WorkerStarted,
     ClaimsRescued,
     WebhookLocked,

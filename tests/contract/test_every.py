@@ -57,7 +57,7 @@ async def test_each_change_is_sent_in_order(api: Api) -> None:
     assert [each["version"] for each in sent] == [1, 2, 3, 4, 5, 6]
     assert [each["deletedAt"] is None for each in sent] == [True] * 5 + [False]
     assert {each["registeredAt"]["name"] for each in sent} == {"After"}
-    assert (shown["acknowledgedVersion"], shown["wantedVersion"]) == (6, 6)
+    assert (shown["acknowledged"], shown["wanted"]) == (6, 6)
 
 
 async def test_a_change_that_is_retried_is_waited_for(api: Api) -> None:
@@ -94,7 +94,7 @@ async def test_a_record_is_held_until_it_is_requeued(api: Api) -> None:
         await settled(api, made, "c-1", "failed")
         await api.put("/customers/c-1", {"firstName": "Augusta"})
         held = await settled(api, made, "c-1", "failed")
-        assert (held["attempts"], held["acknowledgedVersion"], held["wantedVersion"]) == (2, 0, 2)
+        assert (held["attempts"], held["acknowledged"], held["wanted"]) == (2, 0, 2)
         refusal.versions = ()
         assert (await api.admin("POST", "/requeues", json={"webhook": made})).status in (200, 202)
         await settled(api, made, "c-1")
@@ -112,7 +112,7 @@ async def test_a_change_that_failed_may_be_passed_over(api: Api) -> None:
         await api.admin("PUT", f"/webhooks/{made}", json={"active": True})
         last = await settled(api, made, "c-1", "failed")
         assert [told(each)[0] for each in receiver.received] == ["1", "2", "2", "3", "4", "4"]
-        assert (last["acknowledgedVersion"], last["wantedVersion"]) == (3, 4)
+        assert (last["acknowledged"], last["wanted"]) == (3, 4)
         failed = [each["version"] for each in last["attemptHistory"] if each["errorClass"]]
         assert sorted(failed) == [2, 2, 4, 4]
         # The last one stays failed until something comes after it.

@@ -82,7 +82,7 @@ async def test_what_came_from_there_is_not_sent_back(api: Api) -> None:
         made = await webhook(api, receiver, suppressEcho=[erp])
         await customer(api, firstName="Ada")
         shown = await settled(api, made, "c-1", "skipped")
-        assert (shown["acknowledgedVersion"], shown["attemptHistory"]) == (1, [])
+        assert (shown["acknowledged"], shown["attemptHistory"]) == (1, [])
         await api.put("/customers/c-1", {"lastName": "King"}, key=api.admin_key)
         await settled(api, made, "c-1")
         await customer(api, title="Dr")

@@ -12,13 +12,12 @@ from uuid import UUID, uuid4
 from retailos.database.pool import Pool, acquire
 from retailos.declare.resource import Resources
 from retailos.errors import Unavailable
-from retailos.observe import AttemptSettled, emit, wanted
 from retailos.webhooks import register
 from retailos.webhooks.claim import Claim
-from retailos.webhooks.outcome import Delivered, Skipped
 from retailos.webhooks.pace import Pace
 from retailos.webhooks.reading import Reading
-from retailos.webhooks.request import Batch, CannotBeAddressed, Item, Told, build_request, delivery_id
+from retailos.webhooks.request import Batch, CannotBeAddressed, Item, Told, build_request
+from retailos.webhooks.seen import observe
 from retailos.webhooks.settlement import Settlement, settlements, unaddressed
 from retailos.webhooks.sift import sift
 from retailos.webhooks.transport import Transport
@@ -162,8 +161,7 @@ class Lane:
     def _answer(self, answered: Iterable[Settlement]) -> None:
         for settlement in answered:
             self._answered.append(settlement)
-            if wanted(AttemptSettled):
-                _observe(self.webhook, settlement)
+            observe(self.webhook, settlement)
         if self._settling is None:
             self._settling = asyncio.create_task(self._settle_on())
             self._settling.add_done_callback(self._ended)
@@ -199,18 +197,3 @@ class Lane:
         while unsent := self._unsent[:SET_MOST]:
             await register.release(self._pool, self.webhook.id, unsent)
             del self._unsent[: len(unsent)]
-
-
-def _observe(webhook: Webhook, settlement: Settlement) -> None:
-    outcome, reply = settlement.outcome, settlement.reply
-    emit(
-        AttemptSettled(
-            webhook=webhook.name,
-            delivery=delivery_id(webhook.id, settlement.claim.record_id),
-            attempt=settlement.claim.attempt,
-            status=reply.status if reply else None,
-            outcome=register.status_of(outcome),
-            error_class=None if isinstance(outcome, Delivered | Skipped) else outcome.error_class,
-            milliseconds=reply.milliseconds if reply else 0.0,
-        )
-    )
