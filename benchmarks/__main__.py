@@ -22,6 +22,7 @@ FIGURES: Final[Mapping[str, Callable[[Stage], Awaitable[list[Figure]]]]] = Mappi
         "B4": reads.measure_one,
         "B5": reads.measure_page,
         "B6": deliveries.measure,
+        "B7": deliveries.measure_batches,
         "B8": lag.measure,
         "B9": lag.measure_busy,
         "B10": feed.measure,

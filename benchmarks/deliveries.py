@@ -1,9 +1,9 @@
-"""B6: deliveries of single records, from the first claim to the last settled attempt, beside the HTTP client alone."""
+"""B6, B7: deliveries, single and in batches, from the first claim to the last settled attempt."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from benchmarks import customers
 from benchmarks.figure import Figure
@@ -12,6 +12,8 @@ from retailos.database.pool import Connection
 
 OWED: Final = 60_000
 QUICK_OWED: Final = 10_000
+#: Records in a request, where they go in batches.
+BATCH: Final = 100
 #: What the HTTP client sends in a round.
 SENT: Final = 20_000
 _LOOK_SECONDS: Final = 0.25
@@ -42,6 +44,26 @@ async def measure(stage: Stage) -> list[Figure]:
     ]
 
 
+async def measure_batches(stage: Stage) -> list[Figure]:
+    """Measure a worker that delivers everything owed in batches, and one that delivers it record by record."""
+    count = QUICK_OWED if stage.quick else OWED
+    async with _owed(stage, count) as webhook_id:
+        batched = {"id": webhook_id, "batchSize": BATCH, "url": f"{stage.receiver_url}/customers"}
+        rounds = [(await _delivered(stage, count, batched), await _delivered(stage, count)) for _ in stage.rounds]
+    values, ceilings = paired(rounds)
+    return [
+        Figure(
+            number="B7",
+            work=f"{count:,} deliveries of customers, {BATCH} in a request, {CONCURRENCY} requests at once",
+            values=values,
+            unit="/s",
+            beside="the same deliveries as single requests (B6)",
+            ceilings=ceilings,
+            ratio_least=5,
+        )
+    ]
+
+
 async def rate(stage: Stage) -> float:
     """Deliveries a second in one short round."""
     async with _owed(stage, QUICK_OWED):
@@ -59,9 +81,11 @@ async def _owed(stage: Stage, count: int) -> AsyncIterator[int]:
         yield webhook_id
 
 
-async def _delivered(stage: Stage, count: int) -> float:
+async def _delivered(stage: Stage, count: int, change: Mapping[str, Any] | None = None) -> float:
     """Deliveries a second, from the worker's lease to the last settlement by the clock of this machine."""
     async with stage.database("delivered", "owed") as database, connected(database) as connection:
+        if change:
+            await stage.change_webhook(database, change)
         async with stage.running(database, "worker"):
             begun = time.time()
             await until(lambda: _all_delivered(connection), every_seconds=_LOOK_SECONDS)

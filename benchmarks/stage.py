@@ -6,10 +6,11 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -88,6 +89,11 @@ class Stage:
             added = await operations.add_webhook(pool, RESOURCES, self.settings, body)
         added_id: int = added["id"]
         return added_id
+
+    async def change_webhook(self, database: str, change: Mapping[str, Any]) -> None:
+        """Change the webhook that has the `id` in the change."""
+        async with app.open_pool(database, "benchmark") as pool:
+            await operations.change_webhook(pool, RESOURCES, self.settings, change["id"], dict(change))
 
     async def _command(self, statement: str) -> None:
         async with connected(self.url) as connection:

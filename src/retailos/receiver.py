@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import re
 import socket
 import ssl
 import struct
@@ -11,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from http.client import responses
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Self, cast
 from urllib.parse import unquote
 
@@ -19,6 +21,9 @@ import msgspec
 
 OK_BODY: Final = b'{"error": null}'
 ERROR_BODY: Final = b'{"error": {"code": "REFUSED", "message": "This receiver was told to refuse", "details": []}}'
+REFUSAL: Final = MappingProxyType({"code": "REFUSED", "message": "This receiver was told to refuse"})
+#: How the body of a batch begins: the plural's name and an array.
+_BATCH: Final = re.compile(rb'\s*\{\s*"\w+"\s*:\s*\[')
 #: Requests kept by default; enough for any test, and some 300 MB with bodies of 2 KB.
 REMEMBER: Final = 100_000
 WAIT_SECONDS: Final = 10.0
@@ -29,7 +34,7 @@ class Behaviour:
     """How one request is answered: a status after a delay, or no answer at all."""
 
     status: int = 200
-    #: None is the guide's answer to a success or a failure, whichever the status is.
+    #: None is the guide's answer to a success or a failure, whichever the status is; of a batch, one for each record.
     body: bytes | None = None
     headers: tuple[tuple[str, str], ...] = ()
     delay_seconds: float = 0.0
@@ -38,6 +43,8 @@ class Behaviour:
     #: The share of requests, from 0 to 1 and evenly spread, that get `fail_status` instead.
     fail_ratio: float = 0.0
     fail_status: int = 503
+    #: The share of a batch's records, from 0 to 1 and evenly spread, that are answered with an error.
+    refuse_ratio: float = 0.0
     #: Close the connection without an answer.
     drop: bool = False
     #: Reset the connection without an answer.
@@ -106,23 +113,16 @@ def sighting_of(received: Received, status: int) -> Sighting:
     )
 
 
-def accept_batch(received: Received) -> Behaviour:
-    """Answer a batch with a verdict per record, all of them good; a request that is no batch as usual."""
-    batch = received.json()
-    rows = next((rows for rows in batch.values() if isinstance(rows, list)), None)
-    if rows is None:
-        return Behaviour()
-    names = [next(name for name in row if name.startswith("external") and name.endswith("Id")) for row in rows]
-    results = [{name: row[name], "error": None} for name, row in zip(names, rows, strict=True)]
-    return Behaviour(body=msgspec.json.encode({"results": results}))
-
-
-async def serve_forever(
-    host: str, port: int, behaviour: Behaviours = Behaviour(), on_received: OnReceived | None = None
-) -> None:
-    """Receive until cancelled, telling `on_received` of each request and keeping none."""
-    async with Receiver.listen(host, port, behaviour, remember=0, on_received=on_received):
-        await asyncio.Event().wait()
+def names_in(received: Received) -> list[dict[str, str]]:
+    """The external id of each record of a batch, under its name; none of a request that is no batch."""
+    if not _BATCH.match(received.body):
+        return []
+    try:
+        [rows] = received.json().values()
+        names = [next(name for name in row if name.startswith("external") and name.endswith("Id")) for row in rows]
+    except (ValueError, TypeError, StopIteration):
+        return []
+    return [{name: row[name]} for name, row in zip(names, rows, strict=True)]
 
 
 class Receiver:
@@ -144,6 +144,7 @@ class Receiver:
         self.url = ""
         self._on_received = on_received
         self._failures_owed = 0.0
+        self._refusals_owed = 0.0
         self._open: set[_Connection] = set()
         self._waiting: list[asyncio.Future[None]] = []
         self._rendered: tuple[Behaviour | None, bytes] = (None, b"")
@@ -232,7 +233,19 @@ class Receiver:
             if not woken.done():
                 woken.set_result(None)
         self._waiting.clear()
+        if behaviour.body is None and behaviour.status < 300 and (names := names_in(received)):
+            return behaviour, _answer(replace(behaviour, body=self._results(behaviour.refuse_ratio, names)))
         return behaviour, self._render(behaviour)
+
+    def _results(self, refuse_ratio: float, names: Sequence[dict[str, str]]) -> bytes:
+        """A verdict for each record of a batch, in the agreement that a webhook has unless told otherwise."""
+        results: list[dict[str, Any]] = []
+        for name in names:
+            self._refusals_owed += refuse_ratio
+            refused = self._refusals_owed >= 1
+            self._refusals_owed -= refused
+            results.append(name | {"error": dict(REFUSAL) if refused else None})
+        return msgspec.json.encode({"results": results})
 
     def _choose(self, received: Received) -> Behaviour:
         if self._decide:

@@ -43,6 +43,7 @@ def kept_days(settings: Settings) -> Mapping[str, int]:
     return {
         "change": settings.change_retention_days,
         "attempt": settings.attempt_retention_days,
+        "batch": settings.attempt_retention_days,
         "job": settings.job_retention_days,
     }
 

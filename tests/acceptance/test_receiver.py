@@ -14,11 +14,8 @@ from retailos.receiver import (
     Received,
     Receiver,
     Sighting,
-    accept_batch,
-    serve_forever,
     sighting_of,
 )
-from tests.conftest import eventually, free_port
 
 PUT = b"PUT /v1/customer/%s HTTP/1.1\r\nHost: x\r\nX-Ra-Record-Version: 7\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -226,8 +223,7 @@ async def test_memory_is_bounded() -> None:
 
 
 async def test_a_batch_is_answered_per_record(receiver: Receiver, client: Client) -> None:
-    """The default agreement for batches names every record; a single record is answered as usual."""
-    receiver.behave(accept_batch)
+    """The default agreement for batches names every record, as often as told with an error; a single is as usual."""
     batch = b'{"customers": [{"id": "1", "externalCustomerId": "a"}, {"id": "2", "externalCustomerId": "b"}]}'
     head = b"PUT / HTTP/1.1\r\nContent-Length: %d\r\n\r\n"
     single = b'{"customer": {"externalCustomerId": "a"}}'
@@ -236,33 +232,16 @@ async def test_a_batch_is_answered_per_record(receiver: Receiver, client: Client
         "results": [{"externalCustomerId": "a", "error": None}, {"externalCustomerId": "b", "error": None}]
     }
     assert answers[1][2] == OK_BODY
+    receiver.behave(Behaviour(refuse_ratio=0.5))
+    [(status, _, body)] = await client.ask(head % len(batch) + batch)
+    refused = [each["error"] is not None for each in msgspec.json.decode(body)["results"]]
+    assert (status, refused) == (200, [False, True])
 
 
-async def test_it_serves_until_it_is_cancelled() -> None:
-    """The command line's receiver runs on a port of the user's choice and reports each request."""
-    port, seen = free_port(), []
-    serving = asyncio.create_task(
-        serve_forever("127.0.0.1", port, Behaviour(status=202), lambda received, status: seen.append(status))
-    )
-
-    async def connected() -> Client | None:
-        try:
-            return Client(*await asyncio.open_connection("127.0.0.1", port))
-        except ConnectionRefusedError:
-            return None
-
-    client = await eventually(connected)
-    assert client is not None
-    assert (await client.ask(put()))[0][0] == 202
-    serving.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await serving
-    assert seen == [202]
-    assert await client.reader.read() == b""
-
-
-async def test_two_receivers_can_not_share_a_port(receiver: Receiver) -> None:
-    """A port that is taken is an error at once."""
-    with pytest.raises(OSError, match="address already in use"):
-        async with Receiver.listen(port=int(receiver.url.rpartition(":")[2])):
-            pass
+@pytest.mark.parametrize(
+    "body", [b'{"customers": [', b'{"customers": [1]}', b'{"customers": [{"id": 1}]}', b'{"c": [], "d": 1}']
+)
+async def test_what_is_no_batch_is_answered_as_usual(client: Client, body: bytes) -> None:
+    """A body that only begins like a batch is none."""
+    [(_, _, answer)] = await client.ask(b"PUT / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    assert answer == OK_BODY

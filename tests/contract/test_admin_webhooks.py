@@ -29,6 +29,7 @@ FIELDS = (
     *("timeout", "concurrency"),
     *("sends", "onExhausted", "where", "whenChanged", "suppressEcho"),
     *("fields", "userProjection", "onDelete"),
+    *("batchSize", "batchBytes", "batchWait", "batchAnswer", "batchAnswerList", "batchAnswerId", "batchAnswerError"),
     *("active", "createdAt", "updatedAt"),
 )
 URL = "http://127.0.0.1:9/v1/customer/{externalCustomerId}"

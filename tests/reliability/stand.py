@@ -7,8 +7,8 @@ import secrets
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from random import Random
 from typing import Any, Final
@@ -107,12 +107,17 @@ class Program:
                 self.said.append({"event": "text", "text": line.decode(errors="replace")})
 
 
-@asynccontextmanager
-async def program(*arguments: str, **settings: object) -> AsyncIterator[Program]:
+def program(*arguments: str, **settings: object) -> AbstractAsyncContextManager[Program]:
     """Run `retailos` with these arguments and settings; at the end of the block it is told to stop.
 
     One key may send as much as the machine takes.
     """
+    return surrounded({}, *arguments, **settings)
+
+
+@asynccontextmanager
+async def surrounded(surroundings: Mapping[str, str], *arguments: str, **settings: object) -> AsyncIterator[Program]:
+    """Run `retailos` as `program` does, with further variables in its environment."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RETAILOS_")}
     given = {"requests_per_second": 0} | settings
     environment |= {f"RETAILOS_{name.upper()}": str(value) for name, value in given.items()}
@@ -120,7 +125,7 @@ async def program(*arguments: str, **settings: object) -> AsyncIterator[Program]
         *(sys.executable, "-P", "-c", LEASHED, *arguments),
         stdin=asyncio.subprocess.DEVNULL,
         stderr=PIPE,
-        env=environment | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        env=environment | dict(surroundings) | {"PYTHONPATH": os.pathsep.join(sys.path)},
         start_new_session=True,
     )
     running = Program(process)

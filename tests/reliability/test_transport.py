@@ -15,9 +15,9 @@ from conformance import plays as hostiles
 from conformance.door import hostile
 from conformance.plays import ANSWERING, BABBLING, BREAKING_OFF, ENDLESS, LINGERING, Play
 from retailos.receiver import Behaviour, Receiver
-from retailos.webhooks.exchange import ErrorClass, Reply, Request
+from retailos.webhooks.exchange import ANSWER_BYTES_KEPT, ErrorClass, Reply, Request
 from retailos.webhooks.transport import Transport
-from retailos.webhooks.wire import BODY_LIMIT, DETAIL_LIMIT, HEADER_BYTES_LIMIT, HEADERS_LIMIT
+from retailos.webhooks.wire import DETAIL_LIMIT, HEADER_BYTES_LIMIT, HEADERS_LIMIT
 from tests.conftest import eventually, free_port
 from tests.reliability.outbound import LOOPBACK, put
 
@@ -48,7 +48,7 @@ async def meet(play: Play, **fields: Any) -> list[Reply]:
     await eventually(lambda: asyncio.all_tasks() <= tasks)
     for reply in replies:
         assert (reply.status is None) is (reply.error is not None)
-        assert len(reply.body) <= BODY_LIMIT
+        assert len(reply.body) <= ANSWER_BYTES_KEPT
         assert len(reply.headers) <= HEADERS_LIMIT
         assert len(reply.detail) <= DETAIL_LIMIT
         assert "secret-person" not in reply.detail
@@ -67,7 +67,7 @@ ANSWERS = {
     "a header of 100 kB": (200, b""),
     "a gzip bomb": (200, hostiles.BOMB),
     "no gzip where gzip is said": (200, b"plain"),
-    "a body of as much as is kept": (200, b"x" * BODY_LIMIT),
+    "a body of as much as is kept": (200, b"x" * ANSWER_BYTES_KEPT),
     "more bytes than announced": (200, b"ok"),
     "a status that nobody knows": (799, b""),
     "switching protocols": (101, b""),
@@ -88,7 +88,7 @@ async def test_an_answer_is_kept_as_it_came(name: str) -> None:
 async def test_the_rest_of_an_endless_body_is_not_read(name: str) -> None:
     """64 KiB are kept and the connection is closed."""
     for reply in await meet(ENDLESS[name]):
-        assert (reply.status, len(reply.body), reply.truncated) == (200, BODY_LIMIT, True)
+        assert (reply.status, len(reply.body), reply.truncated) == (200, ANSWER_BYTES_KEPT, True)
 
 
 @pytest.mark.parametrize("name", BREAKING_OFF)
@@ -182,7 +182,7 @@ async def test_connections_are_kept_and_limited() -> None:
     """A hundred deliveries one after the other share a connection; at once they share as many as are allowed."""
     async with Receiver.listen() as receiver:
         transport = Transport(LOOPBACK, concurrency=4)
-        for size in (0, 10, BODY_LIMIT, 10):
+        for size in (0, 10, ANSWER_BYTES_KEPT, 10):
             receiver.behave(Behaviour(body=b"x" * size))
             for _ in range(25):
                 reply = await transport.send(put(receiver.url))
@@ -191,9 +191,9 @@ async def test_connections_are_kept_and_limited() -> None:
         assert receiver.connections <= 4
         await asyncio.gather(*(transport.send(put(receiver.url)) for _ in range(100)))
         assert receiver.connections <= 4
-        receiver.behave(Behaviour(body=b"x" * (BODY_LIMIT + 1)))
+        receiver.behave(Behaviour(body=b"x" * (ANSWER_BYTES_KEPT + 1)))
         reply = await transport.send(put(receiver.url))
-        assert (len(reply.body), reply.truncated) == (BODY_LIMIT, True)
+        assert (len(reply.body), reply.truncated) == (ANSWER_BYTES_KEPT, True)
 
 
 async def test_kept_headers_are_limited() -> None:

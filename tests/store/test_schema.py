@@ -117,13 +117,13 @@ async def test_invariants_are_constraints(scratch: Connection, statement: str, c
 
 
 async def test_history_is_kept_by_the_day(scratch: Connection) -> None:
-    """Changes, attempts and jobs of a day go into the day's own partition, made ahead; others are never refused."""
+    """Changes, attempts, batches and jobs go into their day's partition, made ahead; other days are never refused."""
     rows = await scratch.fetch(
         "select relname from pg_class where relispartition and relkind = 'r' and relname ~ '_[0-9]{8}$'"
     )
     days = {row["relname"].rpartition("_")[0] for row in rows}
-    assert days == {"change", "attempt", "job"}
-    assert len(rows) >= 3 * 8
+    assert days == {"change", "attempt", "batch", "job"}
+    assert len(rows) >= 4 * 8
     insert = (
         "insert into job (id, queue_name, status, created_at) values (gen_random_uuid(), 'q', 's', $1::timestamptz)"
     )

@@ -12,6 +12,7 @@ from retailos.webhooks.outcome import (
     TRANSIENT,
     Blame,
     Delivered,
+    Divided,
     Failed,
     Held,
     Outcome,
@@ -127,9 +128,10 @@ def test_no_answer_is_no_success_and_leaves_doubt_if_the_request_went_out(error_
 
 def test_every_error_class_is_covered_by_these_tables() -> None:
     """A new class must say whose failure it is."""
-    covered = {*UNANSWERED, *(error_class for error_class, *_ in STATUSES.values()), ErrorClass.INVALID_BATCH_ANSWER}
+    of_batches = {ErrorClass.INVALID_BATCH_ANSWER, ErrorClass.RECORD_REFUSED}
+    covered = {*UNANSWERED, *(error_class for error_class, *_ in STATUSES.values()), *of_batches}
     assert covered == set(ErrorClass)
-    assert get_args(Outcome) == (Delivered, Retry, Failed, Held, Skipped)
+    assert get_args(Outcome) == (Delivered, Retry, Failed, Held, Skipped, Divided)
 
 
 def test_a_refused_batch_record_is_retried_like_any_failure() -> None:

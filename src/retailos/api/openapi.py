@@ -3,7 +3,6 @@
 import inspect
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -13,8 +12,9 @@ from retailos.api.admin import admin_schemas
 from retailos.api.call import Operation
 from retailos.api.links import links
 from retailos.api.naming import moved, named
-from retailos.api.responses import TOLD_HEADERS, example, responses, standing_components
+from retailos.api.responses import example, responses, standing_components
 from retailos.api.schemas import Schema, enveloped, ref, resource_schemas, standing_schemas
+from retailos.api.told import requests_told
 from retailos.declare.resource import Resource, Resources, spaced
 
 Document = dict[str, Any]
@@ -53,24 +53,6 @@ number or boolean has JSON in its cells.
 An external id may stand in a file more than once: rows are applied in their order, and imports in the order in which
 their uploads ended. A file that is damaged anywhere is refused whole. A row that is wrong is refused alone, and comes
 back from `/results`, with `_error` and `_line` added, to be corrected and sent again."""
-_TOLD = """\
-Sent to each webhook of this resource after a record was created, updated or deleted, with the entire object as it is by
-then: changes that follow each other quickly may go out as one. The URL, the method (PUT, POST or PATCH) and further
-headers, such as `Authorization`, are the webhook's own. In the URL, a field in braces stands for the record's value,
-percent-encoded as one segment: `https://erp.example.com/v1/{resource}/{{{external_id}}}`.
-
-A record has one request under way to a webhook at a time. One whose answer was lost is sent again, so apply a record as
-a whole, under its id, and drop what has a lower `X-Ra-Record-Version` than what you have."""
-#: What an answer means, by its status.
-_TOLD_ANSWERS = MappingProxyType(
-    {
-        "2XX": "It has arrived, whatever the body says; the body is kept.",
-        "3XX": "It has not: redirects are not followed. It is sent again, as the webhook's retry policy says.",
-        "4XX": "It has not. The body is kept, so say what is wrong with the record. It is sent again, as the webhook's "
-        "retry policy says, and not before the seconds of a `Retry-After`.",
-        "5XX": "It has not, and is sent again in the same way, as it is where no answer comes in time.",
-    }
-)
 
 
 def document(resources: Resources, operations: Sequence[Operation], *, title: str, server_version: str) -> Document:
@@ -81,7 +63,7 @@ def document(resources: Resources, operations: Sequence[Operation], *, title: st
     """
     about = [each for each in resources.values() if any(each is operation.resource for operation in operations)]
     schemas = named(_schemas(resources, about, operations))
-    webhooks = moved({each.name: {"put": _webhook(resources, each)} for each in about}, schemas)
+    webhooks = moved({name: {"put": told} for each in about for name, told in requests_told(resources, each)}, schemas)
     made: Document = {
         "openapi": "3.1.0",
         "info": {
@@ -212,24 +194,3 @@ def _tag(operation: Operation) -> dict[str, str]:
         return {"name": spaced(operation.path.split("/")[3])}
     said = f"Queue `{resource.queue('upsert')}`; told to webhooks of the resource `{resource.name}`."
     return {"name": resource.title_plural, "description": said}
-
-
-def _webhook(resources: Resources, resource: Resource) -> Document:
-    """The request that a webhook of the resource gets."""
-    schema = {
-        "title": f"{resource.schema_name}Told",
-        "type": "object",
-        "properties": {resource.name: ref(resource.schema_name)},
-        "required": [resource.name],
-    }
-    told = {resource.name: examples.told(resources, resource)}
-    return {
-        "operationId": f"{resource.name}Told",
-        "tags": [resource.title_plural],
-        "summary": f"A {resource.title.lower()} has changed",
-        "description": _TOLD.format(resource=resource.name, external_id=resource.external_id.name),
-        "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in TOLD_HEADERS],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": schema, "example": told}}},
-        "responses": {status: {"description": said} for status, said in _TOLD_ANSWERS.items()},
-        "security": [],
-    }

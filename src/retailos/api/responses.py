@@ -50,6 +50,7 @@ TOLD_HEADERS = MappingProxyType(
             "Names what this webhook is owed of this record: the same for every attempt and version.",
             examples.DELIVERY_ID,
         ),
+        "X-Ra-Batch-Size": ("How many records a batch has.", "1"),
         "X-Ra-Attempt": ("Which attempt it is, from 1.", "1"),
         "X-Ra-Record-Version": ("The record's version: drop what is lower than what you have.", "7"),
         "X-Ra-Resource": ("The resource.", "customer"),

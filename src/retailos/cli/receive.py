@@ -40,6 +40,7 @@ class Failures(click.ParamType[tuple[int, float]]):
 @click.option("--port", type=click.IntRange(0, 65535), default=9000, show_default=True, help="The TCP port; 0: any.")
 @click.option("--status", type=click.IntRange(200, 599), default=200, show_default=True, help="The status to answer.")
 @click.option("--fail", type=Failures(), help="Answer with this status instead, or so many of the requests.")
+@click.option("--refuse", type=click.FloatRange(0, 100), default=0.0, help="Per cent of a batch's records to refuse.")
 @click.option("--delay", type=click.FloatRange(0, 3600), default=0.0, help="Seconds to wait before each answer.")
 @click.option("--retry-after", type=click.IntRange(0, 86_400), help="Seconds to ask for in the header Retry-After.")
 @click.option("--drop", is_flag=True, help="Close the connection without an answer.")
@@ -51,6 +52,7 @@ def receive(
     port: int,
     status: int,
     fail: tuple[int, float] | None,
+    refuse: float,
     delay: float,
     retry_after: int | None,
     drop: bool,
@@ -60,11 +62,14 @@ def receive(
 ) -> None:
     """Receive webhooks and show them, until Ctrl-C; answer as told, to see what happens then.
 
+    A batch gets a result for each of its records, as a webhook expects it unless told otherwise.
+
     \b
     Examples:
       retailos receive --port 9000
       retailos receive --fail 500:30% --delay 2
       retailos receive --status 429 --retry-after 5
+      retailos receive --refuse 10
     """
     fail_status, fail_ratio = fail or (503, 0.0)
     behaviour = Behaviour(
@@ -73,6 +78,7 @@ def receive(
         retry_after=retry_after,
         fail_status=fail_status,
         fail_ratio=fail_ratio,
+        refuse_ratio=refuse / 100,
         drop=drop,
     )
     console = Console(soft_wrap=True, highlight=False)
@@ -129,6 +135,7 @@ def told(received: Received, status: int) -> dict[str, Any]:
         "path": received.path,
         "version": received.header("x-ra-record-version"),
         "attempt": received.header("x-ra-attempt"),
+        "records": received.header("x-ra-batch-size"),
         "bytes": len(received.body),
         "status": status,
     }
@@ -153,6 +160,8 @@ def line_of(request: dict[str, Any], at: datetime) -> Text:
     )
     if request["version"]:
         line.append(f"  version {request['version']}, attempt {request['attempt']}", "dim")
+    elif request["records"]:
+        line.append(f"  {request['records']} records", "dim")
     line.append(f"  {request['bytes']:,} bytes  ", "dim")
     answered = str(status) if status else "no answer"
     return line.append(f"→ {answered}", "green" if 200 <= status < 300 else "red")

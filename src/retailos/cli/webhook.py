@@ -12,6 +12,7 @@ from retailos import operations
 from retailos.cli.options import Deployment, data_dir, deployment_of, output, run, settings_of, write_json
 from retailos.cli.table import write_table
 from retailos.resources import RESOURCES
+from retailos.webhooks.agreement import FORMS
 
 T = TypeVar("T")
 
@@ -43,6 +44,13 @@ def webhook() -> None:
 @click.option("--where", multiple=True, metavar="PATH=VALUE", help="Only such records; a path twice: either value.")
 @click.option("--when-changed", multiple=True, metavar="NAME", help="Only when this field changed; repeatable.")
 @click.option("--suppress-echo", multiple=True, metavar="KEY-ID", help="Not what came with this key; repeatable.")
+@click.option("--batch-size", type=int, help="Records in one request, which needs a URL for all.  [default: 1]")
+@click.option("--batch-bytes", type=int, help="Bytes of one request's body at the most.  [default: 10000000]")
+@click.option("--batch-wait", type=float, metavar="SECONDS", help="Let a batch fill for so long.  [default: 0]")
+@click.option("--batch-answer", type=click.Choice(FORMS), help="How its answer is read.  [default: results]")
+@click.option("--batch-answer-list", metavar="POINTER", help="Where in the answer the list of records is.")
+@click.option("--batch-answer-id", metavar="POINTER", help="Where in an item of it the record's id is.")
+@click.option("--batch-answer-error", metavar="POINTER", help="Where in an item of it the record's error is.")
 @click.option("--field", "fields", multiple=True, metavar="NAME", help="Send this field or relation; repeatable.")
 @click.option("--user-projection", type=click.Choice(["full", "minimal"]), help="How much of a user.  [default: full]")
 @click.option("--on-delete", type=click.Choice(["send", "delete"]), help="Send it, or an HTTP DELETE.  [default: send]")
@@ -52,10 +60,12 @@ def add(data_dir: Path | None, output: str, headers: tuple[str, ...], where: tup
     """Add a webhook; it is told of what changes from now on.
 
     \b
-    Example:
+    Examples:
       retailos webhook add --name erp --resource customer \\
         --url 'https://erp.example.com/v1/customer/{externalCustomerId}' \\
         --header 'Authorization: API_KEY <their api key>'
+      retailos webhook add --name crm --resource customer --batch-size 100 \\
+        --url https://crm.example.com/v1/customers
     """
     body = {_camel(name): _exact(value) for name, value in given.items() if value not in (None, ())}
     if where:

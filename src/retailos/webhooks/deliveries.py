@@ -59,8 +59,22 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     next_attempt_at: str | None
 
 
+class AttemptBatch(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The batch that an attempt went out with, as it is shown."""
+
+    #: Records.
+    size: int
+    #: Of the request's body.
+    bytes: int
+    #: What of the answer was passed over.
+    warnings: tuple[str, ...]
+
+
 class Attempt(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One HTTP exchange, as it is shown: the answer as JSON where it is, else as text."""
+    """One HTTP exchange, as it is shown: the answer as JSON where it is, else as text.
+
+    Of the answer to a batch it is the part about this record, where the record was not taken; else the whole.
+    """
 
     request_id: UUID
     at: str
@@ -76,6 +90,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     response_headers: Any
     response_body: Any
     response_truncated: bool
+    #: Null: the record went out alone.
+    batch: AttemptBatch | None
 
 
 class DeliveryWithAttempts(Delivery, frozen=True, kw_only=True, rename="camel"):
@@ -178,7 +194,12 @@ def _attempt(row: asyncpg.Record) -> Attempt:
         response_headers=msgspec.json.decode(headers) if headers else [],
         response_body=_read(body),
         response_truncated=row["response_truncated"],
+        batch=_batch(row) if row["size"] is not None else None,
     )
+
+
+def _batch(row: asyncpg.Record) -> AttemptBatch:
+    return AttemptBatch(size=row["size"], bytes=row["bytes"], warnings=tuple(row["warnings"]))
 
 
 def _read(body: bytes) -> Any:

@@ -26,8 +26,15 @@ where ($1::integer is null or webhook_id = $1) and ($2::text is null or status =
     and ($3::uuid[] is null or record_id = any($3));
 
 -- name: attempts
--- The last attempts ($3 at the most) of one delivery, newest first.
-select version, number, again, at, request_id, url, status, error_class, detail, milliseconds, response_headers,
-    response_body, response_truncated
-from attempt where webhook_id = $1 and record_id = $2
-order by at desc, number desc limit $3;
+-- The last attempts ($3 at the most) of one delivery, newest first; a batch's halves are asked after it.
+select attempt.version, attempt.number, attempt.again, attempt.at, attempt.request_id,
+    coalesce(batch.url, attempt.url) as url, attempt.status, attempt.error_class,
+    coalesce(attempt.detail, batch.detail) as detail, attempt.milliseconds,
+    coalesce(batch.response_headers, attempt.response_headers) as response_headers,
+    coalesce(nullif(attempt.response_body, ''), batch.response_body) as response_body,
+    attempt.response_truncated or (attempt.response_body = '' and coalesce(batch.response_truncated, false))
+        as response_truncated,
+    batch.size, batch.bytes, batch.warnings
+from attempt left join batch using (request_id)
+where attempt.webhook_id = $1 and attempt.record_id = $2
+order by attempt.at desc, attempt.number desc, batch.size limit $3;

@@ -2,8 +2,12 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 import msgspec
+
+#: Bytes of an answer's body that are kept, and read where nothing else is said; the rest is not read.
+ANSWER_BYTES_KEPT: Final = 64 * 1024
 
 
 class ErrorClass(StrEnum):
@@ -18,6 +22,8 @@ class ErrorClass(StrEnum):
     TLS_ERROR = "tls_error"
     BLOCKED_ADDRESS = "blocked_address"
     INVALID_BATCH_ANSWER = "invalid_batch_answer"
+    #: The answer to a batch names the record with an error.
+    RECORD_REFUSED = "record_refused"
     REDIRECT = "redirect"
     #: What came back is not HTTP, or breaks its rules.
     INVALID_ANSWER = "invalid_answer"
@@ -34,6 +40,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes = b""
     #: From the first look-up of the host to the last byte of the answer.
     timeout_seconds: float = 30.0
+    #: Bytes of the answer's body that are read.
+    answer_bytes_most: int = ANSWER_BYTES_KEPT
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +58,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, str], ...] = ()
     #: As received: never decompressed, never decoded.
     body: bytes = b""
-    #: The body went on beyond what is kept.
+    #: The body went on beyond what is read.
     truncated: bool = False
     error: ErrorClass | None = None
     #: A short sentence for people, without the URL (its path may hold an external id).

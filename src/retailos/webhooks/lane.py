@@ -13,18 +13,22 @@ from retailos.database.pool import Pool, acquire
 from retailos.declare.resource import Resources
 from retailos.errors import Unavailable
 from retailos.webhooks import register
+from retailos.webhooks.batch import Limit, cut, halves
 from retailos.webhooks.claim import Claim
+from retailos.webhooks.exchange import Reply, Request
+from retailos.webhooks.outcome import Divided, error_class_of
 from retailos.webhooks.pace import Pace
 from retailos.webhooks.reading import Reading
-from retailos.webhooks.request import Batch, CannotBeAddressed, Item, Told, build_request
+from retailos.webhooks.request import Batch, CannotBeAddressed, Item, Told, build_request, frame_bytes
 from retailos.webhooks.seen import observe
-from retailos.webhooks.settlement import Settlement, settlements, unaddressed
+from retailos.webhooks.settlement import Settlement, batch_settlements, refused_whole, settlements, unaddressed
 from retailos.webhooks.sift import sift
 from retailos.webhooks.transport import Transport
 from retailos.webhooks.webhook import Webhook
 
 #: What one statement claims or settles; more gains nothing and holds locks for longer.
 SET_MOST = 200
+TOO_LARGE = 413
 #: While the database is away, what was claimed or sent waits here.
 AGAIN_SECONDS = 0.2
 
@@ -52,6 +56,8 @@ class Lane:
         self._pool, self._transport, self._lease, self._ended = pool, transport, lease, ended
         self._resource = resources[webhook.resource]
         self._reading = Reading.of(resources, webhook)
+        self._terms = webhook.agreement.terms(self._resource)
+        self._limit = Limit(webhook.batching.bytes_most)
         self._slots = asyncio.Semaphore(webhook.concurrency)
         self._pace = Pace()
         self._doubt_seconds = webhook.timeout + late_seconds
@@ -61,6 +67,7 @@ class Lane:
         self._unsent: list[Claim] = []
         self._lost_tokens: list[UUID] = []
         self._stirred = asyncio.Event()
+        self._filling: asyncio.TimerHandle | None = None
         self._closing = False
         self._settling: asyncio.Task[None] | None = None
         self._claiming = asyncio.create_task(self._claim_on())
@@ -78,6 +85,8 @@ class Lane:
     async def close(self, patience_seconds: float) -> None:
         """Claim no more, give back what was not sent, wait for what is under way, and settle it."""
         self._closing = True
+        if self._filling:
+            self._filling.cancel()
         self._stirred.set()
         try:
             async with asyncio.timeout(patience_seconds):
@@ -96,11 +105,37 @@ class Lane:
         """Claim while there is room and something is due; wait for either otherwise."""
         while not self._closing:
             self._stirred.clear()
-            room = min(self._pace.capacity(self.webhook.concurrency) - self._in_hand, SET_MOST)
-            # A few claims at a time would cost a statement each.
-            if room > self._in_hand // 2 and await self._claim(room) == room:
+            room = await self._filled(self._room())
+            if room and await self._claim(room) == room:
                 continue
             await self._stirred.wait()
+
+    def _room(self) -> int:
+        """How many deliveries may be claimed now; 0: none, until some have been settled."""
+        size, concurrency = self.webhook.batching.size, self.webhook.concurrency
+        if size > 1:
+            # No more than can go out now: what waits here is no longer there to fill a batch.
+            free = min(concurrency - len(self._sending), concurrency - self._in_hand // size, max(1, SET_MOST // size))
+            return max(free, 0) * size
+        room = min(self._pace.capacity(concurrency) - self._in_hand, SET_MOST)
+        # A few claims at a time would cost a statement each.
+        return room if room > self._in_hand // 2 else 0
+
+    async def _filled(self, room: int) -> int:
+        """How many deliveries to claim now, where batches wait to be full: none yet, full batches, or all there are."""
+        size, wait_seconds = self.webhook.batching.size, self.webhook.batching.wait_seconds
+        if size == 1 or not wait_seconds or not room:
+            return room
+        try:
+            due, waited_seconds = await register.waiting(self._pool, self.webhook.id, room)
+        except Unavailable:
+            return 0
+        if waited_seconds >= wait_seconds:
+            return room
+        if self._filling:
+            self._filling.cancel()
+        self._filling = asyncio.get_running_loop().call_later(wait_seconds - waited_seconds, self._stirred.set)
+        return due - due % size
 
     async def _claim(self, room: int) -> int:
         """Claim, read, and begin to send; give how many."""
@@ -121,8 +156,8 @@ class Lane:
         if self.webhook.telling.sifts:
             items, needless = sift(items)
             self._answer(needless)
-        for item in items:
-            self._begin((item,), worker_id)
+        for batch in cut(items, self.webhook.batching.size, self._limit.bytes - frame_bytes(self._resource)):
+            self._begin(batch, worker_id)
         return len(claims)
 
     async def _records(self, claims: Sequence[Claim]) -> Mapping[UUID, Told]:
@@ -156,7 +191,22 @@ class Lane:
                 self._answer(unaddressed(batch, str(error)))
                 return
             reply = await self._transport.send(request)
-        self._answer(settlements(batch, request_id, request, reply, self.webhook.retry))
+        if self.webhook.batching.size == 1:
+            self._answer(settlements(batch, request_id, request, reply, self.webhook.retry))
+        else:
+            self._answer(batch_settlements(batch, request_id, request, reply, self.webhook.retry, self._terms))
+            self._heed(batch, request, reply, worker_id)
+
+    def _heed(self, batch: Batch, request: Request, reply: Reply, worker_id: int) -> None:
+        """Do what a batch's reply asks for beyond its deliveries: make smaller ones, or ask for each half alone."""
+        if reply.status == TOO_LARGE:
+            self._limit.halve(len(request.body))
+        elif error_class_of(reply) is None:
+            self._limit.grow()
+        if refused_whole(batch, reply):
+            for half in halves(batch):
+                self._begin(half, worker_id)
+        self._stirred.set()
 
     def _answer(self, answered: Iterable[Settlement]) -> None:
         for settlement in answered:
@@ -177,8 +227,9 @@ class Lane:
                     self._answered.extendleft(reversed(batch))
                     await asyncio.sleep(AGAIN_SECONDS)
                     continue
-                self._in_hand -= len(batch)
-                self._pace.count(len(batch))
+                settled = sum(not isinstance(each.outcome, Divided) for each in batch)
+                self._in_hand -= settled
+                self._pace.count(settled)
                 self._stirred.set()
         finally:
             self._settling = None

@@ -94,6 +94,15 @@ class Why(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Divided:
+    """A batch was refused as a whole, which settles nothing: its halves are sent next, under the same claims."""
+
+    error_class: ErrorClass
+    #: Never: it was refused.
+    ambiguous: Literal[False] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
     """Nothing was sent, since this webhook is not to be told of this version."""
 
@@ -104,7 +113,7 @@ class Skipped:
     ambiguous: Literal[False] = False
 
 
-Outcome = Delivered | Retry | Failed | Held | Skipped
+Outcome = Delivered | Retry | Failed | Held | Skipped | Divided
 
 
 def read_outcome(reply: Reply, attempt_number: int, policy: RetryPolicy, jitter: float) -> Delivered | Retry | Failed:

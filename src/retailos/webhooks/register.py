@@ -1,20 +1,22 @@
 """The register: which version of each record each webhook is to have; claimed, settled and rescued by the set."""
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from retailos.database.pool import Connection, Pool, acquire
+from retailos.database.pool import Connection, Pool, acquire, transaction
 from retailos.database.statements import load
 from retailos.webhooks.claim import DOUBTFUL, Claim
-from retailos.webhooks.exchange import Reply
-from retailos.webhooks.outcome import Delivered, Failed, Held, Outcome, Retry, Skipped
-from retailos.webhooks.settlement import Settlement
+from retailos.webhooks.exchange import ANSWER_BYTES_KEPT, Reply
+from retailos.webhooks.outcome import Delivered, Divided, Failed, Held, Outcome, Retry, Skipped
+from retailos.webhooks.settlement import Sent, Settlement
 
 _SQL = load(__file__)
 _OWE, _CLAIM, _CLAIMED, _SETTLE, _RELEASE = _SQL.owe, _SQL.claim, _SQL.claimed, _SQL.settle, _SQL.release
+_KEEP_BATCH, _WAITING = _SQL.keep_batch, _SQL.waiting
 _ENLIST, _RENEW, _END_LEASES, _RESCUE = _SQL.enlist, _SQL.renew, _SQL.end_leases, _SQL.rescue
 _DISMISS, _NEXT_DUE, _SWEEP_DELETED = _SQL.dismiss, _SQL.next_due, _SQL.sweep_deleted
 _FOLD_TALLY, _TALLY_LENGTH = _SQL.fold_tally, _SQL.tally_length
@@ -63,18 +65,22 @@ async def settle(
     every: bool = False,
     skips: bool = False,
 ) -> int:
-    """Record what became of claims, all in one statement; give how many of them still held.
+    """Record what became of claims, all in one transaction; give how many of them still held.
 
     A request that ended without an answer may still be applied for so many seconds after it was given up. Where every
     change is sent, a change that failed is waited for until somebody requeues it, unless the webhook `skips` it.
     """
-    async with acquire(pool) as connection:
+    now = datetime.now(UTC)
+    batches = [_row(each.sent, now) for each in settlements if each.sent]
+    async with transaction(pool) if batches else acquire(pool) as connection:
+        if batches:
+            await connection.executemany(_KEEP_BATCH, batches)
         held: int = await connection.fetchval(
             _SETTLE,
             webhook_id,
             doubt_seconds,
             [each.claim.record_id for each in settlements],
-            [each.claim.token for each in settlements],
+            [None if isinstance(each.outcome, Divided) else each.claim.token for each in settlements],
             [each.version for each in settlements],
             [_acknowledged(each) for each in settlements],
             [status_of(each.outcome) for each in settlements],
@@ -85,7 +91,7 @@ async def settle(
             [each.claim.again for each in settlements],
             [each.request_id for each in settlements],
             [each.url for each in settlements],
-            *_columns([each.reply for each in settlements]),
+            *_columns([each.reply for each in settlements], now),
             every,
             skips,
             [_told(each) for each in settlements],
@@ -106,6 +112,8 @@ def status_of(outcome: Outcome) -> str:
             return "owed"
         case Skipped():
             return "skipped"
+        case Divided():
+            return "divided"
 
 
 def _acknowledged(settlement: Settlement) -> int | None:
@@ -128,7 +136,7 @@ def _error_class(outcome: Outcome) -> str | None:
     return None if isinstance(outcome, Delivered | Skipped) else outcome.error_class
 
 
-def _columns(replies: Sequence[Reply | None]) -> Iterator[list[Any]]:
+def _columns(replies: Sequence[Reply | None], now: datetime) -> Iterator[list[Any]]:
     """What the history keeps of replies, column by column."""
     yield [each and each.status for each in replies]
     yield [each and (_kept(each.detail) or None) for each in replies]
@@ -136,6 +144,31 @@ def _columns(replies: Sequence[Reply | None]) -> Iterator[list[Any]]:
     yield [each and _headers(each) for each in replies]
     yield [each and each.body for each in replies]
     yield [each and each.truncated for each in replies]
+    yield [each and _age_seconds(each, now) for each in replies]
+
+
+def _row(sent: Sent, now: datetime) -> tuple[object, ...]:
+    """A batch as it is kept."""
+    reply = sent.reply
+    return (
+        sent.request_id,
+        sent.url,
+        sent.size,
+        sent.bytes,
+        reply.status,
+        _kept(reply.detail) or None,
+        reply.milliseconds,
+        _headers(reply),
+        reply.body[:ANSWER_BYTES_KEPT],
+        reply.truncated or len(reply.body) > ANSWER_BYTES_KEPT,
+        list(sent.warnings),
+        _age_seconds(reply, now),
+    )
+
+
+def _age_seconds(reply: Reply, now: datetime) -> float:
+    """How long ago an exchange began; the database counts back from its own clock."""
+    return (now - reply.at).total_seconds() + reply.milliseconds / 1000
 
 
 def _headers(reply: Reply) -> str | None:
@@ -147,6 +180,13 @@ def _headers(reply: Reply) -> str | None:
 def _kept(text: str) -> str:
     """What the other side said, without the NUL that PostgreSQL can't keep."""
     return text.replace("\x00", "")
+
+
+async def waiting(pool: Pool, webhook_id: int, most: int) -> tuple[int, float]:
+    """How many deliveries of a webhook are due, at most `most`, and for how many seconds the first has been."""
+    async with acquire(pool) as connection:
+        [row] = await connection.fetch(_WAITING, webhook_id, most)
+    return row["due"], row["seconds"]
 
 
 async def release(pool: Pool, webhook_id: int, claims: Sequence[Claim]) -> None:

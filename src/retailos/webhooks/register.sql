@@ -55,18 +55,18 @@ select record_id from delivery where webhook_id = $1 and token = $2;
 -- Record what became of attempts of a webhook ($1): each in the register, if its claim still holds, and in the history.
 -- A delivery acknowledges the version that was sent; what is wanted beyond that, or once more, is owed again. Where a
 -- request was given up so many seconds ($2) ago at the most, it may be applied after what is acknowledged now: this is
--- sent once more then. Where every change is sent ($21), the next one waits until this one was delivered, or given up
--- where that is passed over ($22).
+-- sent once more then. Where every change is sent ($22), the next one waits until this one was delivered, or given up
+-- where that is passed over ($23).
 with given as materialized (
-    select *, not $21 or outcome in ('delivered', 'skipped') or (outcome = 'failed' and $22) as lets_go
+    select *, not $22 or outcome in ('delivered', 'skipped') or (outcome = 'failed' and $23) as lets_go
     from unnest(
         $3::uuid[], $4::uuid[], $5::integer[], $6::integer[], $7::text[], $8::double precision[], $9::boolean[],
         $10::text[], $11::smallint[], $12::boolean[], $13::uuid[], $14::text[], $15::smallint[], $16::text[],
-        $17::real[], $18::text[], $19::bytea[], $20::boolean[], $23::uuid[]
+        $17::real[], $18::text[], $19::bytea[], $20::boolean[], $21::double precision[], $24::uuid[]
     ) as given (
         record_id, token, version, acknowledged, outcome, after_seconds, ambiguous,
         error_class, number, again, request_id, url, status, detail,
-        milliseconds, response_headers, response_body, response_truncated, told
+        milliseconds, response_headers, response_body, response_truncated, age_seconds, told
     )
 ),
 held as materialized (
@@ -90,7 +90,7 @@ settled as (
             when given.outcome = 'owed' then greatest(delivery.attempts - 1, 0)
             else delivery.attempts
         end,
-        passed = case when $21 and given.lets_go then greatest(delivery.passed, given.version) else delivery.passed end,
+        passed = case when $22 and given.lets_go then greatest(delivery.passed, given.version) else delivery.passed end,
         told = given.told,
         token = null,
         worker_id = null,
@@ -118,11 +118,26 @@ history as (
         webhook_id, record_id, version, number, again, at, request_id, url, status, error_class, detail, milliseconds,
         response_headers, response_body, response_truncated
     )
-    select $1, record_id, version, number, again, now() - milliseconds * interval '1 millisecond', request_id, url,
+    select $1, record_id, version, number, again, now() - age_seconds * interval '1 second', request_id, url,
         status, error_class, detail, milliseconds, response_headers::jsonb, response_body, response_truncated
     from given where outcome <> 'skipped'
 )
 select count(*) from settled;
+
+-- name: keep_batch
+-- Keep what the attempts of a batch have in common.
+insert into batch (
+    request_id, at, url, size, bytes, status, detail, milliseconds, response_headers, response_body, response_truncated,
+    warnings
+)
+select $1, now() - $12::double precision * interval '1 second', $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9, $10, $11;
+
+-- name: waiting
+-- How many deliveries of a webhook ($1) are due, $2 at the most, and for how many seconds the first has been.
+select count(*)::integer as due, coalesce(extract(epoch from now() - min(due_at)), 0)::double precision as seconds
+from (
+    select due_at from due where webhook_id = $1 and due_at <= now() order by due_at limit $2
+) as first;
 
 -- name: release
 -- Give back what a worker claimed of a webhook ($1) and did not send: records ($2) under tokens ($3), as if never taken;

@@ -10,8 +10,11 @@ import msgspec
 from retailos.declare.resource import Resource
 from retailos.records.identity import new_id
 from retailos.webhooks.claim import LEFT, Claim
-from retailos.webhooks.exchange import Request
+from retailos.webhooks.exchange import ANSWER_BYTES_KEPT, Request
 from retailos.webhooks.webhook import Webhook
+
+#: Bytes that are read of the answer to a batch, for each of its records.
+ANSWER_BYTES_PER_RECORD = 4 * 1024
 
 _decode = msgspec.json.Decoder().decode
 
@@ -54,29 +57,54 @@ Batch = Sequence[Item]
 
 def build_request(resource: Resource, webhook: Webhook, batch: Batch) -> tuple[UUID, Request]:
     """Make the request of a batch's attempt, with an id of its own; CannotBeAddressed where the URL lacks a value."""
-    [item] = batch
-    claim, record = item.claim, item.record
     request_id = new_id()
-    gone = record.deleted and webhook.shape.on_delete == "delete"
+    if webhook.batching.size > 1:
+        method, url, about = webhook.method, webhook.url, [("X-Ra-Batch-Size", str(len(batch)))]
+        body = f'{{"{resource.plural}":[{",".join([each.record.json for each in batch])}]}}'
+    else:
+        [single] = batch
+        gone = single.record.deleted and webhook.shape.on_delete == "delete"
+        method, url = "DELETE" if gone else webhook.method, render_url(resource, webhook, single.record)
+        about = _about(webhook, single)
+        # To a body of a DELETE, HTTP gives no meaning (RFC 9110, 9.3.5), and some servers refuse one.
+        body = "" if gone else f'{{"{resource.name}":{single.record.json}}}'
     own = (
-        *(() if gone else (("Content-Type", "application/json"),)),
+        *((("Content-Type", "application/json"),) if body else ()),
         ("Accept", "application/json"),
         ("X-Ra-Request-Id", str(request_id)),
-        ("X-Ra-Delivery-Id", delivery_id(webhook.id, record.id)),
-        ("X-Ra-Attempt", str(claim.attempt)),
-        ("X-Ra-Record-Version", str(record.version)),
+        *about,
         ("X-Ra-Resource", resource.name),
-        ("X-Ra-Change", change_of(record, claim)),
         ("traceparent", f"00-{request_id.hex}-{request_id.hex[16:]}-01"),
     )
     return request_id, Request(
-        method="DELETE" if gone else webhook.method,
-        url=render_url(resource, webhook, record),
+        method=method,
+        url=url,
         headers=(*own, *webhook.headers.items()),
-        # To a body of a DELETE, HTTP gives no meaning (RFC 9110, 9.3.5), and some servers refuse one.
-        body=b"" if gone else f'{{"{resource.name}":{record.json}}}'.encode(),
+        body=body.encode(),
         timeout_seconds=webhook.timeout,
+        answer_bytes_most=answer_bytes_most(len(batch)),
     )
+
+
+def _about(webhook: Webhook, single: Item) -> list[tuple[str, str]]:
+    """What a receiver is told of a single record beside it; in a batch each record says its version itself."""
+    claim, record = single.claim, single.record
+    return [
+        ("X-Ra-Delivery-Id", delivery_id(webhook.id, record.id)),
+        ("X-Ra-Attempt", str(claim.attempt)),
+        ("X-Ra-Record-Version", str(record.version)),
+        ("X-Ra-Change", change_of(record, claim)),
+    ]
+
+
+def frame_bytes(resource: Resource) -> int:
+    """How many bytes the body of a batch has around its records."""
+    return len(resource.plural) + len('{"":[]}')
+
+
+def answer_bytes_most(records: int) -> int:
+    """How many bytes are read of an answer: more than is kept, where it tells of many records."""
+    return ANSWER_BYTES_KEPT if records == 1 else ANSWER_BYTES_KEPT + records * ANSWER_BYTES_PER_RECORD
 
 
 def delivery_id(webhook_id: int, record_id: UUID) -> str:

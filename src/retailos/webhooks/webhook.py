@@ -5,7 +5,7 @@ its value from the settings; a new setting is a line here and nothing in SQL.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as member
 from datetime import datetime
@@ -22,8 +22,10 @@ from retailos.declare.shapes import FreeJson, ListOf
 from retailos.declare.texts import Choice, Text
 from retailos.declare.values import Boolean, Number, printed
 from retailos.errors import Problem
-from retailos.webhooks import retry, shape, telling
+from retailos.webhooks import agreement, batching, retry, shape, telling
 from retailos.webhooks.addresses import Policy, check_url
+from retailos.webhooks.agreement import Agreement
+from retailos.webhooks.batching import Batching
 from retailos.webhooks.headers import Headers
 from retailos.webhooks.hidden import Hiding
 from retailos.webhooks.retry import RetryPolicy
@@ -51,6 +53,8 @@ SETTINGS: Final[Mapping[str, Field]] = MappingProxyType(
             _field("concurrency", Number(1, 256), 16),
             *telling.FIELDS,
             *shape.FIELDS,
+            *batching.FIELDS,
+            *agreement.FIELDS,
         )
     }
 )
@@ -92,6 +96,8 @@ class Webhook:
     #: Requests under way at once.
     concurrency: int
     telling: Telling
+    batching: Batching
+    agreement: Agreement
     shape: Shape
     active: bool
     created_at: datetime
@@ -110,6 +116,8 @@ class Webhook:
             timeout=float(settings["timeout"]),
             concurrency=settings["concurrency"],
             telling=Telling.of(settings),
+            batching=Batching.of(settings),
+            agreement=Agreement.of(settings),
             shape=Shape.of(settings),
             **known,
         )
@@ -178,6 +186,8 @@ def read_webhook(
     wrong = {f"/{problem.path[1:].split('/')[0]}" for problem in problems}
     if not wrong & {"/url", "/resource"}:
         problems.extend(_url_problems(resources, values, policy))
+        if "/batchSize" not in wrong and values["batchSize"] > 1:
+            problems.extend(_batch_problems(values))
     if not wrong & {"/resource", "/fields"}:
         problems.extend(shape_problems(resources[values["resource"]], values))
     if not wrong & {"/resource", "/where", "/whenChanged"}:
@@ -210,3 +220,12 @@ def _url_problems(resources: Resources, values: Mapping[str, Any], policy: Polic
     if re.search(r"[{}]", _VARIABLE.sub("", url)):
         problems.append(Problem("/url", "INVALID_TEMPLATE", "expected every { to be closed by a }"))
     return problems
+
+
+def _batch_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
+    for name in dict.fromkeys(variables(values["url"])):
+        message = f"expected a URL that needs no record's {name[:100]}, since a batch tells of many; or batchSize 1"
+        yield Problem("/url", "TEMPLATE_IN_BATCH", message)
+    if values["onDelete"] == "delete":
+        message = "expected send, since a batch tells of many, and each says when it was deleted; or batchSize 1"
+        yield Problem("/onDelete", "DELETE_IN_BATCH", message)

@@ -17,8 +17,6 @@ from pyreqwest.http import HeaderMap, Url
 
 from retailos.webhooks.exchange import ErrorClass, Reply, Request
 
-#: Bytes of an answer's body that are kept; the rest is not read.
-BODY_LIMIT: Final = 64 * 1024
 #: Headers of an answer that are kept, and their bytes together.
 HEADERS_LIMIT: Final = 64
 HEADER_BYTES_LIMIT: Final = 16 * 1024
@@ -27,13 +25,14 @@ DETAIL_LIMIT: Final = 200
 
 async def exchange(client: Client, request: Request, url: Url, started: float, deadline: float) -> Reply:
     """Send a request over a client's connections; `started` and `deadline` are seconds of the monotonic clock."""
+    limit = request.answer_bytes_most
     try:
         outgoing = (
             client.request(request.method, url)
             .headers(request.headers)
             .body_bytes(request.body)
             .timeout(timedelta(seconds=max(deadline - monotonic(), 0.001)))
-            .streamed_read_buffer_limit(BODY_LIMIT + 1)
+            .streamed_read_buffer_limit(limit + 1)
             .build_streamed()
         )
     except ValueError:
@@ -44,8 +43,8 @@ async def exchange(client: Client, request: Request, url: Url, started: float, d
         # Entering reads the head and as much of the body as the limit lets in, so the read never waits. Leaving is
         # spared where nothing is left to read: it costs a tenth of the whole exchange.
         response = await outgoing.__aenter__()
-        body = await response.body_reader.read(BODY_LIMIT + 1)
-        truncated = body is not None and len(body) > BODY_LIMIT
+        body = await response.body_reader.read(limit + 1)
+        truncated = body is not None and len(body) > limit
         if truncated:
             await outgoing.__aexit__(None, None, None)
     except PyreqwestError as error:
@@ -55,7 +54,7 @@ async def exchange(client: Client, request: Request, url: Url, started: float, d
         milliseconds=(monotonic() - started) * 1000,
         status=response.status,
         headers=_headers(response.headers),
-        body=body.to_bytes()[:BODY_LIMIT] if body else b"",
+        body=body.to_bytes()[:limit] if body else b"",
         truncated=truncated,
     )
 

@@ -16,7 +16,7 @@ from retailos.api.examples import DELIVERY_ID
 from retailos.api.schemas import Schema, list_schema, struct_schema
 from retailos.errors import Problem, ValidationFailed
 from retailos.records import query
-from retailos.webhooks.deliveries import STATUSES, Asked, Attempt, Delivery, DeliveryWithAttempts
+from retailos.webhooks.deliveries import STATUSES, Asked, Attempt, AttemptBatch, Delivery, DeliveryWithAttempts
 from retailos.webhooks.exchange import ErrorClass
 
 _ERROR_CLASS = MappingProxyType({"type": ["string", "null"], "examples": [each.value for each in ErrorClass]})
@@ -71,6 +71,7 @@ def delivery_schemas() -> dict[str, Schema]:
         "Delivery": delivery,
         "DeliveryList": list_schema("Delivery", delivery),
         "DeliveryWithAttempts": struct_schema(DeliveryWithAttempts, **_OF_DELIVERIES) | like(history),
+        "AttemptBatch": struct_schema(AttemptBatch),
         "Attempt": struct_schema(Attempt, at=WHEN, errorClass=_ERROR_CLASS) | like(_attempt()),
     }
 
@@ -131,4 +132,5 @@ def _attempt() -> Attempt:
         response_headers=[["content-type", "application/json"]],
         response_body={"customerId": "example-customer-id"},
         response_truncated=False,
+        batch=None,
     )
