@@ -12,7 +12,7 @@
     ├── MethodNotAllowed 405 · NotAcceptable 406
     ├── ExternalIdExists 409 · NotUnique 409 · DuplicateInBatch 409 · IdempotencyInProgress 409 · KeyRevoked 409
     ├── NotMergeable 409 · WrittenOnce 409
-    ├── Merged 410 · CursorExpired 410
+    ├── Merged 410 · CursorExpired 410 · LinkExpired 410
     ├── VersionConflict 412
     ├── PayloadTooLarge 413 · UriTooLong 414 · UnsupportedMediaType 415 · HeadersTooLarge 431
     ├── ReferenceNotFound 422 · IdempotencyKeyReused 422 · TooManyFailed 422
@@ -222,6 +222,13 @@ class Merged(RetailOSError):
 
     status = 410
     code = "MERGED"
+
+
+class LinkExpired(RetailOSError):
+    """The time of this link is over; with a key, the file can be had for as long as it is kept."""
+
+    status = 410
+    code = "LINK_EXPIRED"
 
 
 class CursorExpired(RetailOSError):

@@ -264,6 +264,27 @@ class UpsertsExpired(Observation):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReportSent(Observation):
+    """The mail server took the mail of a report's issue, which tells of so many failures."""
+
+    report: int
+    issue: str
+    failures: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportNotSent(Observation):
+    """The mail of a report's issue was not taken, or not for everybody; it is tried again, or given up."""
+
+    level: ClassVar[int] = logging.ERROR
+
+    report: int
+    issue: str
+    error: str
+    again: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseLost(Observation):
     """The database can't be reached; requests get 503 until it is back."""
 
@@ -301,6 +322,8 @@ OBSERVATIONS: Final[tuple[type[Observation], ...]] = (
     ImportEnded,
     OperationEnded,
     UpsertsExpired,
+    ReportSent,
+    ReportNotSent,
     DatabaseLost,
     DatabaseBack,
 )

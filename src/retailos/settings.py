@@ -23,6 +23,7 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 Seconds = Annotated[float, Meta(ge=0.1, le=3600)]
 Bytes = Annotated[int, Meta(ge=1024, le=1 << 30)]
 Connections = Annotated[int, Meta(ge=2, le=500)]
+MailAddress = Annotated[str, Meta(pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}\Z")]
 _KEYS: Final = r"^[\s,]*rek_[A-Za-z0-9_-]{43}([\s,]+rek_[A-Za-z0-9_-]{43})*[\s,]*\Z"
 
 
@@ -109,6 +110,30 @@ class Settings:
     attempt_retention_days: Annotated[int, Meta(ge=1, le=3650)] = 30
     #: Days for which the jobs of upserts are kept, today aside.
     job_retention_days: Annotated[int, Meta(ge=1, le=3650)] = 7
+    #: Days for which the issues of reports are kept with their files, today aside.
+    report_retention_days: Annotated[int, Meta(ge=1, le=3650)] = 30
+    #: Days for which the links in a report's mail are good; whoever has one has the file.
+    report_link_days: Annotated[int, Meta(ge=1, le=3650)] = 7
+    #: The URL under which others reach this API, for the links in mails.
+    public_url: Annotated[str, Meta(pattern=r"^https?://[^/?#\s@]+(/[^?#\s]*)?\Z")] | None = field(
+        default=None, metadata=_said("a URL such as https://retailos.example.com")
+    )
+    #: The server that mails are handed to; without one no report is mailed.
+    smtp_host: Annotated[str, Meta(min_length=1)] | None = field(default=None, metadata=_said("a name or an address"))
+    #: The TCP port of the mail server: 587 for `starttls`, 465 for `tls`, and 25 for `none`, as a rule.
+    smtp_port: Annotated[int, Meta(ge=1, le=65535)] = 587
+    #: How the connection to the mail server is secured; with `none` there is no login either.
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    #: The user that logs in to the mail server; without one nobody does.
+    smtp_user: Annotated[str, Meta(min_length=1)] | None = field(default=None, metadata=_said("a name"))
+    #: The password of that user.
+    smtp_password: Annotated[str, Meta(min_length=1)] | None = field(
+        default=None, repr=False, metadata=_said("a password", secret=True)
+    )
+    #: The authorities that the mail server's certificate must lead to, in PEM; without it those of the system.
+    smtp_ca: Path | None = field(default=None, metadata=_said("a path"))
+    #: The address that mails come from.
+    mail_from: MailAddress | None = field(default=None, metadata=_said("an address such as retailos@example.com"))
     #: Streams of changes that each API process keeps open at once; each asks the database five times a second at most.
     stream_limit: Annotated[int, Meta(ge=1, le=10_000)] = 100
     #: Bytes of the largest file that can be imported, unpacked; it is kept in the database until it is applied.
@@ -166,6 +191,14 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "tls_key", "expected tls_certificate beside it; a key alone serves nobody."
     if settings.unresolved_hours > 24 * (settings.job_retention_days - 1):
         yield "unresolved_hours", "expected a day less than job_retention_days; what waits is kept as its job is."
+    if settings.report_link_days > settings.report_retention_days:
+        yield "report_link_days", "expected at most report_retention_days; a link leads to what is kept."
+    if settings.smtp_host and not (settings.mail_from and settings.public_url):
+        yield "smtp_host", "expected mail_from and public_url beside it; a mail comes from somebody and holds links."
+    if settings.smtp_user and not settings.smtp_password:
+        yield "smtp_user", "expected smtp_password beside it."
+    if settings.smtp_user and settings.smtp_security == "none":
+        yield "smtp_user", "expected smtp_security starttls or tls; a password is never sent in clear."
 
 
 def _label(name: str, given: "Mapping[str, _Given]") -> str:

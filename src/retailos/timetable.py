@@ -7,9 +7,12 @@ from functools import partial
 from retailos import answers
 from retailos.database import history
 from retailos.database.pool import Pool
+from retailos.keys.store import pepper_of
 from retailos.observe import UpsertsExpired, emit
 from retailos.operations import seal_secrets
 from retailos.records import parked
+from retailos.reports import issues, sending
+from retailos.reports.sending import Office
 from retailos.schedule import Schedule, every
 from retailos.schedule.clock import run_schedules
 from retailos.settings import Settings
@@ -35,6 +38,8 @@ def timetable(settings: Settings) -> tuple[Schedule, ...]:
         every(HOUR, "seal secrets", partial(seal_secrets, settings)),
         every(HOUR, "make days", history.make_days),
         every(DROP_SECONDS, "drop history", partial(history.drop, kept_days=kept_days(settings))),
+        every(DROP_SECONDS, "forget issues", partial(issues.forget, days=settings.report_retention_days)),
+        *sending.schedules(Office.of(settings, partial(pepper_of, configured=settings.pepper_bytes))),
     )
 
 
@@ -45,6 +50,7 @@ def kept_days(settings: Settings) -> Mapping[str, int]:
         "attempt": settings.attempt_retention_days,
         "batch": settings.attempt_retention_days,
         "job": settings.job_retention_days,
+        "report_row": settings.report_retention_days,
     }
 
 

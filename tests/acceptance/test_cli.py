@@ -21,6 +21,7 @@ HELPED = (
     *((name,) for name in COMMANDS),
     *(("keys", name) for name in ("create", "list", "change", "rotate", "revoke")),
     *(("secrets", name) for name in ("new-key", "rotate")),
+    *(("report", name) for name in ("add", "list", "preview", "send", "issues", "pause", "resume", "delete")),
     *(("webhook", name) for name in ("add", "list", "show", "pause", "resume", "delete")),
 )
 
@@ -134,6 +135,16 @@ async def test_a_webhook_is_added_paused_resumed_and_deleted(database: str) -> N
     assert await listed_webhooks(database) == "There is no webhook yet; add one: retailos webhook add --help\n"
 
 
+async def test_a_webhook_of_batches_is_added(database: str) -> None:
+    """What a batch is and how its answer is read can be said on the command line."""
+    told = ("--url", "https://erp.example.com/customers", "--batch-size", "100", "--batch-wait", "0.5")
+    read = ("--batch-answer", "multistatus", "--batch-answer-id", "/key")
+    adding = ("webhook", "add", "--name", "erp", "--resource", "customer")
+    added = await printed(*adding, *told, *read, database_url=database)
+    expected = {"batchSize": 100, "batchWait": 0.5, "batchAnswer": "multistatus", "batchAnswerId": "/key"}
+    assert added.items() >= expected.items()
+
+
 async def listed_webhooks(database: str) -> str:
     """The list of webhooks as people see it."""
     return (await ran("webhook", "list", database_url=database)).out
@@ -214,18 +225,33 @@ async def test_a_receiver_draws_for_people() -> None:
         assert await running.end(signal.SIGTERM) == 0
 
 
+async def test_a_receiver_answers_batches() -> None:
+    """A batch gets a result for each record, with an error for as many of them as was told."""
+    batch = {"customers": [{"externalCustomerId": str(number)} for number in range(4)]}
+    async with started("receive", "--port", "0", "--refuse", "50") as running:
+        port = int((await running.says(r"Receiving at http://127\.0\.0\.1:(\d+)"))[1])
+        answer = await asyncio.to_thread(
+            ask, port, "/v1/customers", msgspec.json.encode(batch), {"X-Ra-Batch-Size": "4"}
+        )
+        await running.says(r"PUT /v1/customers  4 records  \d+ bytes  → 200\n")
+        assert await running.end(signal.SIGTERM) == 0
+    assert [each["error"] is None for each in msgspec.json.decode(answer[1])["results"]] == [True, False, True, False]
+
+
 async def send(port: int, path: str) -> int:
     """Send a receiver a customer; the status that it answers with."""
+    return (await asyncio.to_thread(ask, port, path, b'{"firstName": "Ada"}', {}))[0]
 
-    def exchange() -> int:
-        connection = HTTPConnection("127.0.0.1", port, timeout=10)
-        try:
-            connection.request("PUT", path, b'{"firstName": "Ada"}', {"Content-Type": "application/json"})
-            return connection.getresponse().status
-        finally:
-            connection.close()
 
-    return await asyncio.to_thread(exchange)
+def ask(port: int, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+    """Put something to a receiver; the status and the body that it answers with."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("PUT", path, body, {"Content-Type": "application/json"} | headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
 
 
 async def test_it_runs_where_python_runs() -> None:

@@ -14,6 +14,7 @@ from retailos.api.middleware import HEADER_BYTES, URL_BYTES, FrontDoor
 from retailos.database.pool import Connection
 from retailos.errors import Problem, RetailOSError, ValidationFailed
 from retailos.settings import Settings
+from tests.contract import wire
 from tests.contract.conftest import ENVELOPE, Api, Response, check_envelope, serving
 
 PERSONAL = "Kanarienvogel"
@@ -96,6 +97,17 @@ async def test_every_answer_has_its_own_id_and_moment(shop: Api) -> None:
     assert all(each.headers["access-control-allow-origin"] == "*" for each in answers)
     assert all(each.headers["access-control-expose-headers"] for each in answers)
     assert all(each.headers["cache-control"] == "no-store" for each in answers)
+
+
+async def test_an_answer_is_the_same_whether_or_not_the_connection_stays(shop: Api) -> None:
+    """Answers on a connection that stays are written in one piece; nobody can tell."""
+    stays = wire.put(shop.key, b'{"firstName": "Ada"}', path="/customers/stays")
+    came = await shop.raw(stays + stays.replace(b"Host: x", b"Host: x\r\nConnection: close"))
+    first, last = (
+        [line.partition(b":")[0] for line in answer.partition(b"\r\n\r\n")[0].splitlines()]
+        for answer in came.split(b"HTTP/1.1 ")[1:]
+    )
+    assert [*first, b"connection"] == last
 
 
 async def test_a_request_may_not_choose_its_id(shop: Api) -> None:

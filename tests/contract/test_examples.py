@@ -198,7 +198,23 @@ async def test_the_examples_of_the_administration_work(api: Api, public: dict[st
     for method in ("GET", "DELETE"):
         assert (await run(api, admin, method, "/v2/admin/operations/{id}", begun)).result == begun
     await run(api, admin, "DELETE", webhooks + "/{id}", known)
-    assert len(list(operations_of(admin))) == 17, "Run the examples of the new operations here or below, too."
+    assert len(list(operations_of(admin))) == 26, "Run the examples of the new operations here or below, too."
+
+
+async def test_the_examples_of_reports_work(api: Api, admin: dict[str, Any]) -> None:
+    """A report can be added, seen, changed, previewed, sent and removed, and its issues be looked up, as shown."""
+    reports = "/v2/admin/reports"
+    added = (await run(api, admin, "POST", reports, {})).result
+    known = {"id": str(added["id"])}
+    assert (await run(api, admin, "GET", reports, {})).result["rows"] == [added]
+    assert (await run(api, admin, "GET", reports + "/{id}", known)).result == added
+    assert (await run(api, admin, "PUT", reports + "/{id}", known)).result["name"] == added["name"]
+    assert (await run(api, admin, "GET", reports + "/{id}/preview", known)).result["total"] == 0
+    sent = (await run(api, admin, "POST", reports + "/{id}/send", known)).result
+    issues = reports + "/{id}/issues"
+    assert (await run(api, admin, "GET", issues, known)).result["rows"] == [sent]
+    assert (await run(api, admin, "GET", issues + "/{issueId}", known | {"issueId": sent["id"]})).result == sent
+    assert (await run(api, admin, "DELETE", reports + "/{id}", known)).result == {"id": added["id"]}
 
 
 async def test_the_examples_of_keys_work(api: Api, admin: dict[str, Any]) -> None:

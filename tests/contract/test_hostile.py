@@ -38,8 +38,8 @@ NAMED = ("customer", "user", "store", "client", "category", "product")
 
 
 def path_of(operation: Operation) -> str:
-    """A path that leads to an operation: the webhook and the key that there are, else records that there are not."""
-    if operation.path.startswith("/v2/admin/webhooks"):
+    """A path that leads to an operation: webhook, report and key that there are, else records that there are not."""
+    if operation.path.startswith(("/v2/admin/webhooks", "/v2/admin/reports")) and "{issueId}" not in operation.path:
         return operation.path.replace("{id}", "1")
     if operation.path.startswith("/v2/admin/keys"):
         return operation.path.replace("{id}", KEY)
@@ -95,9 +95,11 @@ async def refused(asked: Iterable[tuple[str, Awaitable[Response], Attack]]) -> N
 
 @pytest.fixture(scope="module")
 async def fort(shop: Api) -> Api:
-    """The API with one webhook and one key that opens nothing, the only rows that hostile requests could change."""
+    """The API with a webhook, a report and a key that opens nothing, the only rows that could be changed."""
     told = {"name": "erp", "resource": "customer", "url": "http://127.0.0.1:9/{externalCustomerId}"}
     assert (await shop.admin("POST", "/webhooks", json=told)).status == 201
+    mailed = {"name": "daily", "recipients": ["operations@example.com"]}
+    assert (await shop.admin("POST", "/reports", json=mailed)).status == 201
     async with shop.engine.pool.acquire() as connection:
         insert = "insert into api_key (id, name, digest, scopes, created_at) values ($1, 'x', $2, '{jobs:read}', now())"
         await connection.execute(insert, KEY, b"\0" * 32)

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from retailos.api.documents import document_routes
 from retailos.api.health import health_routes
+from retailos.api.report_files import report_file_routes
 from retailos.api.router import build_router
 from retailos.api.schemas import error_family
 from retailos.api.server import all_operations
@@ -26,6 +27,7 @@ BESIDE = (
     "/health/live",
     "/health/ready",
     "/v2/static/{}",
+    *(f"/v2/reports/{{}}/failures.{form}" for form in ("csv", "ndjson")),
     *(
         f"/v2/{p}/{d}"
         for p in ("public", "admin")
@@ -199,7 +201,8 @@ async def test_the_routes_are_those_that_are_documented(
 ) -> None:
     """Nothing is served that is not documented, and nothing is documented that is not served."""
     operations = all_operations(api.engine)
-    beside = (*health_routes(api.engine), *document_routes(RESOURCES, operations))
+    files = report_file_routes(api.engine)
+    beside = (*health_routes(api.engine), *files, *document_routes(RESOURCES, operations))
     served = set(routed(build_router(api.engine, operations, beside).routes))
     documented = {(method, shape(path)) for made in (public, admin) for method, path, _ in operations_of(made)}
     assert served == documented | {("GET", path) for path in BESIDE}

@@ -48,6 +48,8 @@ TRANSACTING: Final = (
     f"{SRC}/records/waking.py",
     f"{SRC}/jobs/queue.py",
     f"{SRC}/webhooks/worker.py",
+    # What became of a mail, with the plan for its next attempt.
+    f"{SRC}/reports/sending.py",
     # A batch's answer is kept with what it settles.
     f"{SRC}/webhooks/register.py",
     # What happens by the clock is written with the plan for the next time.

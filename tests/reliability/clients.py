@@ -46,8 +46,8 @@ class Clients:
         await eventually(lambda: len(self.told) >= acknowledged, within_seconds=PATIENCE_SECONDS)
 
     async def add_webhook(self, name: str, url: str, **values: object) -> int:
-        """Save a webhook for customers whose requests go to `/name/externalId` there, and give its id."""
-        to = f"{url}/{quote(name, safe='')}/{{externalCustomerId}}"
+        """Save a webhook for customers whose requests go to `/name/externalId` there, batches to `/name`; its id."""
+        to = f"{url}/{quote(name, safe='')}" + ("" if "batchSize" in values else "/{externalCustomerId}")
         body = {"name": name, "resource": "customer", "url": to, "method": "PUT"} | values
         answer = await self._client.post("/v2/admin/webhooks").body_json(body).build().send()
         assert answer.status == 201, await answer.text()

@@ -1,13 +1,14 @@
 """R1: workers are killed at random times, and every receiver still ends on every record's newest version."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from random import Random
+from types import MappingProxyType
 
 from retailos.database.pool import Connection
-from retailos.receiver import Sighting
+from retailos.receiver import Receiver, Sighting
 from tests.reliability import stand
 from tests.reliability.clients import Clients, clients_of
 from tests.reliability.stand import PATHS, WEBHOOKS, Program
@@ -24,6 +25,7 @@ TIMEOUT_SECONDS, LATE_SECONDS = 2.0, 0.0
 #: After the last kill: its lease, a look for dead workers, what was left to send, and what is confirmed.
 REST_SECONDS = 30.0
 
+SINGLE: Mapping[str, Mapping[str, object]] = MappingProxyType({name: {} for name in WEBHOOKS})
 HELD = """
 select count(*) from delivery join worker on worker.id = worker_id
 where status = 'sending' and worker.name like '%:' || $1::text
@@ -70,21 +72,38 @@ class Run:
     clients: Clients
     sightings: list[Sighting]
 
+    async def kill(self, random: Random, connection: Connection, *, kills: int, changes: int, records: int) -> int:
+        """Make so many changes of so many records, killing workers meanwhile; how many deliveries these held."""
+        held, share = 0, changes // kills
+        for number in range(kills):
+            names = [f"c-{random.randrange(records)}" for _ in range(share)]
+            async with asyncio.TaskGroup() as group:
+                writing = group.create_task(self.clients.write(names))
+                await self.clients.reached(number * share + random.randrange(share))
+                held += await self.workers.kill_one(random, connection)
+                await writing
+        return held
+
 
 @asynccontextmanager
-async def running(url: str, seed: int) -> AsyncIterator[Run]:
+async def running(
+    url: str,
+    seed: int,
+    receiving: Callable[..., AbstractAsyncContextManager[Receiver]] = stand.receiving,
+    webhooks: Mapping[str, Mapping[str, object]] = SINGLE,
+) -> AsyncIterator[Run]:
     """The API, the workers, a receiver with its webhooks, and clients; nothing of it outlives the block."""
     sightings: list[Sighting] = []
     async with AsyncExitStack() as stack:
-        receiver = await stack.enter_async_context(stand.receiving(sightings, Random(seed), seconds=APPLY_SECONDS))
+        receiver = await stack.enter_async_context(receiving(sightings, Random(seed), seconds=APPLY_SECONDS))
         settings = {"database_url": url, "port": 0, "allow_addresses": "127.0.0.0/8"}
         api = await stack.enter_async_context(stand.program("serve", "--api", **settings))
         workers = Workers(stack, url)
         await asyncio.gather(*(workers.add() for _ in range(WORKERS)))
         address = (await api.until("Started", role="api"))["address"]
         clients = await stack.enter_async_context(clients_of(address, await stand.make_key(url)))
-        for name in WEBHOOKS:
-            await clients.add_webhook(name, receiver.url, timeout=TIMEOUT_SECONDS)
+        for name, values in webhooks.items():
+            await clients.add_webhook(name, receiver.url, timeout=TIMEOUT_SECONDS, **values)
         yield Run(api=api, workers=workers, clients=clients, sightings=sightings)
 
 
@@ -93,17 +112,7 @@ async def test_killed_workers_leave_no_receiver_behind(database: str, connection
     seed = stand.seed()
     random = Random(seed)
     async with running(database, seed) as run:
-        held = 0
-        for number in range(KILLS):
-            before = number * CHANGES // KILLS
-            share = CHANGES // KILLS
-            records = [f"c-{random.randrange(RECORDS)}" for _ in range(share)]
-            moment = before + random.randrange(share)
-            async with asyncio.TaskGroup() as group:
-                writing = group.create_task(run.clients.write(records))
-                await run.clients.reached(moment)
-                held += await run.workers.kill_one(random, connection)
-                await writing
+        held = await run.kill(random, connection, kills=KILLS, changes=CHANGES, records=RECORDS)
         rested = await stand.at_rest(database, within_seconds=REST_SECONDS)
         findings = await stand.judge(database, PATHS, run.clients.told, run.sightings)
     figures = f"seed {seed}: {len(run.clients.told)} told, {len(run.sightings)} sent, {held} held by the killed workers"

@@ -18,6 +18,8 @@ TABLES = pytest.mark.parametrize("table", [each for each in KEPT if each != "cha
 INSERT = {
     "attempt": "insert into attempt (webhook_id, record_id, version, number, at, request_id, url, milliseconds)"
     " values (1, gen_random_uuid(), 1, 1, $1, gen_random_uuid(), 'https://x', 1)",
+    "report_row": "insert into report_row (issue_id, at, number, queue_name, resource, error_class)"
+    " values (gen_random_uuid(), $1, 1, 'q', 'customer', 'timeout')",
     "batch": "insert into batch (request_id, at, url, size, bytes, milliseconds)"
     " values (gen_random_uuid(), $1, 'https://x', 1, 1, 1)",
     "job": "insert into job (id, queue_name, status, created_at) values (gen_random_uuid(), 'q', 'completed', $1)",

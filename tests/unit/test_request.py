@@ -11,6 +11,7 @@ import pytest
 from msgspec import structs
 
 from retailos.resources import RESOURCES
+from retailos.webhooks.batching import Batching
 from retailos.webhooks.claim import DOUBTFUL, LEFT, Claim
 from retailos.webhooks.request import (
     CannotBeAddressed,
@@ -74,6 +75,20 @@ def test_a_request_says_what_it_is_about() -> None:
         "X-Ra-Change": "updated",
         "Authorization": "API_KEY theirs",
     }
+
+
+def test_a_batch_says_what_is_true_of_all() -> None:
+    """A batch, be it of one, is an array under the plural's name, and its headers tell of no single record."""
+    webhook = order(url="https://erp.example.com/customers", batching=Batching(size=10))
+    for count in (1, 3):
+        request_id, request = build_request(CUSTOMER, webhook, [item() for _ in range(count)])
+        assert (request.method, request.url) == ("PUT", "https://erp.example.com/customers")
+        assert request.body == f'{{"customers":[{",".join([told().json] * count)}]}}'.encode()
+        assert dict(request.headers).keys() == {
+            *("Content-Type", "Accept", "X-Ra-Request-Id", "X-Ra-Batch-Size", "X-Ra-Resource", "traceparent")
+        }
+        assert dict(request.headers)["X-Ra-Batch-Size"] == str(count)
+        assert dict(request.headers)["X-Ra-Request-Id"] == str(request_id)
 
 
 def test_a_deletion_is_sent_or_deletes() -> None:

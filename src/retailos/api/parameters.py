@@ -42,7 +42,7 @@ def of_path(resources: Resources, operation: Operation, path: str) -> Iterator[P
     """Document the variables of an operation's path, under the names that they have in the document's `path`."""
     for own, name in zip(variables(operation.path), variables(path), strict=True):
         resource = _named_by(resources, own) or operation.resource
-        known = _variable(resource, own, path) if resource else _of_admin(operation.path)
+        known = _variable(resource, own, path) if resource else _of_admin(operation.path, own)
         yield {"name": name, "in": "path", "required": True} | known
 
 
@@ -58,6 +58,8 @@ def of_query(resources: Resources, operation: Operation) -> Iterator[Parameter]:
     for each in operation.parameters:
         if each == "deliveries":
             yield from _of_deliveries()
+        elif each == "page":
+            yield from _of_page()
         elif each == "operations":
             yield from _of_operations()
         elif each == "changes":
@@ -161,11 +163,13 @@ def _variable(resource: Resource, name: str, path: str) -> Parameter:
     return {"description": said, "schema": schema, "example": example}
 
 
-def _of_admin(path: str) -> Parameter:
-    if any(each in path for each in ("/jobs/", "/batches/", "/imports/", "/operations/")):
+def _of_admin(path: str, name: str) -> Parameter:
+    if name == "issueId" or any(each in path for each in ("/jobs/", "/batches/", "/imports/", "/operations/")):
         return {"description": "The id in the answer.", "schema": Uuid().schema(), "example": examples.job_id()}
     if "/keys/" in path:
         return {"description": "The key's id: ten characters.", "schema": {"type": "string"}, "example": "4fK2mQ8sZ1"}
+    if "/reports/" in path:
+        return {"description": "The report's id.", "schema": {"type": "integer", "minimum": 1}, "example": 1}
     if "/webhooks/" in path:
         return {"description": "The webhook's id.", "schema": {"type": "integer", "minimum": 1}, "example": 1}
     return {"description": "The delivery's id.", "schema": {"type": "string"}, "example": examples.DELIVERY_ID}

@@ -18,6 +18,7 @@ from retailos.api.health import health_routes
 from retailos.api.limits import FailureRate, RequestRate
 from retailos.api.middleware import FrontDoor
 from retailos.api.protocol import EnvelopeProtocol
+from retailos.api.report_files import report_file_routes
 from retailos.api.router import build_router
 from retailos.api.routes import public_operations
 from retailos.api.tls import Certificate
@@ -92,7 +93,11 @@ class Server(uvicorn.Server):
 def build_app(engine: Engine) -> FrontDoor:
     """Put the routes together behind the front door."""
     operations = all_operations(engine)
-    others: Iterable[BaseRoute] = (*health_routes(engine), *document_routes(engine.resources, operations))
+    others: Iterable[BaseRoute] = (
+        *health_routes(engine),
+        *report_file_routes(engine),
+        *document_routes(engine.resources, operations),
+    )
     settings = engine.settings
     asks = settings.caller_networks or settings.trusted_proxies
     return FrontDoor(build_router(engine, operations, others), partial(admit, settings) if asks else None)

@@ -16,6 +16,7 @@ COMMANDS: Final = MappingProxyType(
         "keys": "retailos.cli.keys",
         "webhook": "retailos.cli.webhook",
         "requeue": "retailos.cli.requeue",
+        "report": "retailos.cli.report",
         "secrets": "retailos.cli.secrets",
         "push": "retailos.cli.push",
         "receive": "retailos.cli.receive",

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 from retailos.database.pool import Pool, acquire
 from retailos.declare.resource import Resources
 from retailos.errors import Unavailable
+from retailos.observe import AttemptSettled, wanted
 from retailos.webhooks import register
 from retailos.webhooks.batch import Limit, cut, halves
 from retailos.webhooks.claim import Claim
@@ -209,9 +210,11 @@ class Lane:
         self._stirred.set()
 
     def _answer(self, answered: Iterable[Settlement]) -> None:
+        told = wanted(AttemptSettled) or self.webhook.telling.skips
         for settlement in answered:
             self._answered.append(settlement)
-            observe(self.webhook, settlement)
+            if told:
+                observe(self.webhook, settlement)
         if self._settling is None:
             self._settling = asyncio.create_task(self._settle_on())
             self._settling.add_done_callback(self._ended)

@@ -4,6 +4,7 @@ from retailos.api.admin.deliveries import delivery_lines, delivery_schemas
 from retailos.api.admin.keys import key_lines, key_schemas
 from retailos.api.admin.line import ROOT
 from retailos.api.admin.operations import operation_lines, operation_schemas
+from retailos.api.admin.reports import report_lines, report_schemas
 from retailos.api.admin.requeues import requeue_lines, requeue_schemas
 from retailos.api.admin.webhooks import webhook_lines, webhook_schemas
 from retailos.api.call import Operation
@@ -15,7 +16,7 @@ __all__ = ("ROOT", "admin_operations", "admin_schemas")
 
 def admin_operations(resources: Resources) -> tuple[Operation, ...]:
     """The route table of the administration."""
-    return (*key_lines(), *webhook_lines(), *delivery_lines(), *requeue_lines(), *operation_lines())
+    return (*key_lines(), *webhook_lines(), *delivery_lines(), *requeue_lines(), *operation_lines(), *report_lines())
 
 
 def admin_schemas(resources: Resources) -> dict[str, Schema]:
@@ -26,4 +27,5 @@ def admin_schemas(resources: Resources) -> dict[str, Schema]:
         **delivery_schemas(),
         **requeue_schemas(),
         **operation_schemas(),
+        **report_schemas(),
     }
