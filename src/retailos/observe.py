@@ -227,6 +227,45 @@ class ClaimsRescued(Observation):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveriesFound(Observation):
+    """The sweep found deliveries that nobody would have made, by a defect or a write past the program; now they are."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    count: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerOpened(Observation):
+    """So many requests of a webhook in a row came to nothing; its deliveries are held, and probed now and then."""
+
+    level: ClassVar[int] = logging.ERROR
+
+    webhook: str
+    failures: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerClosed(Observation):
+    """A webhook's requests get through again after so many seconds."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    webhook: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookGone(Observation):
+    """A receiver answered 410, so that its webhook was paused; somebody has to resume it, or take it away."""
+
+    level: ClassVar[int] = logging.ERROR
+
+    webhook: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookLocked(Observation):
     """A webhook's credentials can't be opened, so nothing is sent to it; what it is owed is kept until they can be."""
 
@@ -318,6 +357,10 @@ OBSERVATIONS: Final[tuple[type[Observation], ...]] = (
     ChangePassedOver,
     WorkerStarted,
     ClaimsRescued,
+    DeliveriesFound,
+    BreakerOpened,
+    BreakerClosed,
+    WebhookGone,
     WebhookLocked,
     ImportEnded,
     OperationEnded,

@@ -13,16 +13,19 @@ from retailos.operations import seal_secrets
 from retailos.records import parked
 from retailos.reports import issues, sending
 from retailos.reports.sending import Office
+from retailos.resources import RESOURCES
 from retailos.schedule import Schedule, every
 from retailos.schedule.clock import run_schedules
 from retailos.settings import Settings
-from retailos.webhooks import operation, register, stint
+from retailos.webhooks import gate, operation, register, stint, sweep
 
 #: Answers are kept for so much longer than they count, at most; so is what waits for records that do not come.
 MINUTE = 60.0
 TIDY_SECONDS = 2.0
 #: Days are made a week ahead.
 HOUR = 3600.0
+#: Every record is read for it.
+COMPARE_SECONDS = 6 * HOUR
 #: Sooner than the next day, since dropping gives way to whoever uses what is to be dropped.
 DROP_SECONDS = 600.0
 
@@ -31,6 +34,9 @@ def timetable(settings: Settings) -> tuple[Schedule, ...]:
     """All that this program does by the clock."""
     return (
         every(TIDY_SECONDS, "tidy registers", register.tidy),
+        every(MINUTE, "forget shares", gate.forget),
+        every(HOUR, "sweep registers", partial(_sweep, settings.late_seconds)),
+        every(COMPARE_SECONDS, "compare versions", _compare),
         every(MINUTE, "expire unresolved", partial(_expire_unresolved, settings)),
         stint.operations(),
         every(HOUR, "forget operations", operation.forget),
@@ -52,6 +58,14 @@ def kept_days(settings: Settings) -> Mapping[str, int]:
         "job": settings.job_retention_days,
         "report_row": settings.report_retention_days,
     }
+
+
+async def _sweep(late_seconds: float, pool: Pool) -> None:
+    await sweep.sweep(pool, late_seconds)
+
+
+async def _compare(pool: Pool) -> None:
+    await sweep.compare(pool, RESOURCES)
 
 
 async def _expire_unresolved(settings: Settings, pool: Pool) -> None:

@@ -36,9 +36,16 @@ async def working(api: Api, **settings: Any) -> AsyncIterator[None]:
 
 
 async def webhook(api: Api, receiver: Receiver, resource: str = "customer", **fields: Any) -> int:
-    """Add a webhook that tells the receiver at once and again after a tenth of a second; its id."""
+    """Add a webhook that tells the receiver at once and again after a tenth of a second, with no breaker; its id."""
     url = f"{receiver.url}/v1/retailos/{resource}/{{{RESOURCES[resource].external_id.name}}}"
-    told = {"name": f"{resource}-webhook", "resource": resource, "url": url, "retryLimit": 2, "retryDelay": 0.1}
+    told = {
+        "name": f"{resource}-webhook",
+        "resource": resource,
+        "url": url,
+        "retryLimit": 2,
+        "retryDelay": 0.1,
+        "breaker": "off",
+    }
     answer = await api.admin("POST", "/webhooks", json=told | fields)
     assert answer.status == 201, answer.body
     made: int = answer.result["id"]

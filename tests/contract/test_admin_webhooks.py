@@ -25,12 +25,13 @@ FIELDS = (
         "retryDelay",
         "retryBackoff",
         "retryDelayMax",
+        "retryOn",
     ),
-    *("timeout", "concurrency"),
+    *("timeout", "concurrency", "rate", "breaker", "breakerFailures", "breakerProbe"),
     *("sends", "onExhausted", "where", "whenChanged", "suppressEcho"),
     *("fields", "userProjection", "onDelete"),
     *("batchSize", "batchBytes", "batchWait", "batchAnswer", "batchAnswerList", "batchAnswerId", "batchAnswerError"),
-    *("active", "createdAt", "updatedAt"),
+    *("active", "pausedReason", "heldSince", "createdAt", "updatedAt"),
 )
 URL = "http://127.0.0.1:9/v1/customer/{externalCustomerId}"
 

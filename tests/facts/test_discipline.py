@@ -31,7 +31,18 @@ SQL_HOMES: Final = (
     f"{SRC}/database/",
     *(
         f"{SRC}/records/{each}.py"
-        for each in ("sql", "render", "change_sql", "told_sql", "merge_sql", "survivors", "page", "table", "flips")
+        for each in (
+            "sql",
+            "render",
+            "change_sql",
+            "told_sql",
+            "merge_sql",
+            "survivors",
+            "page",
+            "table",
+            "flips",
+            "bypassed",
+        )
     ),
 )
 SQL: Final = re.compile(

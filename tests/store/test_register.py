@@ -101,7 +101,7 @@ async def test_a_retry_is_due_when_it_is_due(store: Store, webhook: int, worker:
     assert (waiting["status"], waiting["attempts"], waiting["error_class"]) == ("retrying", 1, "http_5xx")
     assert 55 < waiting["due"] <= 60
     assert await claim(store.pool, webhook, worker) == []
-    assert 55 < (await register.next_due(store.pool))[webhook] <= 60
+    assert 55 < (await register.next_due(store.pool))[webhook].seconds <= 60
     await store.pool.execute("update due set due_at = now()")
     assert [each.attempt for each in await claim(store.pool, webhook, worker)] == [2]
 

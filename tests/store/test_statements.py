@@ -19,7 +19,7 @@ from retailos.database.statements import load
 from retailos.declare.field import Field, Reference
 from retailos.declare.resource import Resource
 from retailos.errors import ValidationFailed
-from retailos.records import merge_sql, page, query, sql, survivors, told_sql
+from retailos.records import bypassed, merge_sql, page, query, sql, survivors, told_sql
 from retailos.records.query import OPERATORS, Filter, Query, filterable, sortable
 from retailos.records.told_sql import Wanted
 from retailos.resources import RESOURCES
@@ -99,6 +99,7 @@ def told(resource: Resource, record: UUID) -> Iterator[tuple[str, list[Any]]]:
 def merging(resource: Resource, records: list[UUID]) -> Iterator[tuple[str, list[Any]]]:
     """The statements of a merge, with good arguments."""
     by = [uuid4(), "key"]
+    yield bypassed.bypassed(resource), [records[0], 10]
     yield merge_sql.lock(resource), [records]
     yield merge_sql.mark(resource), [records, uuid4(), *by]
     yield merge_sql.lead_aliases(resource), [records, uuid4()]

@@ -166,10 +166,11 @@ def test_the_fields_are_documented_in_their_order() -> None:
     """The fields of a webhook stand in the order in which it is shown."""
     assert list(webhook_fields(RESOURCES)) == [
         *("id", "name", "resource", "url", "method", "headers", "retryLimit", "retryDelay", "retryBackoff"),
-        *("retryDelayMax", "timeout", "concurrency"),
+        *("retryDelayMax", "retryOn", "timeout", "concurrency", "rate"),
+        *("breaker", "breakerFailures", "breakerProbe"),
         *("sends", "onExhausted", "where", "whenChanged", "suppressEcho"),
         *("fields", "userProjection", "onDelete"),
         *("batchSize", "batchBytes", "batchWait"),
         *("batchAnswer", "batchAnswerList", "batchAnswerId", "batchAnswerError"),
-        *("active", "createdAt", "updatedAt"),
+        *("active", "pausedReason", "heldSince", "createdAt", "updatedAt"),
     ]

@@ -1,6 +1,6 @@
 """`retailos webhook`: standing orders to tell another system of changes, made, shown, paused and taken away."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,6 +39,11 @@ def webhook() -> None:
 @click.option("--retry-backoff/--no-retry-backoff", default=None, help="Double the delay each time.  [default: do]")
 @click.option("--timeout", type=float, metavar="SECONDS", help="For one request, from end to end.  [default: 30]")
 @click.option("--concurrency", type=int, help="Requests under way at once.  [default: 16]")
+@click.option("--retry-on", type=click.Choice(["any", "transient"]), help="Which failures to retry.  [default: any]")
+@click.option("--rate", type=float, help="Requests in a second at the most; 0: any number.  [default: 0]")
+@click.option("--breaker", type=click.Choice(["on", "off"]), help="Hold while nothing gets through.  [default: on]")
+@click.option("--breaker-failures", type=int, help="Failures in a row that open the breaker.  [default: 20]")
+@click.option("--breaker-probe", type=float, metavar="SECONDS", help="From one probe to the next.  [default: 15]")
 @click.option("--sends", type=click.Choice(["latest", "every"]), help="The newest state, or each.  [default: latest]")
 @click.option("--on-exhausted", type=click.Choice(["hold", "skip"]), help="Of every change.  [default: hold]")
 @click.option("--where", multiple=True, metavar="PATH=VALUE", help="Only such records; a path twice: either value.")
@@ -96,7 +101,7 @@ def list_(data_dir: Path | None, output: str) -> None:
                 str(each["id"]),
                 each["name"],
                 each["resource"],
-                "active" if each["active"] else "paused",
+                _state(each),
                 f"{each['method']} {each['url']}",
             )
             for each in found
@@ -181,6 +186,12 @@ def _shown(value: Any, output: str, said: str) -> None:
         write_json(value)
     else:
         click.echo(said)
+
+
+def _state(webhook: Mapping[str, Any]) -> str:
+    if webhook["active"]:
+        return f"held since {webhook['heldSince']}" if webhook["heldSince"] else "active"
+    return f"paused: {webhook['pausedReason']}" if webhook["pausedReason"] else "paused"
 
 
 def _camel(name: str) -> str:

@@ -12,12 +12,13 @@ from uuid import UUID, uuid4
 from retailos.database.pool import Pool, acquire
 from retailos.declare.resource import Resources
 from retailos.errors import Unavailable
-from retailos.observe import AttemptSettled, wanted
-from retailos.webhooks import register
+from retailos.observe import AttemptSettled, WebhookGone, emit, wanted
+from retailos.webhooks import orders, register
 from retailos.webhooks.batch import Limit, cut, halves
 from retailos.webhooks.claim import Claim
 from retailos.webhooks.exchange import Reply, Request
-from retailos.webhooks.outcome import Divided, error_class_of
+from retailos.webhooks.gate import Gate
+from retailos.webhooks.outcome import Blame, Divided, Held, error_class_of
 from retailos.webhooks.pace import Pace
 from retailos.webhooks.reading import Reading
 from retailos.webhooks.request import Batch, CannotBeAddressed, Item, Told, build_request, frame_bytes
@@ -30,6 +31,8 @@ from retailos.webhooks.webhook import Webhook
 #: What one statement claims or settles; more gains nothing and holds locks for longer.
 SET_MOST = 200
 TOO_LARGE = 413
+#: Why a webhook was paused whose receiver wants no more.
+GONE = "the receiver answered 410 Gone"
 #: While the database is away, what was claimed or sent waits here.
 AGAIN_SECONDS = 0.2
 
@@ -43,6 +46,7 @@ class Lane:
         resources: Resources,
         webhook: Webhook,
         transport: Transport,
+        gate: Gate,
         lease: Callable[[], int | None],
         ended: Callable[[asyncio.Task[None]], None],
         *,
@@ -53,13 +57,12 @@ class Lane:
         `ended` is told of each of the lane's own tasks when it ends, as it should only after `close`. A request may be
         applied as late as `late_seconds` after its timeout.
         """
-        self.webhook = webhook
+        self.webhook, self.gate = webhook, gate
         self._pool, self._transport, self._lease, self._ended = pool, transport, lease, ended
         self._resource = resources[webhook.resource]
         self._reading = Reading.of(resources, webhook)
         self._terms = webhook.agreement.terms(self._resource)
         self._limit = Limit(webhook.batching.bytes_most)
-        self._slots = asyncio.Semaphore(webhook.concurrency)
         self._pace = Pace()
         self._doubt_seconds = webhook.timeout + late_seconds
         self._in_hand = 0
@@ -68,7 +71,10 @@ class Lane:
         self._unsent: list[Claim] = []
         self._lost_tokens: list[UUID] = []
         self._stirred = asyncio.Event()
-        self._filling: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        #: What is claimed as a probe, and passes where all else is held.
+        self._probing: UUID | None = None
+        self._gone = False
         self._closing = False
         self._settling: asyncio.Task[None] | None = None
         self._claiming = asyncio.create_task(self._claim_on())
@@ -86,9 +92,10 @@ class Lane:
     async def close(self, patience_seconds: float) -> None:
         """Claim no more, give back what was not sent, wait for what is under way, and settle it."""
         self._closing = True
-        if self._filling:
-            self._filling.cancel()
+        if self._timer:
+            self._timer.cancel()
         self._stirred.set()
+        self.gate.slots.stir()
         try:
             async with asyncio.timeout(patience_seconds):
                 await asyncio.wait([self._claiming])
@@ -106,6 +113,8 @@ class Lane:
         """Claim while there is room and something is due; wait for either otherwise."""
         while not self._closing:
             self._stirred.clear()
+            if self._held:
+                await self._probe()
             room = await self._filled(self._room())
             if room and await self._claim(room) == room:
                 continue
@@ -113,12 +122,19 @@ class Lane:
 
     def _room(self) -> int:
         """How many deliveries may be claimed now; 0: none, until some have been settled."""
-        size, concurrency = self.webhook.batching.size, self.webhook.concurrency
+        size, most = self.webhook.batching.size, 0 if self._held else self.gate.most()
+        if most and (seconds := self.gate.seconds()):
+            self._stir_in(seconds)
+            return 0
+        if not most:
+            return 0
         if size > 1:
             # No more than can go out now: what waits here is no longer there to fill a batch.
-            free = min(concurrency - len(self._sending), concurrency - self._in_hand // size, max(1, SET_MOST // size))
-            return max(free, 0) * size
-        room = min(self._pace.capacity(concurrency) - self._in_hand, SET_MOST)
+            free = min(most - len(self._sending), most - self._in_hand // size, max(1, SET_MOST // size))
+            return max(min(free, self.gate.room()), 0) * size
+        room = min(self._pace.capacity(most) - self._in_hand, SET_MOST)
+        if self.webhook.rate:
+            return max(min(room, self.gate.room()), 0)
         # A few claims at a time would cost a statement each.
         return room if room > self._in_hand // 2 else 0
 
@@ -133,12 +149,36 @@ class Lane:
             return 0
         if waited_seconds >= wait_seconds:
             return room
-        if self._filling:
-            self._filling.cancel()
-        self._filling = asyncio.get_running_loop().call_later(wait_seconds - waited_seconds, self._stirred.set)
+        self._stir_in(wait_seconds - waited_seconds)
         return due - due % size
 
-    async def _claim(self, room: int) -> int:
+    def _stir_in(self, seconds: float) -> None:
+        """Look for work after so many seconds, if not sooner."""
+        loop = asyncio.get_running_loop()
+        when = loop.time() + seconds
+        if self._timer and loop.time() < self._timer.when() <= when:
+            return
+        if self._timer:
+            self._timer.cancel()
+        self._timer = loop.call_at(when, self._stirred.set)
+
+    @property
+    def _held(self) -> bool:
+        """Whether nothing may be sent, but perhaps a probe."""
+        return self._gone or self.gate.held
+
+    async def _probe(self) -> None:
+        """Give back what is held, and send one delivery through the open breaker where it is this lane's turn."""
+        try:
+            await self._give_back()
+            if self._gone or self._lease() is None or not await self.gate.probe():
+                return
+            if not await self._claim(1, probe=True):
+                await self.gate.note(())
+        except Unavailable:
+            self._stir_in(AGAIN_SECONDS)
+
+    async def _claim(self, room: int, *, probe: bool = False) -> int:
         """Claim, read, and begin to send; give how many."""
         worker_id, token = self._lease(), uuid4()
         if worker_id is None:
@@ -152,12 +192,16 @@ class Lane:
         if not claims:
             return 0
         self._in_hand += len(claims)
+        if probe:
+            self._probing = token
         records = await self._records(claims)
         items = [Item(each, records[each.record_id]) for each in claims]
         if self.webhook.telling.sifts:
             items, needless = sift(items)
             self._answer(needless)
-        for batch in cut(items, self.webhook.batching.size, self._limit.bytes - frame_bytes(self._resource)):
+        batches = list(cut(items, self.webhook.batching.size, self._limit.bytes - frame_bytes(self._resource)))
+        self.gate.take(len(batches))
+        for batch in batches:
             self._begin(batch, worker_id)
         return len(claims)
 
@@ -179,12 +223,14 @@ class Lane:
 
     async def _send(self, batch: Batch, worker_id: int) -> None:
         """Make one attempt of a batch and pass what came of it on."""
-        async with self._slots:
+        async with self.gate.slots:
             # A claim is given back while others wait for slots at the end, and when the lease that it was made under is
-            # over: a new one does not bring it back from whoever has rescued it.
-            if self._closing or self._lease() != worker_id:
+            # over: a new one does not bring it back from whoever has rescued it. So it is while nothing gets through.
+            held = self._held and batch[0].claim.token != self._probing
+            if self._closing or held or self._lease() != worker_id:
                 self._unsent.extend(item.claim for item in batch)
                 self._in_hand -= len(batch)
+                self._stirred.set()
                 return
             try:
                 request_id, request = build_request(self._resource, self.webhook, batch)
@@ -205,16 +251,13 @@ class Lane:
         elif error_class_of(reply) is None:
             self._limit.grow()
         if refused_whole(batch, reply):
+            self.gate.take(2)
             for half in halves(batch):
                 self._begin(half, worker_id)
         self._stirred.set()
 
     def _answer(self, answered: Iterable[Settlement]) -> None:
-        told = wanted(AttemptSettled) or self.webhook.telling.skips
-        for settlement in answered:
-            self._answered.append(settlement)
-            if told:
-                observe(self.webhook, settlement)
+        self._answered.extend(answered)
         if self._settling is None:
             self._settling = asyncio.create_task(self._settle_on())
             self._settling.add_done_callback(self._ended)
@@ -238,10 +281,19 @@ class Lane:
             self._settling = None
 
     async def _settle(self, batch: Sequence[Settlement]) -> None:
-        telling = self.webhook.telling
+        """Settle a set of answers, as the breaker takes them; an answer that the receiver is gone ends all sending."""
+        await self.gate.note(batch)
+        spared, telling = [self.gate.spared(each) for each in batch], self.webhook.telling
         await register.settle(
-            self._pool, self.webhook.id, batch, self._doubt_seconds, every=telling.every, skips=telling.skips
+            self._pool, self.webhook.id, spared, self._doubt_seconds, every=telling.every, skips=telling.skips
         )
+        if wanted(AttemptSettled) or telling.skips:
+            for each in spared:
+                observe(self.webhook, each)
+        if any(isinstance(each.outcome, Held) and each.outcome.blame is Blame.GONE for each in spared):
+            self._gone = True
+            if await orders.pause(self._pool, self.webhook.id, GONE):
+                emit(WebhookGone(webhook=self.webhook.name))
 
     async def _give_back(self) -> None:
         """Owe again what is claimed under a token of ours and will not be sent; nobody else would, while we live."""

@@ -16,7 +16,7 @@ from retailos.webhooks.webhook import SECRETS, SETTINGS, Webhook, has_clear, hid
 
 _SQL = load(__file__)
 _LIST, _FIND, _INSERT, _UPDATE = _SQL.list, _SQL.find, _SQL.insert, _SQL.update
-_DELETE, _OWED, _CLEAR = _SQL.delete, _SQL.owed, _SQL.clear
+_PAUSE, _DELETE, _OWED, _CLEAR = _SQL.pause, _SQL.delete, _SQL.owed, _SQL.clear
 _LIST_LOCKED, _SEAL = _SQL.list_locked, _SQL.seal
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -86,6 +86,12 @@ async def seal(transaction: Connection, ring: Ring) -> int:
         await _keep_secrets(transaction, ring, each.id, known)
         await transaction.execute(_SEAL, each.id, _encode(hidden(each.settings)).decode())
     return len(clear)
+
+
+async def pause(pool: Pool, webhook_id: int, reason: str) -> bool:
+    """Pause a webhook by ourselves, until somebody resumes it; False where it was paused already."""
+    async with acquire(pool) as connection:
+        return await connection.fetchval(_PAUSE, webhook_id, reason) is not None
 
 
 async def remove(transaction: Connection, webhook_id: int) -> int:

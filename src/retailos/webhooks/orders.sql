@@ -1,6 +1,8 @@
 -- name: list
 -- The webhooks that stand, oldest first.
-select id, name, resource, settings, active, created_at, updated_at from webhook where deleted_at is null order by id;
+select id, name, resource, settings, active, paused_reason, opened_at as held_since, created_at, updated_at
+from webhook left join breaker on webhook_id = id
+where deleted_at is null order by id;
 
 -- name: list_locked
 -- The webhooks that stand, so that nobody changes them meanwhile.
@@ -13,7 +15,9 @@ update webhook set settings = $2::jsonb where id = $1;
 
 -- name: find
 -- One webhook that stands.
-select id, name, resource, settings, active, created_at, updated_at from webhook where id = $1 and deleted_at is null;
+select id, name, resource, settings, active, paused_reason, opened_at as held_since, created_at, updated_at
+from webhook left join breaker on webhook_id = id
+where id = $1 and deleted_at is null;
 
 -- name: insert
 -- Save a new webhook; nothing, if another of its resource has its name.
@@ -23,11 +27,23 @@ on conflict (resource, name) where deleted_at is null do nothing
 returning id;
 
 -- name: update
--- Save a webhook ($5) anew; the resource stays what it is, since what is owed belongs to it.
+-- Save a webhook ($5) anew; the resource stays what it is, since what is owed belongs to it. What was wrong may be mended
+-- by it: an open breaker wants a probe at once.
+with probed as (
+    update breaker set probe_at = now() where webhook_id = $5 and probe_at is not null
+)
 update webhook set
-    name = $1, settings = $3::jsonb, active = $4,
+    name = $1, settings = $3::jsonb, active = $4, paused_reason = case when not $4 then paused_reason end,
     updated_at = greatest(date_trunc('milliseconds', now()), updated_at + interval '1 ms')
 where id = $5 and resource = $2 and deleted_at is null
+returning id;
+
+-- name: pause
+-- Pause a webhook ($1) for a reason ($2); nothing, if it is paused already.
+update webhook set
+    active = false, paused_reason = $2,
+    updated_at = greatest(date_trunc('milliseconds', now()), updated_at + interval '1 ms')
+where id = $1 and active
 returning id;
 
 -- name: delete
@@ -38,9 +54,11 @@ returning id;
 
 -- name: owed
 -- How many deliveries a webhook is owed, those under way included.
-select count(*) from delivery where webhook_id = $1 and acknowledged < wanted;
+select count(*) from delivery where webhook_id = $1 and status not in ('delivered', 'skipped', 'dismissed');
 
 -- name: clear
 -- Remove what stands in the registers for a webhook.
-with undue as (delete from due where webhook_id = $1)
+with undue as (delete from due where webhook_id = $1),
+shared as (delete from share where webhook_id = $1),
+closed as (delete from breaker where webhook_id = $1)
 delete from delivery where webhook_id = $1;

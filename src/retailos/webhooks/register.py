@@ -1,14 +1,17 @@
 """The register: which version of each record each webhook is to have; claimed, settled and rescued by the set."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
+from asyncpg import Record
 
 from retailos.database.pool import Connection, Pool, acquire, transaction
 from retailos.database.statements import load
+from retailos.webhooks.breaker import Breaker
 from retailos.webhooks.claim import DOUBTFUL, Claim
 from retailos.webhooks.exchange import ANSWER_BYTES_KEPT, Reply
 from retailos.webhooks.outcome import Delivered, Divided, Failed, Held, Outcome, Retry, Skipped
@@ -242,10 +245,23 @@ async def rescue(transaction: Connection, late_seconds: float, leaving: int | No
     return {row["name"]: await transaction.fetchval(_RESCUE, [row["id"]], late_seconds) for row in dead}
 
 
-async def next_due(pool: Pool) -> dict[int, float]:
-    """Give for each active webhook in how many seconds it has something to send."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Next:
+    """When a webhook has something to send, and how its breaker stands."""
+
+    seconds: float
+    breaker: Breaker
+
+
+async def next_due(pool: Pool) -> dict[int, Next]:
+    """Give for each active webhook in how many seconds it has something to send, at the earliest with a probe."""
     async with acquire(pool) as connection:
-        return {row["id"]: row["seconds"] for row in await connection.fetch(_NEXT_DUE)}
+        return {row["id"]: _next(row) for row in await connection.fetch(_NEXT_DUE)}
+
+
+def _next(row: Record) -> Next:
+    told = ("failures", "probe_seconds", "closed_seconds")
+    return Next(seconds=row["seconds"], breaker=Breaker(**{name: row[name] for name in told}))
 
 
 async def tidy(pool: Pool) -> None:

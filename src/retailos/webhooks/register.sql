@@ -225,12 +225,18 @@ armed as (
 select count(*) from rescued;
 
 -- name: next_due
--- In how many seconds each active webhook has something to send; nothing, if it has none.
-select webhook.id, extract(epoch from next.due_at - now())::double precision as seconds
+-- In how many seconds each active webhook has something to send, and how its breaker stands; nothing, if it has none.
+-- What an open breaker holds is due with its probe.
+select webhook.id,
+    extract(epoch from greatest(next.due_at, breaker.probe_at) - now())::double precision as seconds,
+    coalesce(breaker.failures, 0) as failures,
+    extract(epoch from breaker.probe_at - now())::double precision as probe_seconds,
+    extract(epoch from now() - breaker.closed_at)::double precision as closed_seconds
 from webhook
 cross join lateral (
     select due_at from due where webhook_id = webhook.id and due_at < 'infinity' order by due_at limit 1
 ) as next
+left join breaker on breaker.webhook_id = webhook.id
 where webhook.active and webhook.deleted_at is null;
 
 -- name: fold_tally

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, Self
 
 from retailos.declare.field import Field
+from retailos.declare.texts import Choice
 from retailos.declare.values import Boolean, Number
 
 #: Doublings beyond this leave every retryDelayMax behind; without an end a long retryLimit would overflow.
@@ -32,6 +33,7 @@ class RetryPolicy:
             retry_delay=float(settings["retryDelay"]),
             retry_backoff=settings["retryBackoff"],
             retry_delay_max=float(settings["retryDelayMax"]),
+            retry_on=settings["retryOn"],
         )
 
     def delay_before(self, retry_number: int, jitter: float = 0.0) -> float:
@@ -51,4 +53,5 @@ FIELDS: Final = (
     Field(name="retryDelay", kind=Number(0, 604_800, places=3), default=_STANDARD.retry_delay, nullable=False),
     Field(name="retryBackoff", kind=Boolean(), default=_STANDARD.retry_backoff, nullable=False),
     Field(name="retryDelayMax", kind=Number(0, 604_800, places=3), default=_STANDARD.retry_delay_max, nullable=False),
+    Field(name="retryOn", kind=Choice(words=("any", "transient")), default=_STANDARD.retry_on, nullable=False),
 )

@@ -20,12 +20,13 @@ from retailos.declare.object import read_object
 from retailos.declare.resource import Resources, did_you_mean
 from retailos.declare.shapes import FreeJson, ListOf
 from retailos.declare.texts import Choice, Text
-from retailos.declare.values import Boolean, Number, printed
+from retailos.declare.values import Boolean, Number, Timestamp, printed
 from retailos.errors import Problem
-from retailos.webhooks import agreement, batching, retry, shape, telling
+from retailos.webhooks import agreement, batching, breaker, retry, shape, telling
 from retailos.webhooks.addresses import Policy, check_url
 from retailos.webhooks.agreement import Agreement
 from retailos.webhooks.batching import Batching
+from retailos.webhooks.breaker import BreakerPolicy
 from retailos.webhooks.headers import Headers
 from retailos.webhooks.hidden import Hiding
 from retailos.webhooks.retry import RetryPolicy
@@ -51,6 +52,8 @@ SETTINGS: Final[Mapping[str, Field]] = MappingProxyType(
             *retry.FIELDS,
             _field("timeout", Number(1, 300, places=3), 30),
             _field("concurrency", Number(1, 256), 16),
+            _field("rate", Number(0, 10_000, places=3), 0),
+            *breaker.FIELDS,
             *telling.FIELDS,
             *shape.FIELDS,
             *batching.FIELDS,
@@ -71,6 +74,8 @@ def webhook_fields(resources: Resources) -> Mapping[str, Field]:
         _field("resource", Choice(words=tuple(resources)), required=True),
         *SETTINGS.values(),
         _field("active", Boolean(), True),
+        Field(name="pausedReason", kind=Text(200), read_only=True),
+        Field(name="heldSince", kind=Timestamp(True), read_only=True),
         CREATED_AT,
         UPDATED_AT,
     )
@@ -93,13 +98,20 @@ class Webhook:
     retry: RetryPolicy
     #: Seconds for one attempt, from the look-up of the host to the last byte of the answer.
     timeout: float
-    #: Requests under way at once.
+    #: Requests under way at once, over all workers.
     concurrency: int
+    #: Requests in a second, over all workers; 0: any number.
+    rate: float
+    breaker: BreakerPolicy
     telling: Telling
     batching: Batching
     agreement: Agreement
     shape: Shape
     active: bool
+    #: Why it was paused by itself.
+    paused_reason: str | None = None
+    #: Since when its breaker holds deliveries; no part of what the webhook says.
+    held_since: datetime | None = member(default=None, compare=False)
     created_at: datetime
     updated_at: datetime
 
@@ -116,6 +128,8 @@ class Webhook:
             timeout=float(settings["timeout"]),
             concurrency=settings["concurrency"],
             telling=Telling.of(settings),
+            rate=float(settings["rate"]),
+            breaker=BreakerPolicy.of(settings),
             batching=Batching.of(settings),
             agreement=Agreement.of(settings),
             shape=Shape.of(settings),
@@ -148,6 +162,8 @@ def shown(webhook: Webhook) -> dict[str, Any]:
         "resource": webhook.resource,
         **hidden(webhook.settings),
         "active": webhook.active,
+        "pausedReason": webhook.paused_reason,
+        "heldSince": None if webhook.held_since is None else printed(webhook.held_since),
         "createdAt": printed(webhook.created_at),
         "updatedAt": printed(webhook.updated_at),
     }

@@ -17,8 +17,9 @@ from retailos.observe import ClaimsRescued, DatabaseBack, DatabaseLost, Stopping
 from retailos.resources import RESOURCES
 from retailos.secrets import Locked, read_ring
 from retailos.settings import Settings
-from retailos.webhooks import orders, register
+from retailos.webhooks import gate, orders, register
 from retailos.webhooks.addresses import Policy
+from retailos.webhooks.gate import Gate
 from retailos.webhooks.hint import CHANNEL
 from retailos.webhooks.lane import Lane
 from retailos.webhooks.transport import Transport
@@ -26,6 +27,8 @@ from retailos.webhooks.webhook import Webhook
 
 #: How long nothing may be asked of the database, when no hint comes and nothing is known to be due before.
 LOOK_SECONDS = 1.0
+#: How often workers look whether what they share is divided as it should be.
+DIVIDE_SECONDS = 1.0
 #: Two looks are at least so far apart, however many hints come.
 PAUSE_SECONDS = 0.002
 #: Requests that are under way when the worker is told to stop have so long to end.
@@ -101,6 +104,7 @@ class Worker:
             for each in (
                 self._every(lease / 4, self._renew),
                 self._every(lease / 2, self._rescue),
+                self._every(DIVIDE_SECONDS, self._divide),
                 self._look(),
                 self._listen(),
             )
@@ -169,20 +173,47 @@ class Worker:
 
     async def _look_once(self) -> float:
         """Look once; give in how many seconds to look again."""
-        await self._keep_lanes()
+        if await self._keep_lanes():
+            await self._divide()
         for lane in self._lanes.values():
             if lane.owes_back:
                 lane.wake()
-        soonest = LOOK_SECONDS
-        for webhook_id, seconds in (await register.next_due(self._pool)).items():
-            if seconds <= 0 and webhook_id in self._lanes:
+        soonest, asked_at = LOOK_SECONDS, time.monotonic()
+        for webhook_id, due in (await register.next_due(self._pool)).items():
+            if webhook_id in self._lanes:
+                self._lanes[webhook_id].gate.tell(due.breaker, asked_at)
+            if due.seconds > 0:
+                soonest = min(soonest, due.seconds)
+            elif webhook_id in self._lanes:
                 self._lanes[webhook_id].wake()
-            elif seconds > 0:
-                soonest = min(soonest, seconds)
         return soonest
 
-    async def _keep_lanes(self) -> None:
-        """Open lanes for webhooks that are new, close those that are gone or paused, and renew those that changed."""
+    async def _divide(self) -> None:
+        """Have as much of each webhook's requests at once, and of its rate, as any other worker."""
+        if self._id is None:
+            return
+        wanted: dict[int, int] = {}
+        due: dict[int, int] = {}
+        for webhook_id, (has, due[webhook_id]) in (await gate.shares(self._pool, self._id)).items():
+            if lane := self._lanes.get(webhook_id):
+                # What is given up is not used any more before others may have it.
+                lane.gate.give(min(has, due[webhook_id]))
+                keeps = max(due[webhook_id], min(lane.gate.slots.taken, has))
+                if keeps != has:
+                    wanted[webhook_id] = keeps
+        if wanted:
+            async with transaction(self._pool) as connection:
+                divided = await gate.divide(connection, self._id, wanted)
+            for webhook_id, slots in divided.items():
+                if lane := self._lanes.get(webhook_id):
+                    lane.gate.give(min(slots, due[webhook_id]))
+                    lane.wake()
+
+    async def _keep_lanes(self) -> bool:
+        """Open lanes for webhooks that are new, close those that are gone or paused, and renew those that changed.
+
+        Gives whether there are new ones, which have no share yet.
+        """
         active = {each.id: each for each in await orders.webhooks(self._pool) if each.active}
         for webhook_id, lane in list(self._lanes.items()):
             current = active.get(webhook_id)
@@ -191,9 +222,14 @@ class Worker:
                 leaving = asyncio.create_task(lane.close(DRAIN_SECONDS + lane.webhook.timeout))
                 self._leaving.add(leaving)
                 leaving.add_done_callback(self._leaving.discard)
-        for webhook_id, webhook in active.items():
-            if webhook_id not in self._lanes and self._locked.get(webhook_id) != webhook.updated_at:
-                await self._open(webhook)
+        fresh = [
+            each
+            for webhook_id, each in active.items()
+            if webhook_id not in self._lanes and self._locked.get(webhook_id) != each.updated_at
+        ]
+        for webhook in fresh:
+            await self._open(webhook)
+        return bool(fresh)
 
     async def _open(self, stored: Webhook) -> None:
         """Open a webhook's lane, its secrets opened once for all that it sends."""
@@ -210,6 +246,7 @@ class Worker:
             self._resources,
             webhook,
             transport,
+            Gate(self._pool, webhook),
             self.lease,
             self._note_end,
             late_seconds=self._settings.late_seconds,

@@ -1,0 +1,150 @@
+"""When nothing gets through: deliveries are held, attempts are not burnt, and what was mended is found out soon."""
+
+from collections.abc import Mapping
+from itertools import pairwise
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from retailos.observe import BreakerClosed, BreakerOpened, WebhookGone
+from retailos.receiver import Behaviour, Receiver
+from tests.conftest import eventually
+from tests.contract.conftest import Api
+from tests.contract.delivering import all_settled, settled, webhook, working
+
+DOWN = Behaviour(status=500)
+#: Few failures open it, and a probe comes every second.
+QUICK: Mapping[str, Any] = MappingProxyType(
+    {"breaker": "on", "breakerFailures": 3, "breakerProbe": 1, "concurrency": 4, "retryLimit": 5, "retryDelay": 3600}
+)
+
+
+async def shown(api: Api, made: int) -> dict[str, Any]:
+    """A webhook as it is shown."""
+    answer: dict[str, Any] = (await api.admin("GET", f"/webhooks/{made}")).result
+    return answer
+
+
+async def held(api: Api, made: int) -> dict[str, Any]:
+    """Wait until the webhook's deliveries are held."""
+
+    async def look() -> dict[str, Any]:
+        found = await shown(api, made)
+        return found if found["heldSince"] else {}
+
+    return await eventually(look)
+
+
+async def write(api: Api, count: int, name: str = "A") -> None:
+    """Change so many customers."""
+    rows = [{"externalCustomerId": f"c-{i}", "firstName": name} for i in range(count)]
+    assert (await api.put("/customers", {"customers": rows})).status == 200
+
+
+async def rows(api: Api, made: int) -> list[dict[str, Any]]:
+    """The webhook's deliveries."""
+    found: list[dict[str, Any]] = (await api.admin("GET", f"/deliveries?webhook={made}&limit=500")).result["rows"]
+    return found
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The observations that were made, by name."""
+    return [each.msg["event"] for each in caplog.records if isinstance(each.msg, dict)]
+
+
+async def test_an_outage_costs_some_requests_and_no_attempts(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    """Forty deliveries wait for a receiver that is down; a few requests find that out, a few ask, and all arrive."""
+    async with Receiver.listen(behaviour=DOWN) as receiver, working(api):
+        made = await webhook(api, receiver, **QUICK)
+        await write(api, 40)
+        await held(api, made)
+        at_first = receiver.count
+        assert at_first <= 3 + 2 * 4
+        await receiver.expect(at_first + 2)
+        waiting = await rows(api, made)
+        assert {each["status"] for each in waiting} <= {"owed", "sending", "retrying"}
+        assert sum(each["attempts"] for each in waiting) <= 3 + 4 + 1
+        receiver.behave(Behaviour())
+        await api.admin("POST", "/requeues", json={"webhook": made})
+        async with api.engine.pool.acquire() as connection:
+            await connection.execute("update due set due_at = now() where due_at > now()")
+        await all_settled(api)
+        assert (await shown(api, made))["heldSince"] is None
+    assert receiver.count <= at_first + 40 + 6
+    assert said(caplog).count(BreakerOpened.__name__) == said(caplog).count(BreakerClosed.__name__) == 1
+
+
+async def test_probes_are_one_at_a_time_over_all_workers(api: Api) -> None:
+    """Three workers ask a receiver that is down no more often than one would."""
+    async with Receiver.listen(behaviour=DOWN) as receiver, working(api), working(api), working(api):
+        made = await webhook(api, receiver, **QUICK)
+        await write(api, 30)
+        await held(api, made)
+        before = receiver.count
+        await receiver.expect(before + 4)
+        probes = list(receiver.received)[before:]
+    gaps = [later.at - earlier.at for earlier, later in pairwise(probes[1:])]
+    assert min(gaps) > 0.8, gaps
+
+
+async def test_a_breaker_that_is_off_is_the_guides_policy(api: Api) -> None:
+    """With `breaker: off` each delivery has its attempts, one after the other, and fails."""
+    async with Receiver.listen(behaviour=DOWN) as receiver, working(api):
+        made = await webhook(api, receiver, breaker="off", breakerFailures=1)
+        await write(api, 10)
+        await all_settled(api, "failed")
+        assert (receiver.count, (await shown(api, made))["heldSince"]) == (30, None)
+
+
+async def test_a_refused_record_holds_nobody_up(api: Api) -> None:
+    """A receiver that answers 400 to everything is there: each record fails by itself, and no breaker opens."""
+    async with Receiver.listen(behaviour=Behaviour(status=400)) as receiver, working(api):
+        made = await webhook(api, receiver, retryLimit=0, breaker="on", breakerFailures=2)
+        await write(api, 10)
+        await all_settled(api, "failed")
+        assert (receiver.count, (await shown(api, made))["heldSince"]) == (10, None)
+
+
+async def test_a_changed_webhook_is_probed_at_once(api: Api) -> None:
+    """Who mends a webhook's settings need not wait for the next probe."""
+    async with Receiver.listen(behaviour=DOWN) as broken, Receiver.listen() as mended, working(api):
+        made = await webhook(api, broken, **{**QUICK, "breakerProbe": 3600})
+        await write(api, 8)
+        await held(api, made)
+        before = broken.count
+        url = f"{mended.url}/{{externalCustomerId}}"
+        assert (await api.admin("PUT", f"/webhooks/{made}", json={"url": url})).status == 200
+        await mended.expect(1)
+        assert broken.count == before
+
+
+async def test_a_receiver_that_is_gone_pauses_its_webhook(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    """After a 410 nothing is sent until somebody resumes the webhook, which says why; nothing is lost or counted."""
+    async with Receiver.listen(behaviour=Behaviour(status=410)) as receiver, working(api):
+        made = await webhook(api, receiver, concurrency=1, retryLimit=0)
+        await write(api, 5)
+
+        async def paused() -> dict[str, Any]:
+            found = await shown(api, made)
+            return found if not found["active"] else {}
+
+        assert "410" in (await eventually(paused))["pausedReason"]
+        assert receiver.count <= 2
+        assert {(each["status"], each["attempts"]) for each in await rows(api, made)} == {("owed", 0)}
+        receiver.behave(Behaviour())
+        resumed = await api.admin("PUT", f"/webhooks/{made}", json={"active": True})
+        assert (resumed.result["active"], resumed.result["pausedReason"]) == (True, None)
+        await all_settled(api)
+    assert said(caplog).count(WebhookGone.__name__) == 1
+
+
+async def test_only_what_may_pass_is_retried_if_so_told(api: Api) -> None:
+    """With `retryOn: transient` a refusal fails at once, and what may pass by itself is attempted again."""
+    async with Receiver.listen(behaviour=Behaviour(status=422)) as receiver, working(api):
+        made = await webhook(api, receiver, retryOn="transient")
+        await write(api, 1)
+        assert len((await settled(api, made, "c-0", "failed"))["attemptHistory"]) == 1
+        receiver.behave([Behaviour(status=429), Behaviour()])
+        await write(api, 1, "B")
+        assert len((await settled(api, made, "c-0"))["attemptHistory"]) == 3

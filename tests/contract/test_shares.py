@@ -1,0 +1,50 @@
+"""A webhook's limits hold over all workers together: requests at once, and requests in a second."""
+
+from collections.abc import Sequence
+
+from retailos.receiver import Behaviour, Received, Receiver
+from tests.conftest import eventually
+from tests.contract.conftest import Api
+from tests.contract.delivering import all_settled, webhook, working
+from tests.contract.test_breaker import write
+
+HOLD_SECONDS = 0.05
+
+
+def most_at_once(received: Sequence[Received], hold_seconds: float) -> int:
+    """How many requests were under way at once, each as long as its answer was held back."""
+    edges = sorted([(each.at, 1) for each in received] + [(each.at + hold_seconds, -1) for each in received])
+    count = most = 0
+    for _, edge in edges:
+        count += edge
+        most = max(most, count)
+    return most
+
+
+async def test_requests_at_once_are_shared_by_all_workers(api: Api) -> None:
+    """Three workers together make no more requests at once than the webhook allows, and all of them take part."""
+    held = Behaviour(delay_seconds=HOLD_SECONDS)
+    async with Receiver.listen(behaviour=held) as receiver, working(api), working(api), working(api):
+        await webhook(api, receiver, concurrency=5)
+
+        async def divided() -> bool:
+            async with api.engine.pool.acquire() as connection:
+                return bool(await connection.fetchval("select array_agg(slots order by slots) = '{1,2,2}' from share"))
+
+        await eventually(divided)
+        await write(api, 100)
+        await all_settled(api)
+        # A request leaves its place when its answer has come, a little after the receiver has given it.
+        assert 3 <= most_at_once(receiver.received, HOLD_SECONDS * 0.9) <= 5
+
+
+async def test_a_rate_is_kept_over_all_workers(api: Api) -> None:
+    """Two workers together make no more requests in a second than the webhook says."""
+    async with Receiver.listen() as receiver, working(api), working(api):
+        await webhook(api, receiver, rate=20, concurrency=4)
+        await write(api, 50)
+        await all_settled(api)
+        times = sorted(each.at for each in receiver.received)
+    assert len(times) == 50
+    for first, later in zip(times, times[25:], strict=False):
+        assert later - first > 0.9, "25 requests in less than a second at a rate of 20"
