@@ -342,33 +342,10 @@ class DatabaseBack(Observation):
 
 
 OBSERVATIONS: Final[tuple[type[Observation], ...]] = (
-    Started,
-    Stopping,
-    ProcessRestarted,
-    ServedInClear,
-    CertificateRead,
-    CertificateRefused,
-    MigrationsApplied,
-    RequestAnswered,
-    RequestRefusedByProtocol,
-    DefectFound,
-    AttemptSettled,
-    DeliverySkipped,
-    ChangePassedOver,
-    WorkerStarted,
-    ClaimsRescued,
-    DeliveriesFound,
-    BreakerOpened,
-    BreakerClosed,
-    WebhookGone,
-    WebhookLocked,
-    ImportEnded,
-    OperationEnded,
-    UpsertsExpired,
-    ReportSent,
-    ReportNotSent,
-    DatabaseLost,
-    DatabaseBack,
+    *(Started, Stopping, ProcessRestarted, ServedInClear, CertificateRead, CertificateRefused, MigrationsApplied),
+    *(RequestAnswered, RequestRefusedByProtocol, DefectFound, AttemptSettled, DeliverySkipped, ChangePassedOver),
+    *(WorkerStarted, ClaimsRescued, DeliveriesFound, BreakerOpened, BreakerClosed, WebhookGone, WebhookLocked),
+    *(ImportEnded, OperationEnded, UpsertsExpired, ReportSent, ReportNotSent, DatabaseLost, DatabaseBack),
 )
 
 
