@@ -17,7 +17,7 @@ from retailos.resources import RESOURCES
 from retailos.schedule import Schedule, every
 from retailos.schedule.clock import run_schedules
 from retailos.settings import Settings
-from retailos.webhooks import gate, operation, register, stint, sweep
+from retailos.webhooks import gate, operation, rearming, register, stint, sweep
 
 #: Answers are kept for so much longer than they count, at most; so is what waits for records that do not come.
 MINUTE = 60.0
@@ -38,7 +38,8 @@ def timetable(settings: Settings) -> tuple[Schedule, ...]:
         every(HOUR, "sweep registers", partial(_sweep, settings.late_seconds)),
         every(COMPARE_SECONDS, "compare versions", _compare),
         every(MINUTE, "expire unresolved", partial(_expire_unresolved, settings)),
-        stint.operations(),
+        stint.operations(RESOURCES),
+        rearming.policies(RESOURCES),
         every(HOUR, "forget operations", operation.forget),
         every(MINUTE, "sweep answers", answers.sweep),
         every(HOUR, "seal secrets", partial(seal_secrets, settings)),

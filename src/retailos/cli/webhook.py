@@ -1,25 +1,25 @@
-"""`retailos webhook`: standing orders to tell another system of changes, made, shown, paused and taken away."""
+"""`retailos webhook`: standing orders to tell another system of changes, made, shown, tended and taken away."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import msgspec
 
 from retailos import operations
-from retailos.cli.options import Deployment, data_dir, deployment_of, output, run, settings_of, write_json
+from retailos.cli import tending
+from retailos.cli.options import data_dir, on_deployment, output, tell, write_json
 from retailos.cli.table import write_table
+from retailos.database.pool import Pool
 from retailos.resources import RESOURCES
 from retailos.webhooks.agreement import FORMS
-
-T = TypeVar("T")
 
 
 @click.group()
 def webhook() -> None:
-    """Add, list, show, pause, resume and delete webhooks.
+    """Add, list, show, tend and delete webhooks.
 
     \b
     Example:
@@ -39,6 +39,8 @@ def webhook() -> None:
 @click.option("--retry-backoff/--no-retry-backoff", default=None, help="Double the delay each time.  [default: do]")
 @click.option("--timeout", type=float, metavar="SECONDS", help="For one request, from end to end.  [default: 30]")
 @click.option("--concurrency", type=int, help="Requests under way at once.  [default: 16]")
+@click.option("--requeue-every", type=float, metavar="SECONDS", help="Requeue what failed and may pass so often.")
+@click.option("--backfill", is_flag=True, help="Tell it of every record that exists, too.")
 @click.option("--retry-on", type=click.Choice(["any", "transient"]), help="Which failures to retry.  [default: any]")
 @click.option("--rate", type=float, help="Requests in a second at the most; 0: any number.  [default: 0]")
 @click.option("--breaker", type=click.Choice(["on", "off"]), help="Hold while nothing gets through.  [default: on]")
@@ -76,8 +78,10 @@ def add(data_dir: Path | None, output: str, headers: tuple[str, ...], where: tup
     if where:
         body["where"] = _where(where)
     body["headers"] = dict(_header(each) for each in headers)
-    added = _in(data_dir, lambda here: operations.add_webhook(here.pool, RESOURCES, here.settings, body))
-    _shown(added, output, f"The webhook {added['id']} is told of every {added['resource']} that changes.")
+    added = on_deployment(
+        "webhook", data_dir, lambda here: operations.add_webhook(here.pool, RESOURCES, here.settings, body)
+    )
+    tell(added, output, f"The webhook {added['id']} is told of every {added['resource']} that changes.")
 
 
 @webhook.command("list")
@@ -90,7 +94,7 @@ def list_(data_dir: Path | None, output: str) -> None:
     Example:
       retailos webhook list --data-dir data
     """
-    found = _in(data_dir, lambda here: operations.list_webhooks(here.pool))
+    found = on_deployment("webhook", data_dir, lambda here: operations.list_webhooks(here.pool))
     if output == "json":
         write_json(found)
     elif not found:
@@ -120,77 +124,39 @@ def show(webhook_id: int, data_dir: Path | None, output: str) -> None:
     Example:
       retailos webhook show 3
     """
-    found = _in(data_dir, lambda here: operations.show_webhook(here.pool, webhook_id))
-    _shown(found, output, msgspec.json.format(msgspec.json.encode(found)).decode())
+    found = on_deployment("webhook", data_dir, lambda here: operations.show_webhook(here.pool, webhook_id))
+    tell(found, output, msgspec.json.format(msgspec.json.encode(found)).decode())
 
 
 @webhook.command()
 @click.argument("webhook_id", metavar="ID", type=int)
+@click.option("--yes", is_flag=True, help="Delete it without being asked.")
 @data_dir
 @output
-def pause(webhook_id: int, data_dir: Path | None, output: str) -> None:
-    """Send nothing for now; what it is owed meanwhile is kept.
-
-    \b
-    Example:
-      retailos webhook pause 3
-    """
-    _shown(_switched(data_dir, webhook_id, active=False), output, f"The webhook {webhook_id} is paused.")
-
-
-@webhook.command()
-@click.argument("webhook_id", metavar="ID", type=int)
-@data_dir
-@output
-def resume(webhook_id: int, data_dir: Path | None, output: str) -> None:
-    """Send again, beginning with what it is owed.
-
-    \b
-    Example:
-      retailos webhook resume 3
-    """
-    _shown(_switched(data_dir, webhook_id, active=True), output, f"The webhook {webhook_id} is active.")
-
-
-@webhook.command()
-@click.argument("webhook_id", metavar="ID", type=int)
-@click.confirmation_option("--yes", prompt="What it is still owed will never be sent. Delete it?")
-@data_dir
-@output
-def delete(webhook_id: int, data_dir: Path | None, output: str) -> None:
+def delete(webhook_id: int, yes: bool, data_dir: Path | None, output: str) -> None:
     """Take the webhook with this ID away, with all that it is owed.
 
     \b
     Example:
       retailos webhook delete 3 --yes
     """
-    removed = _in(data_dir, lambda here: operations.remove_webhook(here.pool, webhook_id))
-    _shown(removed, output, f"The webhook {webhook_id} is gone; it was still owed {removed.owed} deliveries.")
+    removed = on_deployment("webhook", data_dir, lambda here: _removed(here.pool, webhook_id, yes))
+    tell(removed, output, f"The webhook {webhook_id} is gone; it was still owed {removed.owed} deliveries.")
 
 
-def _in(data_dir: Path | None, work: Callable[[Deployment], Awaitable[T]]) -> T:
-    async def worked() -> T:
-        async with deployment_of(settings_of(data_dir), "webhook") as deployment:
-            return await work(deployment)
-
-    return run(worked())
-
-
-def _switched(data_dir: Path | None, webhook_id: int, *, active: bool) -> dict[str, Any]:
-    body = {"active": active}
-    return _in(data_dir, lambda here: operations.change_webhook(here.pool, RESOURCES, here.settings, webhook_id, body))
-
-
-def _shown(value: Any, output: str, said: str) -> None:
-    if output == "json":
-        write_json(value)
-    else:
-        click.echo(said)
+async def _removed(pool: Pool, webhook_id: int, yes: bool) -> operations.Removed:
+    if not yes:
+        drift = await operations.show_drift(pool, RESOURCES, webhook_id)
+        owed = f"{drift.behind + drift.failed:,} deliveries are owed by it, and will never be sent."
+        click.confirm(f"{owed} Delete the webhook {webhook_id}?", abort=True)
+    return await operations.remove_webhook(pool, webhook_id)
 
 
 def _state(webhook: Mapping[str, Any]) -> str:
     if webhook["active"]:
         return f"held since {webhook['heldSince']}" if webhook["heldSince"] else "active"
+    if webhook["disabled"]:
+        return "disabled"
     return f"paused: {webhook['pausedReason']}" if webhook["pausedReason"] else "paused"
 
 
@@ -221,3 +187,7 @@ def _header(text: str) -> tuple[str, str]:
     if not colon:
         raise click.UsageError(f"expected a header such as 'Authorization: API_KEY …', got {text!r}")
     return name.strip(), value.strip()
+
+
+for each in tending.COMMANDS:
+    webhook.add_command(each)

@@ -8,17 +8,25 @@ import msgspec
 
 from retailos import keys
 from retailos.database.pool import Pool, acquire, transaction
+from retailos.declare.field import flag
 from retailos.declare.resource import Resources
 from retailos.errors import Problem, ValidationFailed
+from retailos.operations import filling
+from retailos.operations.switches import disabled
 from retailos.secrets import NO_KEY, read_ring
 from retailos.settings import Settings
-from retailos.webhooks import orders
+from retailos.webhooks import operation, orders, rearming
 from retailos.webhooks.addresses import Policy, Refused, vet
 from retailos.webhooks.exchange import ErrorClass
+from retailos.webhooks.operation import OPERATOR, By
+from retailos.webhooks.requeue_policy import RequeuePolicy
 from retailos.webhooks.webhook import SECRETS, SETTINGS, read_webhook, said, shown
 
 #: A webhook as it is shown: its members by name, its secrets hidden.
 Shown = dict[str, Any]
+
+#: Said when a webhook is added, and no part of it afterwards.
+BACKFILL = flag("backfill")
 
 _PORTS = {"http": 80, "https": 443}.get
 
@@ -40,13 +48,19 @@ async def show_webhook(pool: Pool, webhook_id: int) -> Shown:
     return shown(await orders.webhook(pool, webhook_id))
 
 
-async def add_webhook(pool: Pool, resources: Resources, settings: Settings, body: Any) -> Shown:
-    """Save a new webhook, or say field by field why it can't be."""
+async def add_webhook(pool: Pool, resources: Resources, settings: Settings, body: Any, by: By = OPERATOR) -> Shown:
+    """Save a new webhook, or say field by field why it can't be; with `backfill` it is told of what exists, too."""
     ring = read_ring(settings.encryption_keys)
+    backfilled, body = _backfilled(body)
     values = await _checked(pool, resources, body, settings, None)
     async with transaction(pool) as connection:
         webhook_id = await orders.add(connection, ring, values)
-    return await show_webhook(pool, webhook_id)
+        made = await orders.find(connection, webhook_id)
+        assert made is not None  # noqa: S101 - it was made in this transaction
+        await rearming.plan(connection, webhook_id, made.requeue)
+        if backfilled:
+            await filling.begin(connection, resources, made, "backfill", by)
+    return shown(made)
 
 
 async def change_webhook(pool: Pool, resources: Resources, settings: Settings, webhook_id: int, body: Any) -> Shown:
@@ -59,17 +73,34 @@ async def change_webhook(pool: Pool, resources: Resources, settings: Settings, w
     if values["resource"] != kept["resource"]:
         message = f"expected {kept['resource']}, which can't be changed; add another webhook instead"
         raise ValidationFailed([Problem("/resource", "NOT_SETTABLE", message)])
+    if stored.disabled and values["active"]:
+        raise disabled()
     anew = SECRETS.intersection(body)
     as_stored = {name: stored.settings[name] for name in SECRETS - anew}
     async with transaction(pool) as connection:
         await orders.change(connection, ring, webhook_id, {**values, **as_stored}, anew)
+        policy = RequeuePolicy.of(values)
+        if policy != stored.requeue:
+            await rearming.plan(connection, webhook_id, policy)
     return await show_webhook(pool, webhook_id)
 
 
 async def remove_webhook(pool: Pool, webhook_id: int) -> Removed:
     """Take a webhook away, with all that it was owed."""
     async with transaction(pool) as connection:
+        await operation.cancel_all(connection, webhook_id)
         return Removed(id=webhook_id, owed=await orders.remove(connection, webhook_id))
+
+
+def _backfilled(body: Any) -> tuple[bool, Any]:
+    """Whether a new webhook is to be told of what exists, and the rest of its request."""
+    if type(body) is not dict or "backfill" not in body:
+        return False, body
+    problems: list[Problem] = []
+    wanted = BACKFILL.kind.read(body["backfill"], "/backfill", problems)
+    if problems:
+        raise ValidationFailed(problems)
+    return wanted, {name: value for name, value in body.items() if name != "backfill"}
 
 
 async def _checked(

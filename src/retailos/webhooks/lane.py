@@ -129,6 +129,7 @@ class Lane:
         if not most:
             return 0
         if size > 1:
+            size = self._limit.records(size)
             # No more than can go out now: what waits here is no longer there to fill a batch.
             free = min(most - len(self._sending), most - self._in_hand // size, max(1, SET_MOST // size))
             return max(min(free, self.gate.room()), 0) * size
@@ -141,7 +142,8 @@ class Lane:
     async def _filled(self, room: int) -> int:
         """How many deliveries to claim now, where batches wait to be full: none yet, full batches, or all there are."""
         size, wait_seconds = self.webhook.batching.size, self.webhook.batching.wait_seconds
-        if size == 1 or not wait_seconds or not room:
+        # What is claimed already and nobody will send is given back by the next claim, which so waits for nothing.
+        if size == 1 or not wait_seconds or not room or self.owes_back:
             return room
         try:
             due, waited_seconds = await register.waiting(self._pool, self.webhook.id, room)
@@ -150,7 +152,7 @@ class Lane:
         if waited_seconds >= wait_seconds:
             return room
         self._stir_in(wait_seconds - waited_seconds)
-        return due - due % size
+        return due - due % self._limit.records(size)
 
     def _stir_in(self, seconds: float) -> None:
         """Look for work after so many seconds, if not sooner."""
@@ -246,6 +248,7 @@ class Lane:
 
     def _heed(self, batch: Batch, request: Request, reply: Reply, worker_id: int) -> None:
         """Do what a batch's reply asks for beyond its deliveries: make smaller ones, or ask for each half alone."""
+        self._limit.note(len(request.body), len(batch))
         if reply.status == TOO_LARGE:
             self._limit.halve(len(request.body))
         elif error_class_of(reply) is None:

@@ -22,13 +22,14 @@ from retailos.declare.shapes import FreeJson, ListOf
 from retailos.declare.texts import Choice, Text
 from retailos.declare.values import Boolean, Number, Timestamp, printed
 from retailos.errors import Problem
-from retailos.webhooks import agreement, batching, breaker, retry, shape, telling
+from retailos.webhooks import agreement, batching, breaker, requeue_policy, retry, shape, telling
 from retailos.webhooks.addresses import Policy, check_url
 from retailos.webhooks.agreement import Agreement
 from retailos.webhooks.batching import Batching
 from retailos.webhooks.breaker import BreakerPolicy
 from retailos.webhooks.headers import Headers
 from retailos.webhooks.hidden import Hiding
+from retailos.webhooks.requeue_policy import RequeuePolicy
 from retailos.webhooks.retry import RetryPolicy
 from retailos.webhooks.shape import Shape, shape_problems
 from retailos.webhooks.telling import Telling, telling_problems
@@ -50,6 +51,7 @@ SETTINGS: Final[Mapping[str, Field]] = MappingProxyType(
             _field("method", Choice(words=("PUT", "POST", "PATCH")), "PUT"),
             _field("headers", Headers(), {}),
             *retry.FIELDS,
+            *requeue_policy.FIELDS,
             _field("timeout", Number(1, 300, places=3), 30),
             _field("concurrency", Number(1, 256), 16),
             _field("rate", Number(0, 10_000, places=3), 0),
@@ -74,6 +76,7 @@ def webhook_fields(resources: Resources) -> Mapping[str, Field]:
         _field("resource", Choice(words=tuple(resources)), required=True),
         *SETTINGS.values(),
         _field("active", Boolean(), True),
+        Field(name="disabled", kind=Boolean(), read_only=True, nullable=False),
         Field(name="pausedReason", kind=Text(200), read_only=True),
         Field(name="heldSince", kind=Timestamp(True), read_only=True),
         CREATED_AT,
@@ -96,6 +99,7 @@ class Webhook:
     method: str
     headers: Mapping[str, str] = member(repr=False)
     retry: RetryPolicy
+    requeue: RequeuePolicy
     #: Seconds for one attempt, from the look-up of the host to the last byte of the answer.
     timeout: float
     #: Requests under way at once, over all workers.
@@ -108,6 +112,8 @@ class Webhook:
     agreement: Agreement
     shape: Shape
     active: bool
+    #: Nothing is owed to it of what changes.
+    disabled: bool = False
     #: Why it was paused by itself.
     paused_reason: str | None = None
     #: Since when its breaker holds deliveries; no part of what the webhook says.
@@ -125,6 +131,7 @@ class Webhook:
             method=settings["method"],
             headers=settings["headers"],
             retry=RetryPolicy.of(settings),
+            requeue=RequeuePolicy.of(settings),
             timeout=float(settings["timeout"]),
             concurrency=settings["concurrency"],
             telling=Telling.of(settings),
@@ -138,7 +145,7 @@ class Webhook:
 
     def with_secrets(self, secrets: Mapping[str, Any]) -> Self:
         """The same webhook, these of its settings as they are and no longer hidden."""
-        known = ("id", "name", "resource", "active", "created_at", "updated_at")
+        known = ("id", "name", "resource", "active", "disabled", "created_at", "updated_at")
         return self.of(settings={**self.settings, **secrets}, **{name: getattr(self, name) for name in known})
 
     @property
@@ -162,6 +169,7 @@ def shown(webhook: Webhook) -> dict[str, Any]:
         "resource": webhook.resource,
         **hidden(webhook.settings),
         "active": webhook.active,
+        "disabled": webhook.disabled,
         "pausedReason": webhook.paused_reason,
         "heldSince": None if webhook.held_since is None else printed(webhook.held_since),
         "createdAt": printed(webhook.created_at),

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from retailos import operations
-from retailos.api.admin.line import ROOT, like, lines
+from retailos.api.admin.line import ROOT, like, lines, webhook_id_of
+from retailos.api.admin.operations import by
 from retailos.api.body import json_body
 from retailos.api.call import Answer, Call, Engine, Operation
 from retailos.api.endpoints import refuse_parameters
@@ -11,8 +12,8 @@ from retailos.api.envelope import encode
 from retailos.api.examples import object_example
 from retailos.api.schemas import Schema, list_schema, object_schema, struct_schema
 from retailos.declare.resource import Resources
-from retailos.errors import ResourceNotFound
 from retailos.operations import Removed
+from retailos.operations.webhooks import BACKFILL
 from retailos.records.body import decode
 from retailos.webhooks.hidden import HIDDEN
 from retailos.webhooks.webhook import webhook_fields
@@ -29,20 +30,20 @@ async def add_webhook(engine: Engine, call: Call) -> Answer:
     """POST a webhook."""
     refuse_parameters(call)
     body = decode(await json_body(call, engine.settings.body_limit_bytes))
-    added = await operations.add_webhook(engine.pool, engine.resources, engine.settings, body)
+    added = await operations.add_webhook(engine.pool, engine.resources, engine.settings, body, by(call))
     return Answer(encode(added), status=201, headers={"Location": f"{ROOT}/webhooks/{added['id']}"})
 
 
 async def show_webhook(engine: Engine, call: Call) -> Answer:
     """GET one webhook."""
     refuse_parameters(call)
-    return Answer(encode(await operations.show_webhook(engine.pool, _webhook_id(call))))
+    return Answer(encode(await operations.show_webhook(engine.pool, webhook_id_of(call))))
 
 
 async def change_webhook(engine: Engine, call: Call) -> Answer:
     """PUT a webhook: what is absent is kept."""
     refuse_parameters(call)
-    webhook_id = _webhook_id(call)
+    webhook_id = webhook_id_of(call)
     body = decode(await json_body(call, engine.settings.body_limit_bytes))
     changed = await operations.change_webhook(engine.pool, engine.resources, engine.settings, webhook_id, body)
     return Answer(encode(changed))
@@ -51,7 +52,7 @@ async def change_webhook(engine: Engine, call: Call) -> Answer:
 async def remove_webhook(engine: Engine, call: Call) -> Answer:
     """DELETE a webhook, and tell how many deliveries it was still owed."""
     refuse_parameters(call)
-    return Answer(encode(await operations.remove_webhook(engine.pool, _webhook_id(call))))
+    return Answer(encode(await operations.remove_webhook(engine.pool, webhook_id_of(call))))
 
 
 def webhook_lines() -> Iterator[Operation]:
@@ -68,9 +69,10 @@ def webhook_lines() -> Iterator[Operation]:
 def webhook_schemas(resources: Resources) -> dict[str, Schema]:
     """Describe what the routes of webhooks take and give."""
     webhook, accepted = _webhook(resources), object_schema(webhook_fields(resources), input=True, owner="Webhook")
+    added = object_schema({**webhook_fields(resources), "backfill": BACKFILL}, input=True, owner="Webhook")
     return {
         "Webhook": webhook,
-        "WebhookInput": accepted,
+        "WebhookInput": added,
         "WebhookChange": {key: value for key, value in accepted.items() if key != "required"},
         "WebhookList": list_schema("Webhook", webhook),
         "WebhookRemoved": struct_schema(Removed) | like(Removed(id=1, owed=0)),
@@ -82,10 +84,3 @@ def _webhook(resources: Resources) -> Schema:
     example = object_example(fields, input=False)
     schema = object_schema(fields, input=False, owner="Webhook")
     return schema | {"examples": [example | {"headers": dict.fromkeys(example["headers"], HIDDEN)}]}
-
-
-def _webhook_id(call: Call) -> int:
-    text = call.path["id"]
-    if text.isascii() and text.isdigit() and len(text) < 10:
-        return int(text)
-    raise ResourceNotFound("There is no such webhook; GET /v2/admin/webhooks lists them.")
