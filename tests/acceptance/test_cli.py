@@ -21,8 +21,8 @@ HELPED = (
     *((name,) for name in COMMANDS),
     *(("keys", name) for name in ("create", "list", "change", "rotate", "revoke")),
     *(("secrets", name) for name in ("new-key", "rotate")),
+    *(("webhook", name) for name in ("add", "list", "show", "pause", "resume", "rotate-secret", "delete")),
     *(("report", name) for name in ("add", "list", "preview", "send", "issues", "pause", "resume", "delete")),
-    *(("webhook", name) for name in ("add", "list", "show", "pause", "resume", "delete")),
     *(("webhook", name) for name in ("disable", "enable", "backfill", "resync", "drift")),
     *(("operations", name) for name in ("list", "show", "cancel")),
 )
@@ -192,7 +192,14 @@ async def test_a_new_database_is_made_ready(data_dir: Path) -> None:
 async def test_the_doctor_finds_what_is_wrong(database: str, connection: Connection) -> None:
     """The doctor ends with 0 while all is well, and with 1 when the schema is behind, saying what to do."""
     well = await printed("doctor", database_url=database)
-    assert {each["name"] for each in well} == {"version", "database", "migrations", "clock", "secrets"}
+    assert {each["name"] for each in well} == {
+        "version",
+        "database",
+        "migrations",
+        "clock",
+        "secrets",
+        "certificates of webhooks",
+    }
     assert all(each["good"] for each in well)
     await connection.execute("delete from migration where number = (select max(number) from migration)")
     ill = await ran("doctor", database_url=database)

@@ -189,6 +189,7 @@ async def test_the_examples_of_the_administration_work(api: Api, public: dict[st
     assert done == [[added.result]] * 2
     await run(api, admin, "GET", deliveries + "/{id}", {"id": listed.result["rows"][0]["id"]})
     await run(api, admin, "PUT", webhooks + "/{id}", known, {k: v for k, v in body.items() if k != "backfill"})
+    await run(api, admin, "POST", webhooks + "/{id}/signing-secrets", known)
     await run(api, admin, "POST", "/v2/admin/requeues", {})
     async with api.engine.pool.acquire() as connection:
         await connection.execute("update delivery set status = 'failed', error_class = 'timeout', settled_at = now()")
@@ -204,7 +205,7 @@ async def test_the_examples_of_the_administration_work(api: Api, public: dict[st
         assert (await run(api, admin, "POST", f"{webhooks}/{{id}}/{word}", known)).result["kind"] == word
     await run(api, admin, "GET", webhooks + "/{id}/drift", known)
     await run(api, admin, "DELETE", webhooks + "/{id}", known)
-    assert len(list(operations_of(admin))) == 34, "Run the examples of the new operations here or below, too."
+    assert len(list(operations_of(admin))) == 35, "Run the examples of the new operations here or below, too."
 
 
 async def test_the_examples_of_reports_work(api: Api, admin: dict[str, Any]) -> None:

@@ -173,5 +173,6 @@ def test_the_fields_are_documented_in_their_order() -> None:
         *("fields", "userProjection", "onDelete"),
         *("batchSize", "batchBytes", "batchWait"),
         *("batchAnswer", "batchAnswerList", "batchAnswerId", "batchAnswerError"),
-        *("active", "disabled", "pausedReason", "heldSince", "createdAt", "updatedAt"),
+        *("credentials", "signing", "clientCertificate", "clientKey", "certificateAuthority"),
+        *("active", "disabled", "pausedReason", "heldSince", "certificateExpiresAt", "createdAt", "updatedAt"),
     ]

@@ -36,18 +36,24 @@ from retailos.operations.switches import (
     resume_webhook,
 )
 from retailos.operations.webhooks import (
+    Expiring,
+    NewSigningSecret,
     Removed,
     Shown,
     add_webhook,
     change_webhook,
+    list_expiring,
     list_webhooks,
     remove_webhook,
+    rotate_signing_secret,
     show_webhook,
 )
 from retailos.webhooks.operation import Operation
 
 __all__ = (
+    "Expiring",
     "JobsRequeued",
+    "NewSigningSecret",
     "Operation",
     "Removed",
     "ReportPreview",
@@ -71,6 +77,7 @@ __all__ = (
     "dismiss_failed",
     "enable_webhook",
     "find_deliveries",
+    "list_expiring",
     "list_issues",
     "list_keys",
     "list_operations",
@@ -87,6 +94,7 @@ __all__ = (
     "revoke_key",
     "rotate_key",
     "rotate_secrets",
+    "rotate_signing_secret",
     "seal_secrets",
     "send_report",
     "show_delivery",
