@@ -14,8 +14,7 @@ from typing import ClassVar, Final, TextIO
 import msgspec
 import structlog
 
-_RARE: Final = logging.getLogger("retailos")
-_FREQUENT: Final = logging.getLogger("retailos.frequent")
+_RARE, _FREQUENT = logging.getLogger("retailos"), logging.getLogger("retailos.frequent")
 _PACKAGE: Final = Path(__file__).parent
 _STAMPS: Final = (structlog.stdlib.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True))
 _STEPS: Final = (*_STAMPS, structlog.stdlib.ProcessorFormatter.wrap_for_formatter)
