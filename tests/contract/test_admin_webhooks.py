@@ -27,11 +27,13 @@ FIELDS = (
         "retryDelayMax",
         "retryOn",
         "requeueEvery",
+        "requeueOnRecovery",
     ),
     *("timeout", "concurrency", "rate", "breaker", "breakerFailures", "breakerProbe"),
     *("fields", "userProjection", "onDelete"),
     *("batchSize", "batchBytes", "batchWait", "batchAnswer", "batchAnswerList", "batchAnswerId", "batchAnswerError"),
-    *("active", "disabled", "pausedReason", "heldSince", "createdAt", "updatedAt"),
+    *("credentials", "signing", "clientCertificate", "clientKey", "certificateAuthority"),
+    *("active", "disabled", "pausedReason", "heldSince", "certificateExpiresAt", "createdAt", "updatedAt"),
 )
 URL = "http://127.0.0.1:9/v1/customer/{externalCustomerId}"
 

@@ -38,7 +38,7 @@ async def run(
     api: Api, made: Mapping[str, Any], method: str, path: str, known: Mapping[str, str], body: Any = None
 ) -> Response:
     """Send what an operation shows as its first example, or `body`, and hold the answer against what it shows."""
-    operation = made["paths"][path][method.lower()]
+    operation = made["paths"][path.partition("?")[0]][method.lower()]
     sent = body if body is not None else bodies(operation)[0] if "requestBody" in operation else None
     answer = await api.request(method, filled(path, operation, known), json=sent, key=api.admin_key)
     status, success = next(iter(operation["responses"].items()))
@@ -189,6 +189,7 @@ async def test_the_examples_of_the_administration_work(api: Api, public: dict[st
     assert done == [[added.result]] * 2
     await run(api, admin, "GET", deliveries + "/{id}", {"id": listed.result["rows"][0]["id"]})
     await run(api, admin, "PUT", webhooks + "/{id}", known, {k: v for k, v in body.items() if k != "backfill"})
+    await run(api, admin, "POST", webhooks + "/{id}/signing-secrets", known)
     await run(api, admin, "POST", "/v2/admin/requeues", {})
     async with api.engine.pool.acquire() as connection:
         await connection.execute("update delivery set status = 'failed', error_class = 'timeout', settled_at = now()")
@@ -203,8 +204,11 @@ async def test_the_examples_of_the_administration_work(api: Api, public: dict[st
     for word in ("backfill", "resync"):
         assert (await run(api, admin, "POST", f"{webhooks}/{{id}}/{word}", known)).result["kind"] == word
     await run(api, admin, "GET", webhooks + "/{id}/drift", known)
+    for word in ("test", "trigger"):
+        await run(api, admin, "POST", f"{webhooks}/{{id}}/{word}", known)
+    await run(api, admin, "GET", webhooks + "/{id}/explain?externalId=example-customer-id", known)
     await run(api, admin, "DELETE", webhooks + "/{id}", known)
-    assert len(list(operations_of(admin))) == 34, "Run the examples of the new operations here or below, too."
+    assert len(list(operations_of(admin))) == 38, "Run the examples of the new operations here or below, too."
 
 
 async def test_the_examples_of_reports_work(api: Api, admin: dict[str, Any]) -> None:

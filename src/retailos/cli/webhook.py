@@ -10,11 +10,14 @@ import msgspec
 
 from retailos import operations
 from retailos.cli import tending
+from retailos.cli.keys import Duration
 from retailos.cli.options import data_dir, on_deployment, output, tell, write_json
 from retailos.cli.table import write_table
 from retailos.database.pool import Pool
 from retailos.resources import RESOURCES
 from retailos.webhooks.agreement import FORMS
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.group()
@@ -56,6 +59,10 @@ def webhook() -> None:
 @click.option("--field", "fields", multiple=True, metavar="NAME", help="Send this field or relation; repeatable.")
 @click.option("--user-projection", type=click.Choice(["full", "minimal"]), help="How much of a user.  [default: full]")
 @click.option("--on-delete", type=click.Choice(["send", "delete"]), help="Send it, or an HTTP DELETE.  [default: send]")
+@click.option("--credentials", type=_FILE, help="A JSON file: an API key, a name and password, or OAuth 2.")
+@click.option("--client-certificate", type=_FILE, help="A PEM file: what we show the receiver, its issuers behind it.")
+@click.option("--client-key", type=_FILE, help="A PEM file: the certificate's key, without a password.")
+@click.option("--certificate-authority", type=_FILE, help="A PEM file: whom to trust besides the usual authorities.")
 @data_dir
 @output
 def add(data_dir: Path | None, output: str, headers: tuple[str, ...], **given: Any) -> None:
@@ -68,13 +75,38 @@ def add(data_dir: Path | None, output: str, headers: tuple[str, ...], **given: A
         --header 'Authorization: API_KEY <their api key>'
       retailos webhook add --name crm --resource customer --batch-size 100 \\
         --url https://crm.example.com/v1/customers
+      with --credentials FILE, in which stands {"type": "basic", "user": "retailos", "password": "<password>"}
     """
-    body = {_camel(name): _exact(value) for name, value in given.items() if value not in (None, ())}
+    body = {_camel(name): _given(name, value) for name, value in given.items() if value not in (None, ())}
     body["headers"] = dict(_header(each) for each in headers)
     added = on_deployment(
         "webhook", data_dir, lambda here: operations.add_webhook(here.pool, RESOURCES, here.settings, body)
     )
     tell(added, output, f"The webhook {added['id']} is told of every {added['resource']} that changes.")
+
+
+@webhook.command("rotate-secret")
+@click.argument("webhook_id", metavar="ID", type=int)
+@click.option("--grace", type=Duration(), default="24h", show_default=True, metavar="TIME", help="0 ends the old now.")
+@data_dir
+@output
+def rotate_secret(webhook_id: int, grace: int, data_dir: Path | None, output: str) -> None:
+    """Sign what the webhook with this ID sends with another secret, shown this once.
+
+    The secret that it has signs too for the time of grace. A webhook that was not signed is from now on.
+
+    \b
+    Example:
+      retailos webhook rotate-secret 3 --grace 7d
+    """
+    body = {"graceSeconds": grace}
+    made = on_deployment(
+        "webhook",
+        data_dir,
+        lambda here: operations.rotate_signing_secret(here.pool, here.settings, webhook_id, body),
+    )
+    until = f" The one before signs too until {made.former_until}." if made.former_until else ""
+    tell(made, output, f"{made.secret}\n\nThis is what the webhook {webhook_id} signs with.{until} Not shown again.")
 
 
 @webhook.command("list")
@@ -158,9 +190,17 @@ def _camel(name: str) -> str:
     return first + "".join(word.title() for word in rest)
 
 
-def _exact(value: Any) -> Any:
-    """A number as a request's body is read: never a float."""
-    return Decimal(str(value)) if isinstance(value, float) else value
+def _given(name: str, value: Any) -> Any:
+    """What an option says as a request's body says it: a number is never a float, a file is what stands in it."""
+    if isinstance(value, float):
+        return Decimal(str(value))
+    if not isinstance(value, Path):
+        return value
+    try:
+        text = value.read_text(encoding="utf-8")
+        return msgspec.json.decode(text) if name == "credentials" else text
+    except (UnicodeDecodeError, msgspec.DecodeError) as error:
+        raise click.UsageError(f"{value}: expected {'JSON' if name == 'credentials' else 'PEM'}.") from error
 
 
 def _header(text: str) -> tuple[str, str]:

@@ -35,19 +35,26 @@ from retailos.operations.switches import (
     pause_webhook,
     resume_webhook,
 )
+from retailos.operations.trials import Triggered, explain, trigger, try_webhook
 from retailos.operations.webhooks import (
+    Expiring,
+    NewSigningSecret,
     Removed,
     Shown,
     add_webhook,
     change_webhook,
+    list_expiring,
     list_webhooks,
     remove_webhook,
+    rotate_signing_secret,
     show_webhook,
 )
 from retailos.webhooks.operation import Operation
 
 __all__ = (
+    "Expiring",
     "JobsRequeued",
+    "NewSigningSecret",
     "Operation",
     "Removed",
     "ReportPreview",
@@ -59,6 +66,7 @@ __all__ = (
     "ShownIssue",
     "ShownReport",
     "Switched",
+    "Triggered",
     "add_key",
     "add_report",
     "add_webhook",
@@ -70,7 +78,9 @@ __all__ = (
     "disable_webhook",
     "dismiss_failed",
     "enable_webhook",
+    "explain",
     "find_deliveries",
+    "list_expiring",
     "list_issues",
     "list_keys",
     "list_operations",
@@ -87,6 +97,7 @@ __all__ = (
     "revoke_key",
     "rotate_key",
     "rotate_secrets",
+    "rotate_signing_secret",
     "seal_secrets",
     "send_report",
     "show_delivery",
@@ -97,4 +108,6 @@ __all__ = (
     "show_report",
     "show_secrets",
     "show_webhook",
+    "trigger",
+    "try_webhook",
 )

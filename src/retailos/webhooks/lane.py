@@ -22,8 +22,8 @@ from retailos.webhooks.outcome import Blame, Delivered, Divided, Held, Skipped, 
 from retailos.webhooks.pace import Pace
 from retailos.webhooks.reading import Reading
 from retailos.webhooks.request import Batch, CannotBeAddressed, Item, Told, build_request, delivery_id, frame_bytes
+from retailos.webhooks.sender import Sender
 from retailos.webhooks.settlement import Settlement, batch_settlements, refused_whole, settlements, unaddressed
-from retailos.webhooks.transport import Transport
 from retailos.webhooks.webhook import Webhook
 
 #: What one statement claims or settles; more gains nothing and holds locks for longer.
@@ -43,7 +43,7 @@ class Lane:
         pool: Pool,
         resources: Resources,
         webhook: Webhook,
-        transport: Transport,
+        sender: Sender,
         gate: Gate,
         lease: Callable[[], int | None],
         ended: Callable[[asyncio.Task[None]], None],
@@ -56,7 +56,7 @@ class Lane:
         applied as late as `late_seconds` after its timeout.
         """
         self.webhook, self.gate = webhook, gate
-        self._pool, self._transport, self._lease, self._ended = pool, transport, lease, ended
+        self._pool, self._sender, self._lease, self._ended = pool, sender, lease, ended
         self._resource = resources[webhook.resource]
         self._reading = Reading.of(resources, webhook)
         self._terms = webhook.agreement.terms(self._resource)
@@ -106,7 +106,7 @@ class Lane:
             pass
         for task in (self._claiming, *self._sending, *([self._settling] if self._settling else [])):
             task.cancel()
-        self._transport.close()
+        self._sender.close()
 
     async def _claim_on(self) -> None:
         """Claim while there is room and something is due; wait for either otherwise."""
@@ -236,7 +236,7 @@ class Lane:
             except CannotBeAddressed as error:
                 self._answer(unaddressed(batch, str(error)))
                 return
-            reply = await self._transport.send(request)
+            reply = await self._sender.send(request)
         if self.webhook.batching.size == 1:
             self._answer(settlements(batch, request_id, request, reply, self.webhook.retry))
         else:

@@ -18,6 +18,7 @@ _SQL = load(__file__)
 _LIST, _FIND, _INSERT, _UPDATE = _SQL.list, _SQL.find, _SQL.insert, _SQL.update
 _PAUSE, _DELETE, _OWED, _CLEAR = _SQL.pause, _SQL.delete, _SQL.owed, _SQL.clear
 _LIST_LOCKED, _SEAL, _SWITCH = _SQL.list_locked, _SQL.seal, _SQL.switch
+_LOCK = _SQL.lock
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -42,6 +43,14 @@ async def find(connection: Connection, webhook_id: int) -> Webhook | None:
     """Give one webhook, if it stands."""
     row = await connection.fetchrow(_FIND, webhook_id)
     return None if row is None else _webhook(row)
+
+
+async def locked(transaction: Connection, webhook_id: int) -> Webhook:
+    """One webhook, which nobody changes until the transaction ends; ResourceNotFound if there is none."""
+    row = await transaction.fetchrow(_LOCK, webhook_id)
+    if row is None:
+        raise _none()
+    return _webhook(row)
 
 
 async def add(transaction: Connection, ring: Ring, values: Mapping[str, Any]) -> int:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as member
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, Self
@@ -22,7 +22,17 @@ from retailos.declare.shapes import FreeJson, ListOf
 from retailos.declare.texts import Choice, Text
 from retailos.declare.values import Boolean, Number, Timestamp, printed
 from retailos.errors import Problem
-from retailos.webhooks import agreement, batching, breaker, requeue_policy, retry, shape
+from retailos.webhooks import (
+    agreement,
+    batching,
+    breaker,
+    certificates,
+    credentials,
+    requeue_policy,
+    retry,
+    shape,
+    signature,
+)
 from retailos.webhooks.addresses import Policy, check_url
 from retailos.webhooks.agreement import Agreement
 from retailos.webhooks.batching import Batching
@@ -58,6 +68,9 @@ SETTINGS: Final[Mapping[str, Field]] = MappingProxyType(
             *shape.FIELDS,
             *batching.FIELDS,
             *agreement.FIELDS,
+            *credentials.FIELDS,
+            *signature.FIELDS,
+            *certificates.FIELDS,
         )
     }
 )
@@ -77,6 +90,7 @@ def webhook_fields(resources: Resources) -> Mapping[str, Field]:
         Field(name="disabled", kind=Boolean(), read_only=True, nullable=False),
         Field(name="pausedReason", kind=Text(200), read_only=True),
         Field(name="heldSince", kind=Timestamp(True), read_only=True),
+        Field(name="certificateExpiresAt", kind=Timestamp(True), read_only=True),
         CREATED_AT,
         UPDATED_AT,
     )
@@ -141,8 +155,23 @@ class Webhook:
 
     def with_secrets(self, secrets: Mapping[str, Any]) -> Self:
         """The same webhook, these of its settings as they are and no longer hidden."""
-        known = ("id", "name", "resource", "active", "disabled", "created_at", "updated_at")
-        return self.of(settings={**self.settings, **secrets}, **{name: getattr(self, name) for name in known})
+        ours = (
+            "id",
+            "name",
+            "resource",
+            "active",
+            "disabled",
+            "paused_reason",
+            "held_since",
+            "created_at",
+            "updated_at",
+        )
+        return self.of(settings={**self.settings, **secrets}, **{name: getattr(self, name) for name in ours})
+
+    @property
+    def signs(self) -> bool:
+        """Whether what it sends is signed."""
+        return self.settings["signing"] is not None
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -159,6 +188,7 @@ def variables(url: str) -> tuple[str, ...]:
 
 def shown(webhook: Webhook) -> dict[str, Any]:
     """A webhook as it is shown: its members in the declared order, its secrets hidden."""
+    ends = certificates.expires_at(webhook.settings)
     return {
         "id": webhook.id,
         "name": webhook.name,
@@ -168,6 +198,7 @@ def shown(webhook: Webhook) -> dict[str, Any]:
         "disabled": webhook.disabled,
         "pausedReason": webhook.paused_reason,
         "heldSince": None if webhook.held_since is None else printed(webhook.held_since),
+        "certificateExpiresAt": ends and printed(ends),
         "createdAt": printed(webhook.created_at),
         "updatedAt": printed(webhook.updated_at),
     }
@@ -215,6 +246,10 @@ def read_webhook(
         said_anew = f"/{name}" not in wrong and values[name] is not None and (name in body or not kept)
         if isinstance(field.kind, Hiding) and said_anew:
             values[name] = field.kind.restored(values[name], (kept or {}).get(name), f"/{name}", problems)
+    if not wrong & {"/credentials", "/headers"} and values["credentials"]:
+        problems.extend(credentials.credential_problems(values["credentials"], values["headers"], policy))
+    if not wrong & {f"/{each.name}" for each in certificates.FIELDS}:
+        problems.extend(certificates.certificate_problems(values, body, datetime.now(UTC)))
     if "/name" not in wrong and not (storable(values["name"]) and values["name"].isprintable()):
         problems.append(Problem("/name", "INVALID_NAME", "expected a name of printable characters"))
     return values, problems
