@@ -27,6 +27,7 @@ FIELDS = (
         "retryDelayMax",
         "retryOn",
         "requeueEvery",
+        "requeueOnRecovery",
     ),
     *("timeout", "concurrency", "rate", "breaker", "breakerFailures", "breakerProbe"),
     *("sends", "onExhausted", "where", "whenChanged", "suppressEcho"),

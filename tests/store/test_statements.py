@@ -66,6 +66,7 @@ def composed(resource: Resource) -> Iterator[tuple[str, list[Any]]]:
     yield sql.external_ids(resource), [records]
     yield known_sql.known_to(resource), [1, records[0], datetime.now(UTC), 10]
     yield known_sql.count_living(resource), []
+    yield known_sql.newest(resource), []
     yield known_sql.count_untold(resource), [1]
     yield sql.named(resource, "$1"), ["x"]
     for reference in resource.references:

@@ -35,6 +35,7 @@ from retailos.operations.switches import (
     pause_webhook,
     resume_webhook,
 )
+from retailos.operations.trials import Triggered, explain, trigger, try_webhook
 from retailos.operations.webhooks import (
     Expiring,
     NewSigningSecret,
@@ -65,6 +66,7 @@ __all__ = (
     "ShownIssue",
     "ShownReport",
     "Switched",
+    "Triggered",
     "add_key",
     "add_report",
     "add_webhook",
@@ -76,6 +78,7 @@ __all__ = (
     "disable_webhook",
     "dismiss_failed",
     "enable_webhook",
+    "explain",
     "find_deliveries",
     "list_expiring",
     "list_issues",
@@ -105,4 +108,6 @@ __all__ = (
     "show_report",
     "show_secrets",
     "show_webhook",
+    "trigger",
+    "try_webhook",
 )

@@ -72,6 +72,7 @@ class Lane:
         self._lost_tokens: list[UUID] = []
         self._stirred = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
+        self._stirs_at = 0.0
         #: What is claimed as a probe, and passes where all else is held.
         self._probing: UUID | None = None
         self._gone = False
@@ -158,11 +159,12 @@ class Lane:
         """Look for work after so many seconds, if not sooner."""
         loop = asyncio.get_running_loop()
         when = loop.time() + seconds
-        if self._timer and loop.time() < self._timer.when() <= when:
+        if loop.time() < self._stirs_at <= when:
             return
         if self._timer:
             self._timer.cancel()
-        self._timer = loop.call_at(when, self._stirred.set)
+        # A handle knows its time in some loops only.
+        self._stirs_at, self._timer = when, loop.call_at(when, self._stirred.set)
 
     @property
     def _held(self) -> bool:
@@ -198,7 +200,7 @@ class Lane:
             self._probing = token
         records = await self._records(claims)
         items = [Item(each, records[each.record_id]) for each in claims]
-        if self.webhook.telling.sifts:
+        if self.webhook.scope.sifts:
             items, needless = sift(items)
             self._answer(needless)
         batches = list(cut(items, self.webhook.batching.size, self._limit.bytes - frame_bytes(self._resource)))
@@ -286,11 +288,11 @@ class Lane:
     async def _settle(self, batch: Sequence[Settlement]) -> None:
         """Settle a set of answers, as the breaker takes them; an answer that the receiver is gone ends all sending."""
         await self.gate.note(batch)
-        spared, telling = [self.gate.spared(each) for each in batch], self.webhook.telling
+        spared, scope = [self.gate.spared(each) for each in batch], self.webhook.scope
         await register.settle(
-            self._pool, self.webhook.id, spared, self._doubt_seconds, every=telling.every, skips=telling.skips
+            self._pool, self.webhook.id, spared, self._doubt_seconds, every=scope.every, skips=scope.skips
         )
-        if wanted(AttemptSettled) or telling.skips:
+        if wanted(AttemptSettled) or scope.skips:
             for each in spared:
                 observe(self.webhook, each)
         if any(isinstance(each.outcome, Held) and each.outcome.blame is Blame.GONE for each in spared):

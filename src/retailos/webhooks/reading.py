@@ -7,8 +7,8 @@ from typing import Any, Self
 from retailos.declare.resource import Resources
 from retailos.records.told_sql import Wanted, by_claim, reading
 from retailos.webhooks.claim import Claim
+from retailos.webhooks.scope import filters
 from retailos.webhooks.shape import shown_by
-from retailos.webhooks.telling import filters
 from retailos.webhooks.webhook import Webhook
 
 
@@ -29,10 +29,10 @@ class Reading:
         wanted = Wanted(
             show=shown_by(webhook.shape, resource),
             address=tuple(resource.fields[name] for name in named),
-            where=filters(webhook.telling, resources, resource),
-            watched=tuple(resource.fields[name] for name in webhook.telling.when_changed),
-            keys=webhook.telling.suppress_echo,
-            every=webhook.telling.every,
+            where=filters(webhook.scope, resources, resource),
+            watched=tuple(resource.fields[name] for name in webhook.scope.when_changed),
+            keys=webhook.scope.suppress_echo,
+            every=webhook.scope.every,
         )
         statement, values = reading(resources, resource, wanted)
         return cls(statement, tuple(values), by_claim(wanted))

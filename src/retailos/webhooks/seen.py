@@ -11,7 +11,7 @@ from retailos.webhooks.webhook import Webhook
 def observe(webhook: Webhook, settlement: Settlement) -> None:
     """Say what became of a claim."""
     outcome, version = settlement.outcome, settlement.version
-    if isinstance(outcome, Failed) and webhook.telling.skips:
+    if isinstance(outcome, Failed) and webhook.scope.skips:
         delivery = delivery_id(webhook.id, settlement.claim.record_id)
         error_class = outcome.error_class
         emit(ChangePassedOver(webhook=webhook.name, delivery=delivery, version=version, error_class=error_class))

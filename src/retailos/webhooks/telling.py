@@ -1,120 +1,115 @@
-"""What a webhook is told of, of all that its resource's records do: the newest state or every change, of which records.
+"""The story of one delivery in order, made of rows: what changed, what was attempted, and how it stands."""
 
-It is decided when a delivery is about to be sent, since the write of a record must not wait for it.
-"""
-
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from random import Random
-from typing import Any, Final, Self
+from datetime import datetime
+from typing import Final
+from uuid import UUID
 
-from retailos.declare.field import Field
-from retailos.declare.finders import During
-from retailos.declare.kind import Kind
-from retailos.declare.resource import Resource, Resources, did_you_mean
-from retailos.declare.shapes import FreeJson, ListOf, escaped
-from retailos.declare.texts import Choice, Text
-from retailos.errors import Problem
-from retailos.records.query import Filter, filterable
-
-#: Far more fields than any resource has, and more values and keys than anybody can keep in mind.
-_NAMES_MOST: Final = 200
-VALUES_MOST: Final = 100
-
-
-class KeyIds(ListOf):
-    """Ids of API keys; which there are, an example can't know."""
-
-    def sample(self, random: Random) -> list[Any]:
-        """None."""
-        return []
-
-
-#: The words for it in a webhook.
-FIELDS: Final = (
-    Field(name="sends", kind=Choice(words=("latest", "every")), default="latest", nullable=False),
-    Field(name="onExhausted", kind=Choice(words=("hold", "skip")), default="hold", nullable=False),
-    Field(name="where", kind=FreeJson(object_only=True), default={}, nullable=False),
-    Field(
-        name="whenChanged", kind=ListOf(Text(100, least=1, like=("email",)), _NAMES_MOST), default=[], nullable=False
-    ),
-    Field(name="suppressEcho", kind=KeyIds(Text(10, least=10), VALUES_MOST), default=[], nullable=False),
-)
+_TIMES: Final = ("", "once", "twice", "three times", "four times", "five times", "six times")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Telling:
-    """What of all that happens a webhook is told of."""
+class Change:
+    """A change of the record: its version, what was done, and who did it."""
 
-    #: Each change in its order, from its own snapshot; else the newest state.
-    every: bool = False
-    #: Where every change is sent, the next one follows one that failed; else it waits until that is requeued.
-    skips: bool = False
-    #: Paths that a list can be filtered by, each with the value that a record must have, or an array of such values.
-    where: Mapping[str, Any]
-    #: Fields of which one must have changed since what the receiver acknowledged; none: any.
-    when_changed: tuple[str, ...] = ()
-    #: Ids of API keys: what came with these is known where it came from.
-    suppress_echo: tuple[str, ...] = ()
-
-    @property
-    def sifts(self) -> bool:
-        """Whether there may be something that need not be sent."""
-        return bool(self.where or self.when_changed or self.suppress_echo)
-
-    @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> Self:
-        """Read it from a webhook's settings."""
-        every = settings["sends"] == "every"
-        return cls(
-            every=every,
-            skips=every and settings["onExhausted"] == "skip",
-            where=settings["where"],
-            when_changed=tuple(settings["whenChanged"]),
-            suppress_echo=tuple(settings["suppressEcho"]),
-        )
+    at: datetime
+    version: int
+    operation: str
+    request_id: UUID | None
+    api_key_id: str | None
 
 
-def filters(telling: Telling, resources: Resources, resource: Resource) -> tuple[Filter, ...]:
-    """The filters that a record must pass, of a telling that was checked."""
-    known = _known(resources, resource)
-    return tuple(_filter(known[path], path, value) for path, value in telling.where.items())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """An attempt: the version that was sent, and the status that came, or why none did."""
+
+    at: datetime
+    version: int
+    request_id: UUID
+    status: int | None
+    error_class: str | None
+    again: bool
 
 
-def telling_problems(resources: Resources, resource: Resource, values: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong with the names and values of a telling."""
-    for i, name in enumerate(values["whenChanged"]):
-        if name not in resource.fields:
-            message = f"expected fields of a {resource.name}, got {name!r}{did_you_mean(name, resource.fields)}"
-            yield Problem(f"/whenChanged/{i}", "UNKNOWN_FIELD", message)
-    known = _known(resources, resource)
-    for path, value in values["where"].items():
-        at = f"/where/{escaped(path)}"
-        if path not in known:
-            hint = did_you_mean(path, known) or "; any that a list can be filtered by"
-            yield Problem(at, "UNKNOWN_FIELD", f"expected fields of a {resource.name}, got {path[:100]!r}{hint}")
-        elif isinstance(value, dict) or (isinstance(value, list) and not 1 <= len(value) <= VALUES_MOST):
-            yield Problem(at, "WRONG_TYPE", f"expected a value, or an array of 1 to {VALUES_MOST} values")
-        else:
-            try:
-                _filter(known[path], path, value)
-            except ValueError as error:
-                yield Problem(at, "INVALID_VALUE", str(error))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How the delivery stands, and since when its webhook's breaker holds what it is owed."""
+
+    at: datetime
+    status: str
+    wanted: int
+    acknowledged: int
+    due_at: datetime | None
+    held_since: datetime | None
 
 
-def _known(resources: Resources, resource: Resource) -> dict[str, Kind]:
-    """What a list can be filtered by, but for finders that ask for a moment."""
-    moments = {each.name for each in resource.finders if isinstance(each, During)}
-    return {path: kind for path, kind in filterable(resources, resource).items() if path not in moments}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A sentence of the story: when, what, of which version, and the request that it happened in."""
+
+    at: datetime
+    text: str
+    version: int
+    request_id: UUID | None = None
 
 
-def _filter(kind: Kind, path: str, value: Any) -> Filter:
-    if isinstance(value, list):
-        return Filter(path, "in", [_parsed(kind, each) for each in value])
-    return Filter(path, "eq", _parsed(kind, value))
+def told(changes: Sequence[Change], attempts: Sequence[Tried], standing: Standing | None) -> list[Line]:
+    """Tell the story, oldest first: changes that came before the one before was told have joined it."""
+    happened: list[Change | Tried] = sorted([*changes, *attempts], key=lambda each: each.at)
+    lines: list[Line] = []
+    open_version, i = 0, 0
+    while i < len(happened):
+        each = happened[i]
+        if isinstance(each, Change):
+            lines.append(_changed(each, open_version))
+            open_version, i = open_version or each.version, i + 1
+            continue
+        same = _alike(happened, i)
+        lines.append(_tried(each, same))
+        open_version, i = 0 if each.error_class is None else open_version, i + same
+    return lines if standing is None else [*lines, *_stands(standing)]
 
 
-def _parsed(kind: Kind, value: Any) -> Any:
-    if value is None or isinstance(value, dict | list):
-        raise ValueError("expected a string, a number or a boolean")
-    return kind.parse(str(value).lower() if isinstance(value, bool) else str(value))
+def _changed(change: Change, open_version: int) -> Line:
+    by = f" by key {change.api_key_id}" if change.api_key_id else ""
+    joined = f"; it joined v{open_version}" if open_version else ""
+    text = f"v{change.version}: {change.operation}{by}{joined}"
+    return Line(at=change.at, text=text, version=change.version, request_id=change.request_id)
+
+
+def _alike(happened: Sequence[Change | Tried], first: int) -> int:
+    """How many attempts in a row came to the same."""
+    count = 0
+    for each in happened[first:]:
+        one = happened[first]
+        if not (isinstance(each, Tried) and isinstance(one, Tried) and _came_to(each) == _came_to(one)):
+            break
+        count += 1
+        if each.error_class is None:
+            break
+    return count
+
+
+def _came_to(tried: Tried) -> tuple[object, ...]:
+    return tried.version, tried.status, tried.error_class
+
+
+def _tried(tried: Tried, count: int) -> Line:
+    if tried.error_class is None:
+        text = f"v{tried.version}: {'confirmed' if tried.again else 'delivered'}"
+    else:
+        times = _TIMES[count] if count < len(_TIMES) else f"{count} times"
+        text = f"v{tried.version}: {tried.status or tried.error_class} {times}"
+    return Line(at=tried.at, text=text, version=tried.version, request_id=tried.request_id)
+
+
+def _stands(standing: Standing) -> Iterator[Line]:
+    version, status = standing.wanted, standing.status
+    if status in ("delivered", "skipped"):
+        return
+    if standing.held_since is not None and status != "failed":
+        yield Line(at=standing.held_since, text=f"v{version}: held by the breaker", version=version)
+        return
+    next_at = f", next at {standing.due_at:%Y-%m-%d %H:%M:%S} UTC" if status == "retrying" and standing.due_at else ""
+    yield Line(at=standing.at, text=f"v{version}: {status}{next_at}", version=version)

@@ -30,9 +30,9 @@ from retailos.webhooks import (
     credentials,
     requeue_policy,
     retry,
+    scope,
     shape,
     signature,
-    telling,
 )
 from retailos.webhooks.addresses import Policy, check_url
 from retailos.webhooks.agreement import Agreement
@@ -42,8 +42,8 @@ from retailos.webhooks.headers import Headers
 from retailos.webhooks.hidden import Hiding
 from retailos.webhooks.requeue_policy import RequeuePolicy
 from retailos.webhooks.retry import RetryPolicy
+from retailos.webhooks.scope import Scope, scope_problems
 from retailos.webhooks.shape import Shape, shape_problems
-from retailos.webhooks.telling import Telling, telling_problems
 
 _VARIABLE = re.compile(r"\{([^{}]*)\}")
 _URL_LIKE = "https://erp.example.com/v1/customer/{externalCustomerId}"
@@ -67,7 +67,7 @@ SETTINGS: Final[Mapping[str, Field]] = MappingProxyType(
             _field("concurrency", Number(1, 256), 16),
             _field("rate", Number(0, 10_000, places=3), 0),
             *breaker.FIELDS,
-            *telling.FIELDS,
+            *scope.FIELDS,
             *shape.FIELDS,
             *batching.FIELDS,
             *agreement.FIELDS,
@@ -122,7 +122,7 @@ class Webhook:
     #: Requests in a second, over all workers; 0: any number.
     rate: float
     breaker: BreakerPolicy
-    telling: Telling
+    scope: Scope
     batching: Batching
     agreement: Agreement
     shape: Shape
@@ -149,7 +149,7 @@ class Webhook:
             requeue=RequeuePolicy.of(settings),
             timeout=float(settings["timeout"]),
             concurrency=settings["concurrency"],
-            telling=Telling.of(settings),
+            scope=Scope.of(settings),
             rate=float(settings["rate"]),
             breaker=BreakerPolicy.of(settings),
             batching=Batching.of(settings),
@@ -247,7 +247,7 @@ def read_webhook(
     if not wrong & {"/resource", "/fields"}:
         problems.extend(shape_problems(resources[values["resource"]], values))
     if not wrong & {"/resource", "/where", "/whenChanged"}:
-        problems.extend(telling_problems(resources, resources[values["resource"]], values))
+        problems.extend(scope_problems(resources, resources[values["resource"]], values))
     for name, field in SETTINGS.items():
         # What is not said anew may be hidden still: it stays as it is kept.
         said_anew = f"/{name}" not in wrong and values[name] is not None and (name in body or not kept)

@@ -125,7 +125,7 @@ async def test_what_was_made_otherwise_is_sent_back(api: Api) -> None:
         ({"onExhausted": "drop"}, "/onExhausted", "UNKNOWN_CHOICE"),
     ],
 )
-async def test_a_telling_is_checked_when_it_is_saved(shop: Api, fields: Any, path: str, code: str) -> None:
+async def test_a_scope_is_checked_when_it_is_saved(shop: Api, fields: Any, path: str, code: str) -> None:
     """A filter of what there is not, a value that no record can have, and a key that nobody has are refused."""
     least = {"name": "w", "resource": "customer", "url": "http://127.0.0.1:9/{externalCustomerId}"}
     answer = await shop.admin("POST", "/webhooks", json=least | fields)
