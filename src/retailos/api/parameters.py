@@ -63,6 +63,9 @@ def of_query(resources: Resources, operation: Operation) -> Iterator[Parameter]:
             yield from _of_statistics()
         elif each == "page":
             yield from _of_page()
+        elif each == "explain":
+            yield _of_query("externalId", {"type": "string"}, "The record, by an external id that it has or had.")
+            yield _of_query("recordId", dict(Uuid().schema()), "The record, by our id.")
         elif each == "operations":
             yield from _of_operations()
         elif each == "changes":

@@ -36,6 +36,7 @@ from retailos.operations.switches import (
     pause_webhook,
     resume_webhook,
 )
+from retailos.operations.trials import Triggered, explain, trigger, try_webhook
 from retailos.operations.webhooks import (
     Expiring,
     NewSigningSecret,
@@ -67,6 +68,7 @@ __all__ = (
     "ShownReport",
     "Statistics",
     "Switched",
+    "Triggered",
     "add_key",
     "add_report",
     "add_webhook",
@@ -78,6 +80,7 @@ __all__ = (
     "disable_webhook",
     "dismiss_failed",
     "enable_webhook",
+    "explain",
     "find_deliveries",
     "list_expiring",
     "list_issues",
@@ -108,4 +111,6 @@ __all__ = (
     "show_report",
     "show_secrets",
     "show_webhook",
+    "trigger",
+    "try_webhook",
 )
