@@ -60,7 +60,13 @@ async def test_retries_and_leases_go_by_the_clock_of_the_database(
         api = await stack.enter_async_context(stand.surrounded(wrong, "serve", "--api", port=0, **settings))
         address = (await api.until("Started"))["address"]
         clients = await stack.enter_async_context(clients_of(address, await stand.make_key(database)))
-        policy = {"retryDelay": RETRY_SECONDS, "retryBackoff": False, "retryLimit": RETRIES, "concurrency": 4}
+        policy = {
+            "retryDelay": RETRY_SECONDS,
+            "retryBackoff": False,
+            "retryLimit": RETRIES,
+            "concurrency": 4,
+            "breaker": "off",
+        }
         await clients.add_webhook("first", receiver.url, **policy)
         workers = [
             await stack.enter_async_context(
