@@ -9,7 +9,7 @@ UV      = $(PY) -m uv pip compile pyproject.toml --universal --python-version 3.
           --no-emit-package retailos --no-header --no-annotate --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check bench conformance mutants docs migration lock clean
+.PHONY: help setup demo serve test check bench chaos conformance mutants docs migration lock clean
 
 help:  ## List these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -44,6 +44,9 @@ bench: setup  ## Measure, each figure beside its ceiling: make bench ARGS="B1 B6
 
 conformance: setup  ## Meet a sender of webhooks with receivers that misbehave: make conformance ARGS=--help
 	@$(PY) -m conformance $(ARGS)
+
+chaos: setup  ## Run the fault tests, those that can be longer at their full length: make chaos ARGS="-k outage -s"
+	@RETAILOS_TIER=long $(PY) -m pytest -n 0 tests/reliability $(ARGS)
 
 mutants: setup  ## Take rules away from a copy of the program, and see that a test misses each: make mutants ARGS=lease
 	@$(PY) -m tests.mutants $(ARGS)

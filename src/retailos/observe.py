@@ -197,7 +197,6 @@ class ClaimsRescued(Observation):
     """A worker's lease ran out, and what it had claimed is owed again."""
 
     level: ClassVar[int] = logging.WARNING
-
     worker: str
     count: int
 
@@ -246,9 +245,17 @@ class WebhookLocked(Observation):
     """A webhook's credentials can't be opened, so nothing is sent to it; what it is owed is kept until they can be."""
 
     level: ClassVar[int] = logging.ERROR
-
     webhook: str
     error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateExpiring(Observation):
+    """A certificate of a webhook ends soon, or has ended: afterwards nothing reaches its receiver; told once a day."""
+
+    level: ClassVar[int] = logging.WARNING
+    webhook: str
+    expires_at: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,7 +281,6 @@ class UpsertsExpired(Observation):
     """So many upserts waited too long for records that they refer to; their jobs failed and can be requeued."""
 
     level: ClassVar[int] = logging.WARNING
-
     count: int
 
 
@@ -304,7 +310,6 @@ class DatabaseLost(Observation):
     """The database can't be reached; requests get 503 until it is back."""
 
     level: ClassVar[int] = logging.ERROR
-
     error: str
 
 
@@ -313,7 +318,6 @@ class DatabaseBack(Observation):
     """The database answers again after so many seconds."""
 
     level: ClassVar[int] = logging.WARNING
-
     seconds: float
 
 
@@ -336,6 +340,7 @@ OBSERVATIONS: Final[tuple[type[Observation], ...]] = (
     BreakerClosed,
     WebhookGone,
     WebhookLocked,
+    CertificateExpiring,
     ImportEnded,
     OperationEnded,
     UpsertsExpired,

@@ -80,6 +80,8 @@ class Settings:
     encryption_keys: Annotated[str, Meta(pattern=_KEYS)] | None = field(
         default=None, repr=False, metadata=_said("keys such as rek_…, between commas, spaces or lines", secret=True)
     )
+    #: Days before the end of a webhook's certificate from which on it is said, once a day and by the doctor.
+    certificate_warning_days: Annotated[int, Meta(ge=1, le=365)] = 30
     #: The networks that webhooks may reach besides the public ones. To these http is allowed too, to others https only.
     allow_addresses: tuple[Network, ...] = field(
         default=(), metadata=_said("networks such as 10.0.0.0/8, separated by commas")

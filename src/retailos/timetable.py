@@ -8,8 +8,8 @@ from retailos import answers
 from retailos.database import history
 from retailos.database.pool import Pool
 from retailos.keys.store import pepper_of
-from retailos.observe import UpsertsExpired, emit
-from retailos.operations import seal_secrets
+from retailos.observe import CertificateExpiring, UpsertsExpired, emit
+from retailos.operations import list_expiring, seal_secrets
 from retailos.records import parked
 from retailos.reports import issues, sending
 from retailos.reports.sending import Office
@@ -17,13 +17,14 @@ from retailos.resources import RESOURCES
 from retailos.schedule import Schedule, every
 from retailos.schedule.clock import run_schedules
 from retailos.settings import Settings
-from retailos.webhooks import gate, operation, register, stint, sweep
+from retailos.webhooks import gate, operation, rearming, register, stint, sweep
 
 #: Answers are kept for so much longer than they count, at most; so is what waits for records that do not come.
 MINUTE = 60.0
 TIDY_SECONDS = 2.0
 #: Days are made a week ahead.
 HOUR = 3600.0
+DAY = 24 * HOUR
 #: Every record is read for it.
 COMPARE_SECONDS = 6 * HOUR
 #: Sooner than the next day, since dropping gives way to whoever uses what is to be dropped.
@@ -38,10 +39,12 @@ def timetable(settings: Settings) -> tuple[Schedule, ...]:
         every(HOUR, "sweep registers", partial(_sweep, settings.late_seconds)),
         every(COMPARE_SECONDS, "compare versions", _compare),
         every(MINUTE, "expire unresolved", partial(_expire_unresolved, settings)),
-        stint.operations(),
+        stint.operations(RESOURCES),
+        rearming.policies(RESOURCES),
         every(HOUR, "forget operations", operation.forget),
         every(MINUTE, "sweep answers", answers.sweep),
         every(HOUR, "seal secrets", partial(seal_secrets, settings)),
+        every(DAY, "look at certificates", partial(_look_at_certificates, settings)),
         every(HOUR, "make days", history.make_days),
         every(DROP_SECONDS, "drop history", partial(history.drop, kept_days=kept_days(settings))),
         every(DROP_SECONDS, "forget issues", partial(issues.forget, days=settings.report_retention_days)),
@@ -72,6 +75,11 @@ async def _expire_unresolved(settings: Settings, pool: Pool) -> None:
     hours = settings.unresolved_hours
     if count := await parked.expire(pool, hours, 24 * settings.job_retention_days - hours):
         emit(UpsertsExpired(count=count))
+
+
+async def _look_at_certificates(settings: Settings, pool: Pool) -> None:
+    for each in await list_expiring(pool, settings.certificate_warning_days):
+        emit(CertificateExpiring(webhook=each.name, expires_at=each.expires_at))
 
 
 async def run_timetable(pool: Pool, settings: Settings, stop: asyncio.Event) -> None:

@@ -21,8 +21,10 @@ HELPED = (
     *((name,) for name in COMMANDS),
     *(("keys", name) for name in ("create", "list", "change", "rotate", "revoke")),
     *(("secrets", name) for name in ("new-key", "rotate")),
+    *(("webhook", name) for name in ("add", "list", "show", "pause", "resume", "rotate-secret", "delete")),
     *(("report", name) for name in ("add", "list", "preview", "send", "issues", "pause", "resume", "delete")),
-    *(("webhook", name) for name in ("add", "list", "show", "pause", "resume", "delete")),
+    *(("webhook", name) for name in ("disable", "enable", "backfill", "resync", "drift")),
+    *(("operations", name) for name in ("list", "show", "cancel")),
 )
 
 
@@ -125,14 +127,44 @@ async def test_a_webhook_is_added_paused_resumed_and_deleted(database: str) -> N
     assert (added["name"], added["url"], added["method"], added["retryDelay"]) == ("erp", url, "PUT", 2.5)
     number = str(added["id"])
     for command, active in (("pause", False), ("resume", True)):
-        assert (await printed("webhook", command, number, database_url=database))["active"] is active
+        switched = await printed("webhook", command, number, database_url=database)
+        assert (switched["active"], switched["owed"]) == (active, 0)
         assert (await printed("webhook", "show", number, database_url=database))["active"] is active
     assert re.search(rf"{number} +erp +customer +active +PUT {re.escape(url)}", await listed_webhooks(database))
     nothing = {"webhook": added["id"], "count": 0, "dryRun": True, "operations": []}
     assert await printed("requeue", "--webhook", number, "--dry-run", database_url=database) == nothing
-    assert (await ran("webhook", "delete", number, database_url=database)).code == 1
+    aborted = await ran("webhook", "delete", number, database_url=database)
+    assert (aborted.code, "0 deliveries are owed by it" in aborted.out) == (1, True)
     assert await printed("webhook", "delete", number, "--yes", database_url=database) == {"id": added["id"], "owed": 0}
     assert await listed_webhooks(database) == "There is no webhook yet; add one: retailos webhook add --help\n"
+
+
+async def test_a_webhook_is_filled_and_what_failed_requeued(database: str, connection: Connection) -> None:
+    """Commands do what they begin, also where no worker runs, and wait until it is done."""
+    await connection.execute(
+        "insert into customers (id, external_id, version, operation, created_at, updated_at, body)"
+        " select gen_random_uuid(), 'c-' || i, 1, 'create', now(), now(), '{}' from generate_series(1, 150) as i"
+    )
+    await connection.execute("insert into tally (resource, delta) values ('customer', 150)")
+    adding = ("webhook", "add", "--name", "erp", "--resource", "customer", "--url", "https://example.com/{id}")
+    number = str((await printed(*adding, "--requeue-every", "60", database_url=database))["id"])
+    done = await ran("webhook", "backfill", number, "--rate", "10000", database_url=database)
+    assert done.code == 0
+    drift = await printed("webhook", "drift", number, database_url=database)
+    assert (drift["behind"], drift["neverTold"]) == (150, 0)
+    await connection.execute("update delivery set status = 'failed', error_class = 'timeout', settled_at = now()")
+    await connection.execute("update due set due_at = 'infinity'")
+    chosen = ("--webhook", number, "--since", "2020-01-01", "--error-class", "timeout")
+    assert (await printed("requeue", *chosen, "--dry-run", database_url=database))["count"] == 150
+    dismissed = await printed("dismiss", *chosen, "--external-id", "c-1", "--yes", database_url=database)
+    assert dismissed["operations"][0]["done"] == 1
+    asked = await ran("dismiss", *chosen, database_url=database)
+    assert (asked.code, "149 failed deliveries would be set aside" in asked.out) == (1, True)
+    listed = await printed("operations", "list", "--webhook", number, database_url=database)
+    assert [each["kind"] for each in listed] == ["dismiss", "backfill"]
+    shown = await printed("operations", "show", listed[0]["id"], database_url=database)
+    assert await printed("operations", "cancel", listed[0]["id"], database_url=database) == shown == listed[0]
+    assert (await ran("requeue", "--webhook", number, "--all", database_url=database)).code == 2
 
 
 async def test_a_webhook_of_batches_is_added(database: str) -> None:
@@ -160,7 +192,14 @@ async def test_a_new_database_is_made_ready(data_dir: Path) -> None:
 async def test_the_doctor_finds_what_is_wrong(database: str, connection: Connection) -> None:
     """The doctor ends with 0 while all is well, and with 1 when the schema is behind, saying what to do."""
     well = await printed("doctor", database_url=database)
-    assert {each["name"] for each in well} == {"version", "database", "migrations", "clock", "secrets"}
+    assert {each["name"] for each in well} == {
+        "version",
+        "database",
+        "migrations",
+        "clock",
+        "secrets",
+        "certificates of webhooks",
+    }
     assert all(each["good"] for each in well)
     await connection.execute("delete from migration where number = (select max(number) from migration)")
     ill = await ran("doctor", database_url=database)
@@ -196,7 +235,9 @@ async def test_a_postman_collection_is_printed() -> None:
         "Webhooks",
         "Deliveries",
         "Requeues",
+        "Dismissals",
         "Operations",
+        "Reports",
     ]
     values = {each["key"]: each["value"] for each in msgspec.json.decode(environment.out)["values"]}
     assert values == {"baseUrl": "https://api.example.com", "apiKey": ""}

@@ -26,11 +26,13 @@ FIELDS = (
         "retryBackoff",
         "retryDelayMax",
         "retryOn",
+        "requeueEvery",
     ),
     *("timeout", "concurrency", "rate", "breaker", "breakerFailures", "breakerProbe"),
     *("fields", "userProjection", "onDelete"),
     *("batchSize", "batchBytes", "batchWait", "batchAnswer", "batchAnswerList", "batchAnswerId", "batchAnswerError"),
-    *("active", "pausedReason", "heldSince", "createdAt", "updatedAt"),
+    *("credentials", "signing", "clientCertificate", "clientKey", "certificateAuthority"),
+    *("active", "disabled", "pausedReason", "heldSince", "certificateExpiresAt", "createdAt", "updatedAt"),
 )
 URL = "http://127.0.0.1:9/v1/customer/{externalCustomerId}"
 
@@ -293,4 +295,4 @@ async def test_a_requeue_names_a_webhook(shop: Api, name: str) -> None:
     assert (await shop.admin("POST", "/requeues", json={"webhook": 99999})).status == 404
     envelope = check_envelope(await shop.admin("POST", "/requeues", json={"webhook": shown["id"], "dryRun": True}), 200)
     assert envelope["action"] == "REQUEUE_CREATE"
-    assert envelope["result"] == {"webhook": shown["id"], "count": 0, "dryRun": True}
+    assert envelope["result"] == {"webhook": shown["id"], "count": 0, "dryRun": True, "operations": []}

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from retailos.receiver import Behaviour, Received, Receiver
+from tests.conftest import eventually
 from tests.contract.conftest import Api, codes
 from tests.contract.delivering import all_settled, delivery, settled, webhook, working
 
@@ -228,6 +229,27 @@ async def test_an_answer_is_read_as_agreed(api: Api, fields: dict[str, Any], sta
         assert (await settled(api, made, "a"))["acknowledged"] == 1
         assert (await settled(api, made, "b", "failed"))["acknowledged"] == 0
         assert receiver.count == 1
+
+
+@pytest.mark.parametrize(("status", "error"), [(410, "http_4xx"), (503, "http_5xx")])
+async def test_what_is_said_of_a_record_is_not_said_of_the_receiver(api: Api, status: int, error: str) -> None:
+    """A record that is gone or has to wait, as a 207 says, neither pauses its webhook nor opens the breaker."""
+
+    def answer(received: Received) -> Behaviour:
+        said = [{"externalCustomerId": name, "status": 200 if name == "a" else status} for name in ids(received)]
+        return Behaviour(status=207, body=msgspec.json.encode(said))
+
+    async with Receiver.listen(behaviour=answer) as receiver, working(api):
+        made = await batch_webhook(api, receiver, batchAnswer="multistatus", breakerFailures=1)
+        await write(api, ("a", "b"))
+        assert (await settled(api, made, "b", "failed"))["errorClass"] == error
+        await write(api, ("a",), title="Ms")
+
+        async def again() -> bool:
+            return bool((await delivery(api, made, "a"))["acknowledged"] == 2)
+
+        assert await eventually(again)
+        assert (await api.admin("GET", f"/webhooks/{made}")).result["active"] is True
 
 
 async def test_errors_can_be_named_by_their_place(api: Api) -> None:

@@ -39,7 +39,7 @@ async def run(
 ) -> Response:
     """Send what an operation shows as its first example, or `body`, and hold the answer against what it shows."""
     operation = made["paths"][path][method.lower()]
-    sent = bodies(operation)[0] if body is None else body
+    sent = body if body is not None else bodies(operation)[0] if "requestBody" in operation else None
     answer = await api.request(method, filled(path, operation, known), json=sent, key=api.admin_key)
     status, success = next(iter(operation["responses"].items()))
     assert (answer.status, answer.error) == (int(status), None), operation["operationId"]
@@ -188,7 +188,8 @@ async def test_the_examples_of_the_administration_work(api: Api, public: dict[st
     ]
     assert done == [[added.result]] * 2
     await run(api, admin, "GET", deliveries + "/{id}", {"id": listed.result["rows"][0]["id"]})
-    await run(api, admin, "PUT", webhooks + "/{id}", known, body)
+    await run(api, admin, "PUT", webhooks + "/{id}", known, {k: v for k, v in body.items() if k != "backfill"})
+    await run(api, admin, "POST", webhooks + "/{id}/signing-secrets", known)
     await run(api, admin, "POST", "/v2/admin/requeues", {})
     async with api.engine.pool.acquire() as connection:
         await connection.execute("update delivery set status = 'failed', error_class = 'timeout', settled_at = now()")
@@ -197,8 +198,14 @@ async def test_the_examples_of_the_administration_work(api: Api, public: dict[st
     assert (await run(api, admin, "GET", "/v2/admin/operations", {})).result["rows"] == [begun]
     for method in ("GET", "DELETE"):
         assert (await run(api, admin, method, "/v2/admin/operations/{id}", begun)).result == begun
+    await run(api, admin, "POST", "/v2/admin/dismissals", {})
+    for word in ("pause", "resume", "disable", "enable"):
+        assert (await run(api, admin, "POST", f"{webhooks}/{{id}}/{word}", known)).result["id"] == added.result["id"]
+    for word in ("backfill", "resync"):
+        assert (await run(api, admin, "POST", f"{webhooks}/{{id}}/{word}", known)).result["kind"] == word
+    await run(api, admin, "GET", webhooks + "/{id}/drift", known)
     await run(api, admin, "DELETE", webhooks + "/{id}", known)
-    assert len(list(operations_of(admin))) == 26, "Run the examples of the new operations here or below, too."
+    assert len(list(operations_of(admin))) == 35, "Run the examples of the new operations here or below, too."
 
 
 async def test_the_examples_of_reports_work(api: Api, admin: dict[str, Any]) -> None:

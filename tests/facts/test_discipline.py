@@ -41,6 +41,7 @@ SQL_HOMES: Final = (
             "page",
             "table",
             "flips",
+            "known_sql",
             "bypassed",
         )
     ),

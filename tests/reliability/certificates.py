@@ -3,6 +3,7 @@
 import datetime
 import ssl
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
@@ -58,8 +59,15 @@ def _make(name: str, by: Identity | None, *, ends: datetime.datetime) -> Identit
         .add_extension(x509.BasicConstraints(ca=by is None, path_length=None), critical=True)
     )
     if by:
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        builder = builder.add_extension(x509.SubjectAlternativeName([_alternative(name)]), critical=False)
     return Identity(builder.sign(by.key if by else key, hashes.SHA256()), key)
+
+
+def _alternative(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 def server_side(identity: Identity, directory: Path, *, clients_of: Identity | None = None) -> ssl.SSLContext:

@@ -125,7 +125,7 @@ def ca() -> Identity:
 
 def trusting(ca: Identity, **fields: Any) -> Transport:
     """A transport that trusts the private authority and finds the host on this machine."""
-    return Transport(LOOPBACK, ca_pem=ca.certificate_pem, resolve=Names(["127.0.0.1"]), **fields)
+    return Transport(LOOPBACK, authorities=[ca.certificate_pem], resolve=Names(["127.0.0.1"]), **fields)
 
 
 async def test_a_private_authority_can_be_trusted(ca: Identity, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from retailos.errors import Unavailable
 from retailos.jobs.queue import Origin, Queue
-from retailos.receiver import Sighting
+from retailos.receiver import Receiver, Sighting
 from retailos.records.record import Draft
 from retailos.resources import RESOURCES
 from tests.conftest import open_directory
@@ -91,6 +91,26 @@ async def test_a_claim_whose_answer_was_lost_is_sent_all_the_same(database: str)
     assert line.broken.is_set()
     assert (rested, findings.faults, findings.duplicates) == (True, 0, 0), findings.report()
     assert [*api.defects, *worker.defects] == []
+
+
+async def test_a_batch_whose_claim_was_lost_is_sent_all_the_same(database: str) -> None:
+    """Where batches wait to be full, a claim that nobody knows of is given back as well, and waits for nothing."""
+    allowed = {"allow_addresses": "127.0.0.0/8"}
+    async with (
+        Receiver.listen() as receiver,
+        breaking_line(database, CLAIMED_TWO) as (broken_url, line),
+        stand.program("serve", "--api", database_url=database, port=0, **allowed) as api,
+        stand.program("serve", "--worker", database_url=broken_url, **allowed) as worker,
+    ):
+        await worker.until("WorkerStarted")
+        address = (await api.until("Started"))["address"]
+        async with clients_of(address, await stand.make_key(database)) as clients:
+            await clients.add_webhook("first", receiver.url, batchSize=2, batchWait=600)
+            await clients.write(["c-1", "c-2"])
+            await receiver.expect(1)
+        rested = await stand.at_rest(database, within_seconds=10)
+    assert (rested, line.broken.is_set()) == (True, True)
+    assert [each.header("x-ra-batch-size") for each in receiver.received] == ["2"]
 
 
 async def test_an_acceptance_whose_answer_was_lost_is_not_overtaken(database: str) -> None:

@@ -9,6 +9,8 @@ from random import Random
 from time import monotonic
 from typing import Final
 
+import pytest
+
 from retailos.receiver import Behaviour, Received, Receiver, Sighting, sighting_of
 from tests.conftest import eventually
 from tests.reliability import stand
@@ -17,8 +19,12 @@ from tests.reliability.clients import Clients, clients_of
 AWAY_SECONDS: Final = 2_400
 #: The standard policy's first delay, and the time between two probes of a breaker.
 RETRY_SECONDS: Final = 120
+PROBE_SECONDS: Final = 15
 WEBHOOK: Final = "first"
-REST_SECONDS: Final = 100.0
+#: Without a breaker the last retry comes an hour after a write, and it takes a while to send what is due at once.
+REST_SECONDS: Final = 9_000.0
+#: The least that a webhook takes.
+PROBE_LEAST: Final = 1.0
 #: In so many slices the writes are spread over the outage.
 SLICES: Final = 40
 
@@ -67,7 +73,7 @@ def passed(moment: float) -> bool:
 
 
 @asynccontextmanager
-async def standing(url: str, away: Away, size: Size) -> AsyncIterator[Clients]:
+async def standing(url: str, away: Away, size: Size, breaker: str) -> AsyncIterator[Clients]:
     """The API, a worker and a webhook whose delays are as much shorter as the clock is faster."""
     settings = {"database_url": url, "allow_addresses": "127.0.0.0/8"}
     async with AsyncExitStack() as stack:
@@ -77,23 +83,27 @@ async def standing(url: str, away: Away, size: Size) -> AsyncIterator[Clients]:
         await worker.until("WorkerStarted")
         address = (await api.until("Started"))["address"]
         clients = await stack.enter_async_context(clients_of(address, await stand.make_key(url)))
-        await clients.add_webhook(WEBHOOK, receiver.url, retryDelay=RETRY_SECONDS / size.faster)
+        probe = max(PROBE_SECONDS / size.faster, PROBE_LEAST)
+        policy = {"retryDelay": RETRY_SECONDS / size.faster, "breaker": breaker, "breakerProbe": probe}
+        await clients.add_webhook(WEBHOOK, receiver.url, **policy)
         yield clients
         assert [each.defects for each in (api, worker) if each.defects] == []
 
 
-async def test_a_receiver_that_was_away_ends_on_every_record(database: str) -> None:
+@pytest.mark.timeout(1_200)
+@pytest.mark.parametrize("breaker", ["on", "off"])
+async def test_a_receiver_that_was_away_ends_on_every_record(database: str, breaker: str) -> None:
     """After forty minutes in which nothing got through, the receiver has the newest version of every record."""
     size, seed, away = SIZES[os.environ.get("RETAILOS_TIER", "quick")], stand.seed(), Away()
     writes = popular(Random(seed), size)
-    async with standing(database, away, size) as clients:
+    async with standing(database, away, size, breaker) as clients:
         began, share = monotonic(), len(writes) // SLICES
         for number in range(SLICES):
             await clients.write(writes[number * share : (number + 1) * share])
             until = began + (number + 1) * AWAY_SECONDS / size.faster / SLICES
             await eventually(partial(passed, until), within_seconds=AWAY_SECONDS)
         refused, away.back, back_at = away.refused, True, monotonic()
-        rested = await stand.at_rest(database, within_seconds=REST_SECONDS)
+        rested = await stand.at_rest(database, within_seconds=20 + REST_SECONDS / size.faster)
         seconds = monotonic() - back_at
         findings = await stand.judge(database, [f"/{WEBHOOK}"], clients.told, away.sightings)
     minutes = (back_at - began) * size.faster / 60
@@ -101,5 +111,5 @@ async def test_a_receiver_that_was_away_ends_on_every_record(database: str) -> N
         f"{len(clients.told)} writes to {len(set(writes))} records in {minutes:.0f} minutes: "
         f"{refused} requests meanwhile, converged {seconds * size.faster:.0f} s after that ({seconds:.1f} s here)"
     )
-    print(f"seed {seed}: {figures}; {findings.report()}")
+    print(f"seed {seed}, breaker {breaker}: {figures}; {findings.report()}")
     assert (rested, findings.faults) == (True, 0), f"{figures}\n  {findings.report()}"

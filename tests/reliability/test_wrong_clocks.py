@@ -20,8 +20,8 @@ from tests.reliability.stand import Program
 RECORDS: Final = 200
 RETRIES: Final = 2
 RETRY_SECONDS: Final = 1.5
-#: Workers look once a second for what has become due; the rest is this machine's.
-SLACK_SECONDS: Final = 2.5
+#: Workers look once a second for what has become due; the rest is this machine's, and far from an hour.
+SLACK_SECONDS: Final = 10.0
 LEASE_SECONDS: Final = 1.0
 HOUR: Final = 3_600
 #: How far the clock of each worker is ahead in seconds, and its time zone.
@@ -64,7 +64,6 @@ async def test_retries_and_leases_go_by_the_clock_of_the_database(
             "retryDelay": RETRY_SECONDS,
             "retryBackoff": False,
             "retryLimit": RETRIES,
-            "concurrency": 4,
             "breaker": "off",
         }
         await clients.add_webhook("first", receiver.url, **policy)

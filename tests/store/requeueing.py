@@ -22,6 +22,7 @@ async def requeue_failed(pool: Pool, webhook_id: int, *, take: int = 1_000) -> i
         id=uuid4(),
         kind="requeue",
         webhook_id=webhook_id,
+        resource="customer",
         selection={},
         rate=None,
         after_id=UUID(int=0),

@@ -4,6 +4,7 @@ import ast
 import importlib
 import re
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,7 +19,7 @@ from retailos.database.pool import Connection
 from retailos.database.statements import load
 from retailos.declare.resource import Resource
 from retailos.errors import ValidationFailed
-from retailos.records import bypassed, merge_sql, page, query, sql, survivors
+from retailos.records import bypassed, known_sql, merge_sql, page, query, sql, survivors
 from retailos.records.query import OPERATORS, Query, filterable, sortable
 from retailos.resources import RESOURCES
 
@@ -61,6 +62,9 @@ def composed(resource: Resource) -> Iterator[tuple[str, list[Any]]]:
     yield sql.lock(resource, follow=False), [None, "x"]
     yield sql.find(resource), [names, records]
     yield sql.external_ids(resource), [records]
+    yield known_sql.known_to(resource), [1, records[0], datetime.now(UTC), 10]
+    yield known_sql.count_living(resource), []
+    yield known_sql.count_untold(resource), [1]
     yield sql.named(resource, "$1"), ["x"]
     for reference in resource.references:
         if reference.levels:

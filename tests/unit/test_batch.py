@@ -77,6 +77,20 @@ def test_a_limit_falls_at_once_and_rises_slowly() -> None:
     assert limit.bytes == 1_000_000
 
 
+def test_no_more_is_claimed_than_a_batch_holds() -> None:
+    """Of large records fewer are claimed at once than batchSize says, of small ones as many, and always one."""
+    limit = Limit(10_000_000)
+    assert limit.records(1_000) == 1_000
+    limit.note(100_000, 100)
+    assert limit.records(1_000) == 1_000
+    limit.note(10_000_000, 100)
+    assert limit.records(1_000) == 100
+    limit.halve(10_000_000)
+    assert limit.records(1_000) == 50
+    limit.note(20_000_000, 1)
+    assert limit.records(1_000) == 1
+
+
 def test_the_frame_of_a_batch_is_counted() -> None:
     """The body is its records, a comma behind each but the last, and the frame."""
     assert frame_bytes(RESOURCES["customer"]) == len('{"customers":[]}')

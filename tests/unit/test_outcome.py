@@ -114,6 +114,7 @@ UNANSWERED = {
     ErrorClass.TLS_ERROR: Blame.RECEIVER,
     ErrorClass.BLOCKED_ADDRESS: Blame.RECEIVER,
     ErrorClass.INVALID_ANSWER: Blame.RECEIVER,
+    ErrorClass.TOKEN_ERROR: Blame.RECEIVER,
     ErrorClass.INVALID_REQUEST: Blame.RECORD,
 }
 

@@ -32,6 +32,7 @@ def test_the_standard_policy_is_the_guides_example() -> None:
         "retryDelay": 120,
         "retryBackoff": True,
         "retryDelayMax": 21_600,
+        "requeueEvery": 0,
         "timeout": 30,
         "concurrency": 16,
         "fields": [],
@@ -161,10 +162,11 @@ def test_the_fields_are_documented_in_their_order() -> None:
     """The fields of a webhook stand in the order in which it is shown."""
     assert list(webhook_fields(RESOURCES)) == [
         *("id", "name", "resource", "url", "method", "headers", "retryLimit", "retryDelay", "retryBackoff"),
-        *("retryDelayMax", "retryOn", "timeout", "concurrency", "rate"),
+        *("retryDelayMax", "retryOn", "requeueEvery", "timeout", "concurrency", "rate"),
         *("breaker", "breakerFailures", "breakerProbe"),
         *("fields", "userProjection", "onDelete"),
         *("batchSize", "batchBytes", "batchWait"),
         *("batchAnswer", "batchAnswerList", "batchAnswerId", "batchAnswerError"),
-        *("active", "pausedReason", "heldSince", "createdAt", "updatedAt"),
+        *("credentials", "signing", "clientCertificate", "clientKey", "certificateAuthority"),
+        *("active", "disabled", "pausedReason", "heldSince", "certificateExpiresAt", "createdAt", "updatedAt"),
     ]

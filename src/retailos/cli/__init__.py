@@ -16,6 +16,8 @@ COMMANDS: Final = MappingProxyType(
         "keys": "retailos.cli.keys",
         "webhook": "retailos.cli.webhook",
         "requeue": "retailos.cli.requeue",
+        "dismiss": "retailos.cli.requeue",
+        "operations": "retailos.cli.operations",
         "report": "retailos.cli.report",
         "secrets": "retailos.cli.secrets",
         "push": "retailos.cli.push",

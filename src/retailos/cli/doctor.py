@@ -81,6 +81,7 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
             yield await _clock(pool)
             if migrations.good:
                 yield await _secrets(pool, database.settings)
+                yield await _certificates(pool, settings.certificate_warning_days)
     except (ConfigurationError, RetailOSError) as error:
         yield Finding(name="database", good=False, said=str(error))
 
@@ -127,6 +128,13 @@ async def _secrets(pool: Pool, settings: Settings) -> Finding:
     else:
         return Finding(name="secrets", good=True, said=f"{state.current} sealed with the key {state.newest}")
     return Finding(name="secrets", good=False, said=said)
+
+
+async def _certificates(pool: Pool, days: int) -> Finding:
+    expiring = await operations.list_expiring(pool, days)
+    said = "; ".join(f"{each.name} until {each.expires_at[:10]}, renew it" for each in expiring)
+    name = "certificates of webhooks"
+    return Finding(name=name, good=not expiring, said=said or f"none ends within {days} days")
 
 
 async def _clock(pool: Pool) -> Finding:

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,3 +95,21 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 def write_json(value: Any) -> None:
     """Write a value for programs: one line of JSON on stdout."""
     click.echo(_encode(value))
+
+
+def on_deployment(command: str, data_dir: Path | None, work: Callable[[Deployment], Awaitable[T]]) -> T:
+    """Do what a command is about on the database that it names."""
+
+    async def worked() -> T:
+        async with deployment_of(settings_of(data_dir), command) as deployment:
+            return await work(deployment)
+
+    return run(worked())
+
+
+def tell(value: Any, output: str, said: str) -> None:
+    """Show what came of it, to programs or to people."""
+    if output == "json":
+        write_json(value)
+    else:
+        click.echo(said)

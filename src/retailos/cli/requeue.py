@@ -1,14 +1,17 @@
-"""`retailos requeue`: what failed is owed again."""
+"""`retailos requeue` and `retailos dismiss`: what failed is owed again, or set aside."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from retailos import operations
 from retailos.cli.options import data_dir, database_of, output, run, settings_of, write_json
 from retailos.cli.progress import followed
+from retailos.database.pool import Pool
 from retailos.declare.values import printed
 from retailos.operations import Requeued
 from retailos.resources import RESOURCES
@@ -25,15 +28,27 @@ def moment(_context: click.Context, _parameter: click.Parameter, value: datetime
 when = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
 
 
+def which(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say which failed deliveries are meant."""
+    for option in reversed(
+        (
+            click.option("--webhook", type=int, metavar="ID", help="Whose failed deliveries."),
+            click.option("--all", is_flag=True, help="Those of every webhook."),
+            click.option("--since", type=when, callback=moment, help="Only what failed at or after this moment."),
+            click.option("--until", type=when, callback=moment, help="Only what failed before this moment."),
+            click.option("--error-class", multiple=True, type=click.Choice(ERROR_CLASSES), help="Only what failed so."),
+            click.option("--external-id", multiple=True, metavar="ID", help="Only of these records; repeatable."),
+            click.option("--dry-run", is_flag=True, help="Only count them."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
 @click.command()
-@click.option("--webhook", type=int, metavar="ID", help="Whose failed deliveries.")
-@click.option("--all", is_flag=True, help="Those of every webhook.")
-@click.option("--since", type=when, callback=moment, help="Only what failed at or after this moment.")
-@click.option("--until", type=when, callback=moment, help="Only what failed before this moment.")
-@click.option("--error-class", "error_classes", multiple=True, type=click.Choice(ERROR_CLASSES), help="Only these.")
-@click.option("--external-id", "external_ids", multiple=True, metavar="ID", help="Only of these records; repeatable.")
+@which
+@click.option("--dismissed", is_flag=True, help="Those that were dismissed, instead of failed ones.")
 @click.option("--rate", type=click.IntRange(1, 100_000), help="Records a second at the most.")
-@click.option("--dry-run", is_flag=True, help="Only count them.")
 @data_dir
 @output
 def requeue(data_dir: Path | None, output: str, **given: Any) -> None:
@@ -44,31 +59,61 @@ def requeue(data_dir: Path | None, output: str, **given: Any) -> None:
       retailos requeue --webhook 3 --dry-run
       retailos requeue --webhook 3 --since 2026-11-28T08:00 --error-class http_5xx --error-class timeout
     """
+    body = _body(given) | {"rate": given["rate"], "status": "dismissed" if given["dismissed"] else "failed"}
+
+    async def requeued(pool: Pool) -> Requeued:
+        return await _followed(pool, await operations.requeue_failed(pool, RESOURCES, body, OPERATOR), output)
+
+    _told(run(_on(settings_of(data_dir), requeued)), output, "owed again")
+
+
+@click.command()
+@which
+@click.option("--yes", is_flag=True, help="Dismiss them without being asked.")
+@data_dir
+@output
+def dismiss(data_dir: Path | None, output: str, yes: bool, **given: Any) -> None:
+    """Set failed deliveries aside: they are not sent until their records change, or they are requeued.
+
+    \b
+    Example:
+      retailos dismiss --webhook 3 --until 2026-11-01 --dry-run
+    """
+    body = _body(given)
+
+    async def dismissed(pool: Pool) -> Requeued:
+        if not (yes or given["dry_run"]):
+            counted = await operations.dismiss_failed(pool, RESOURCES, body | {"dryRun": True}, OPERATOR)
+            click.confirm(f"{counted.count:,} failed deliveries would be set aside. Dismiss them?", abort=True)
+        return await _followed(pool, await operations.dismiss_failed(pool, RESOURCES, body, OPERATOR), output)
+
+    _told(run(_on(settings_of(data_dir), dismissed)), output, "dismissed")
+
+
+def _body(given: Mapping[str, Any]) -> dict[str, Any]:
     if (given["webhook"] is None) is not given["all"]:
         raise click.UsageError("Say whose failed deliveries: --webhook ID, or --all.")
-    done = run(_requeue(settings_of(data_dir), _body(given), shown=output == "text"))
-    if output == "json":
-        write_json(done)
-        return
-    click.echo(f"{done.count:,} failed deliveries {'would be' if done.dry_run else 'are'} owed again.")
-    for each in done.operations:
-        if each.status != "completed":
-            click.echo(f"The operation {each.id} was {each.status} after {each.done:,} of {each.total:,}.")
-
-
-def _body(given: dict[str, Any]) -> dict[str, Any]:
-    said = {"webhook": given["webhook"], "all": given["all"], "rate": given["rate"], "dryRun": given["dry_run"]}
+    said = {"webhook": given["webhook"], "all": given["all"], "dryRun": given["dry_run"]}
     said |= {"since": given["since"], "until": given["until"]}
-    lists = {"errorClasses": given["error_classes"], "externalIds": given["external_ids"]}
+    lists = {"errorClasses": given["error_class"], "externalIds": given["external_id"]}
     return said | {name: list(values) for name, values in lists.items() if values}
 
 
-async def _requeue(settings: Settings, body: dict[str, Any], *, shown: bool) -> Requeued:
+async def _on(settings: Settings, work: Callable[[Pool], Awaitable[Requeued]]) -> Requeued:
     async with database_of(settings, "requeue") as pool:
-        begun = await operations.requeue_failed(pool, RESOURCES, body, OPERATOR)
-        return Requeued(
-            webhook=begun.webhook,
-            count=begun.count,
-            dry_run=begun.dry_run,
-            operations=await followed(pool, begun.operations, shown=shown),
-        )
+        return await work(pool)
+
+
+async def _followed(pool: Pool, begun: Requeued, output: str) -> Requeued:
+    ended = await followed(pool, begun.operations, shown=output == "text")
+    return msgspec.structs.replace(begun, operations=ended)
+
+
+def _told(done: Requeued, output: str, word: str) -> None:
+    if output == "json":
+        write_json(done)
+        return
+    click.echo(f"{done.count:,} failed deliveries {'would be' if done.dry_run else 'are'} {word}.")
+    for each in done.operations:
+        if each.status != "completed":
+            click.echo(f"The operation {each.id} is {each.status} after {each.done:,} of {each.total:,}.")

@@ -6,8 +6,7 @@ import click
 
 from retailos import operations
 from retailos.app import DATA_DIR
-from retailos.cli.options import check_named, data_dir, deployment_of, output, run, settings_of, write_json
-from retailos.operations import SecretsRotated
+from retailos.cli.options import data_dir, on_deployment, output, settings_of, write_json
 from retailos.secrets import new_key as draw
 from retailos.secrets.keyfile import NAME, add_key
 
@@ -57,14 +56,7 @@ def rotate(data_dir: Path | None, output: str) -> None:
     Example:
       retailos secrets rotate --data-dir data
     """
-    settings = settings_of(data_dir)
-    check_named(settings)
-
-    async def worked() -> SecretsRotated:
-        async with deployment_of(settings, "secrets") as here:
-            return await operations.rotate_secrets(here.pool, here.settings)
-
-    done = run(worked())
+    done = on_deployment("secrets", data_dir, lambda here: operations.rotate_secrets(here.pool, here.settings))
     if output == "json":
         write_json(done)
     else:

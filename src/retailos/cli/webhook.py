@@ -1,25 +1,28 @@
-"""`retailos webhook`: standing orders to tell another system of changes, made, shown, paused and taken away."""
+"""`retailos webhook`: standing orders to tell another system of changes, made, shown, tended and taken away."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import msgspec
 
 from retailos import operations
-from retailos.cli.options import Deployment, data_dir, deployment_of, output, run, settings_of, write_json
+from retailos.cli import tending
+from retailos.cli.keys import Duration
+from retailos.cli.options import data_dir, on_deployment, output, tell, write_json
 from retailos.cli.table import write_table
+from retailos.database.pool import Pool
 from retailos.resources import RESOURCES
 from retailos.webhooks.agreement import FORMS
 
-T = TypeVar("T")
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.group()
 def webhook() -> None:
-    """Add, list, show, pause, resume and delete webhooks.
+    """Add, list, show, tend and delete webhooks.
 
     \b
     Example:
@@ -39,6 +42,8 @@ def webhook() -> None:
 @click.option("--retry-backoff/--no-retry-backoff", default=None, help="Double the delay each time.  [default: do]")
 @click.option("--timeout", type=float, metavar="SECONDS", help="For one request, from end to end.  [default: 30]")
 @click.option("--concurrency", type=int, help="Requests under way at once.  [default: 16]")
+@click.option("--requeue-every", type=float, metavar="SECONDS", help="Requeue what failed and may pass so often.")
+@click.option("--backfill", is_flag=True, help="Tell it of every record that exists, too.")
 @click.option("--retry-on", type=click.Choice(["any", "transient"]), help="Which failures to retry.  [default: any]")
 @click.option("--rate", type=float, help="Requests in a second at the most; 0: any number.  [default: 0]")
 @click.option("--breaker", type=click.Choice(["on", "off"]), help="Hold while nothing gets through.  [default: on]")
@@ -54,6 +59,10 @@ def webhook() -> None:
 @click.option("--field", "fields", multiple=True, metavar="NAME", help="Send this field or relation; repeatable.")
 @click.option("--user-projection", type=click.Choice(["full", "minimal"]), help="How much of a user.  [default: full]")
 @click.option("--on-delete", type=click.Choice(["send", "delete"]), help="Send it, or an HTTP DELETE.  [default: send]")
+@click.option("--credentials", type=_FILE, help="A JSON file: an API key, a name and password, or OAuth 2.")
+@click.option("--client-certificate", type=_FILE, help="A PEM file: what we show the receiver, its issuers behind it.")
+@click.option("--client-key", type=_FILE, help="A PEM file: the certificate's key, without a password.")
+@click.option("--certificate-authority", type=_FILE, help="A PEM file: whom to trust besides the usual authorities.")
 @data_dir
 @output
 def add(data_dir: Path | None, output: str, headers: tuple[str, ...], **given: Any) -> None:
@@ -66,11 +75,38 @@ def add(data_dir: Path | None, output: str, headers: tuple[str, ...], **given: A
         --header 'Authorization: API_KEY <their api key>'
       retailos webhook add --name crm --resource customer --batch-size 100 \\
         --url https://crm.example.com/v1/customers
+      with --credentials FILE, in which stands {"type": "basic", "user": "retailos", "password": "<password>"}
     """
-    body = {_camel(name): _exact(value) for name, value in given.items() if value not in (None, ())}
+    body = {_camel(name): _given(name, value) for name, value in given.items() if value not in (None, ())}
     body["headers"] = dict(_header(each) for each in headers)
-    added = _in(data_dir, lambda here: operations.add_webhook(here.pool, RESOURCES, here.settings, body))
-    _shown(added, output, f"The webhook {added['id']} is told of every {added['resource']} that changes.")
+    added = on_deployment(
+        "webhook", data_dir, lambda here: operations.add_webhook(here.pool, RESOURCES, here.settings, body)
+    )
+    tell(added, output, f"The webhook {added['id']} is told of every {added['resource']} that changes.")
+
+
+@webhook.command("rotate-secret")
+@click.argument("webhook_id", metavar="ID", type=int)
+@click.option("--grace", type=Duration(), default="24h", show_default=True, metavar="TIME", help="0 ends the old now.")
+@data_dir
+@output
+def rotate_secret(webhook_id: int, grace: int, data_dir: Path | None, output: str) -> None:
+    """Sign what the webhook with this ID sends with another secret, shown this once.
+
+    The secret that it has signs too for the time of grace. A webhook that was not signed is from now on.
+
+    \b
+    Example:
+      retailos webhook rotate-secret 3 --grace 7d
+    """
+    body = {"graceSeconds": grace}
+    made = on_deployment(
+        "webhook",
+        data_dir,
+        lambda here: operations.rotate_signing_secret(here.pool, here.settings, webhook_id, body),
+    )
+    until = f" The one before signs too until {made.former_until}." if made.former_until else ""
+    tell(made, output, f"{made.secret}\n\nThis is what the webhook {webhook_id} signs with.{until} Not shown again.")
 
 
 @webhook.command("list")
@@ -83,7 +119,7 @@ def list_(data_dir: Path | None, output: str) -> None:
     Example:
       retailos webhook list --data-dir data
     """
-    found = _in(data_dir, lambda here: operations.list_webhooks(here.pool))
+    found = on_deployment("webhook", data_dir, lambda here: operations.list_webhooks(here.pool))
     if output == "json":
         write_json(found)
     elif not found:
@@ -113,77 +149,39 @@ def show(webhook_id: int, data_dir: Path | None, output: str) -> None:
     Example:
       retailos webhook show 3
     """
-    found = _in(data_dir, lambda here: operations.show_webhook(here.pool, webhook_id))
-    _shown(found, output, msgspec.json.format(msgspec.json.encode(found)).decode())
+    found = on_deployment("webhook", data_dir, lambda here: operations.show_webhook(here.pool, webhook_id))
+    tell(found, output, msgspec.json.format(msgspec.json.encode(found)).decode())
 
 
 @webhook.command()
 @click.argument("webhook_id", metavar="ID", type=int)
+@click.option("--yes", is_flag=True, help="Delete it without being asked.")
 @data_dir
 @output
-def pause(webhook_id: int, data_dir: Path | None, output: str) -> None:
-    """Send nothing for now; what it is owed meanwhile is kept.
-
-    \b
-    Example:
-      retailos webhook pause 3
-    """
-    _shown(_switched(data_dir, webhook_id, active=False), output, f"The webhook {webhook_id} is paused.")
-
-
-@webhook.command()
-@click.argument("webhook_id", metavar="ID", type=int)
-@data_dir
-@output
-def resume(webhook_id: int, data_dir: Path | None, output: str) -> None:
-    """Send again, beginning with what it is owed.
-
-    \b
-    Example:
-      retailos webhook resume 3
-    """
-    _shown(_switched(data_dir, webhook_id, active=True), output, f"The webhook {webhook_id} is active.")
-
-
-@webhook.command()
-@click.argument("webhook_id", metavar="ID", type=int)
-@click.confirmation_option("--yes", prompt="What it is still owed will never be sent. Delete it?")
-@data_dir
-@output
-def delete(webhook_id: int, data_dir: Path | None, output: str) -> None:
+def delete(webhook_id: int, yes: bool, data_dir: Path | None, output: str) -> None:
     """Take the webhook with this ID away, with all that it is owed.
 
     \b
     Example:
       retailos webhook delete 3 --yes
     """
-    removed = _in(data_dir, lambda here: operations.remove_webhook(here.pool, webhook_id))
-    _shown(removed, output, f"The webhook {webhook_id} is gone; it was still owed {removed.owed} deliveries.")
+    removed = on_deployment("webhook", data_dir, lambda here: _removed(here.pool, webhook_id, yes))
+    tell(removed, output, f"The webhook {webhook_id} is gone; it was still owed {removed.owed} deliveries.")
 
 
-def _in(data_dir: Path | None, work: Callable[[Deployment], Awaitable[T]]) -> T:
-    async def worked() -> T:
-        async with deployment_of(settings_of(data_dir), "webhook") as deployment:
-            return await work(deployment)
-
-    return run(worked())
-
-
-def _switched(data_dir: Path | None, webhook_id: int, *, active: bool) -> dict[str, Any]:
-    body = {"active": active}
-    return _in(data_dir, lambda here: operations.change_webhook(here.pool, RESOURCES, here.settings, webhook_id, body))
-
-
-def _shown(value: Any, output: str, said: str) -> None:
-    if output == "json":
-        write_json(value)
-    else:
-        click.echo(said)
+async def _removed(pool: Pool, webhook_id: int, yes: bool) -> operations.Removed:
+    if not yes:
+        drift = await operations.show_drift(pool, RESOURCES, webhook_id)
+        owed = f"{drift.behind + drift.failed:,} deliveries are owed by it, and will never be sent."
+        click.confirm(f"{owed} Delete the webhook {webhook_id}?", abort=True)
+    return await operations.remove_webhook(pool, webhook_id)
 
 
 def _state(webhook: Mapping[str, Any]) -> str:
     if webhook["active"]:
         return f"held since {webhook['heldSince']}" if webhook["heldSince"] else "active"
+    if webhook["disabled"]:
+        return "disabled"
     return f"paused: {webhook['pausedReason']}" if webhook["pausedReason"] else "paused"
 
 
@@ -192,9 +190,17 @@ def _camel(name: str) -> str:
     return first + "".join(word.title() for word in rest)
 
 
-def _exact(value: Any) -> Any:
-    """A number as a request's body is read: never a float."""
-    return Decimal(str(value)) if isinstance(value, float) else value
+def _given(name: str, value: Any) -> Any:
+    """What an option says as a request's body says it: a number is never a float, a file is what stands in it."""
+    if isinstance(value, float):
+        return Decimal(str(value))
+    if not isinstance(value, Path):
+        return value
+    try:
+        text = value.read_text(encoding="utf-8")
+        return msgspec.json.decode(text) if name == "credentials" else text
+    except (UnicodeDecodeError, msgspec.DecodeError) as error:
+        raise click.UsageError(f"{value}: expected {'JSON' if name == 'credentials' else 'PEM'}.") from error
 
 
 def _header(text: str) -> tuple[str, str]:
@@ -202,3 +208,7 @@ def _header(text: str) -> tuple[str, str]:
     if not colon:
         raise click.UsageError(f"expected a header such as 'Authorization: API_KEY …', got {text!r}")
     return name.strip(), value.strip()
+
+
+for each in tending.COMMANDS:
+    webhook.add_command(each)

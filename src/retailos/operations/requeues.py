@@ -1,4 +1,4 @@
-"""Requeues: failed deliveries that an operator means are counted, and owed again by an operation."""
+"""Requeues and dismissals: failed deliveries that an operator means are counted, and owed again or set aside."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -12,6 +12,7 @@ from retailos.declare.field import Field, flag
 from retailos.declare.kind import expected
 from retailos.declare.object import read_object
 from retailos.declare.resource import Resources
+from retailos.declare.texts import Choice
 from retailos.declare.values import Number
 from retailos.errors import Problem, ValidationFailed
 from retailos.records import sql
@@ -20,20 +21,27 @@ from retailos.webhooks.operation import By, Operation, Order
 from retailos.webhooks.selection import Selection
 from retailos.webhooks.webhook import Webhook
 
-#: What a requeue says: whose deliveries, which of them, and how fast.
-REQUEUE_FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
+#: What a dismissal says: whose deliveries, and which of them.
+DISMISSAL_FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
     {
         "webhook": Field(name="webhook", kind=Number(1, 2**31 - 1)),
         "all": flag("all"),
         **selection.FIELDS,
-        "rate": Field(name="rate", kind=Number(1, 100_000)),
         "dryRun": flag("dryRun"),
     }
+)
+_OF_REQUEUES: Final = (
+    Field(name="status", kind=Choice(words=("failed", "dismissed")), default="failed", nullable=False),
+    Field(name="rate", kind=Number(1, 100_000)),
+)
+#: What a requeue says: how fast, too, and that what was dismissed is meant.
+REQUEUE_FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
+    {**DISMISSAL_FIELDS, **{each.name: each for each in _OF_REQUEUES}}
 )
 
 
 class Requeued(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """How many failed deliveries are owed again, or would be, and the operations that see to it, one for a webhook."""
+    """How many deliveries are meant, and the operations that see to them, one for a webhook; none of a dry run."""
 
     #: The webhook that was named; null: all of them.
     webhook: int | None
@@ -47,18 +55,26 @@ async def requeue_failed(pool: Pool, resources: Resources, body: Any, by: By) ->
 
     The first some hundred are owed at once, the others by workers. The newest state of each record is sent.
     """
-    said = _read(body)
+    return await _begin(pool, resources, "requeue", _read(REQUEUE_FIELDS, body), by)
+
+
+async def dismiss_failed(pool: Pool, resources: Resources, body: Any, by: By) -> Requeued:
+    """Set failed deliveries aside, or only count them: they rest until their records change, or they are requeued."""
+    return await _begin(pool, resources, "dismiss", _read(DISMISSAL_FIELDS, body), by)
+
+
+async def _begin(pool: Pool, resources: Resources, kind: str, said: Mapping[str, Any], by: By) -> Requeued:
     known = await orders.webhooks(pool) if said["all"] else [await orders.webhook(pool, said["webhook"])]
     kept = await _resolved(pool, resources, known, said)
     chosen, count, begun = Selection.of(kept), 0, []
+    rate = said.get("rate") and float(said["rate"])
     for webhook in known:
         async with transaction(pool) as connection:
             found = await requeue.count(connection, webhook.id, chosen)
             count += found
             if found and not said["dryRun"]:
-                rate = said["rate"] and float(said["rate"])
-                order = Order(kind="requeue", webhook_id=webhook.id, total=found, selection=kept, rate=rate)
-                begun.append(await stint.begin(connection, order, by))
+                order = Order(kind=kind, webhook_id=webhook.id, total=found, selection=kept, rate=rate)
+                begun.append(await stint.begin(connection, resources, order, by))
     return Requeued(webhook=said["webhook"], count=count, dry_run=said["dryRun"], operations=tuple(begun))
 
 
@@ -77,10 +93,10 @@ async def cancel_operation(pool: Pool, operation_id: UUID) -> Operation:
     return await operation.cancel(pool, operation_id)
 
 
-def _read(body: Any) -> dict[str, Any]:
+def _read(fields: Mapping[str, Field], body: Any) -> dict[str, Any]:
     if type(body) is not dict:
         raise ValidationFailed([expected("an object with a webhook's id", body, "")])
-    said, problems = read_object(REQUEUE_FIELDS, "requeue", body)
+    said, problems = read_object(fields, "requeue", body)
     if not any(each.path == "/webhook" for each in problems) and (said["webhook"] is None) is not said["all"]:
         problems.append(Problem("/webhook", "REQUIRED", "expected a webhook's id, or else all: true"))
     if problems:
@@ -92,7 +108,8 @@ async def _resolved(
     pool: Pool, resources: Resources, known: Sequence[Webhook], said: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What is kept of a selection: moments, classes, and records by our ids, since theirs may be personal."""
-    kept = {name: said[name] for name in ("since", "until", "errorClasses", "recordIds") if said[name] is not None}
+    known_words = ("status", "since", "until", "errorClasses", "recordIds")
+    kept = {name: said[name] for name in known_words if said.get(name) not in (None, "failed")}
     names = said["externalIds"]
     if names is not None:
         async with acquire(pool) as connection:

@@ -1,23 +1,37 @@
 """Webhooks: listed, shown, saved, changed and taken away."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
 from retailos.database.pool import Pool, acquire, transaction
+from retailos.declare.field import flag
+from retailos.declare.kind import expected
+from retailos.declare.object import read_object
 from retailos.declare.resource import Resources
+from retailos.declare.values import printed
 from retailos.errors import Problem, ValidationFailed
+from retailos.operations import filling
+from retailos.operations.switches import disabled
 from retailos.secrets import NO_KEY, read_ring
 from retailos.settings import Settings
-from retailos.webhooks import orders
+from retailos.webhooks import operation, orders, rearming
 from retailos.webhooks.addresses import Policy, Refused, vet
+from retailos.webhooks.certificates import expires_at
 from retailos.webhooks.exchange import ErrorClass
+from retailos.webhooks.operation import OPERATOR, By
+from retailos.webhooks.requeue_policy import RequeuePolicy
+from retailos.webhooks.signature import ROTATION_FIELDS, new_secret, rotated, secret_problem
 from retailos.webhooks.webhook import SECRETS, SETTINGS, read_webhook, said, shown
 
 #: A webhook as it is shown: its members by name, its secrets hidden.
 Shown = dict[str, Any]
+
+#: Said when a webhook is added, and no part of it afterwards.
+BACKFILL = flag("backfill")
 
 _PORTS = {"http": 80, "https": 443}.get
 
@@ -27,6 +41,22 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     id: int
     owed: int
+
+
+class NewSigningSecret(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a webhook signs with from now on, shown this once, and until when the secret before it signs too."""
+
+    webhook: int
+    secret: str
+    former_until: str | None
+
+
+class Expiring(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A webhook one of whose certificates ends soon, or has ended."""
+
+    webhook: int
+    name: str
+    expires_at: str
 
 
 async def list_webhooks(pool: Pool) -> list[Shown]:
@@ -39,13 +69,19 @@ async def show_webhook(pool: Pool, webhook_id: int) -> Shown:
     return shown(await orders.webhook(pool, webhook_id))
 
 
-async def add_webhook(pool: Pool, resources: Resources, settings: Settings, body: Any) -> Shown:
-    """Save a new webhook, or say field by field why it can't be."""
+async def add_webhook(pool: Pool, resources: Resources, settings: Settings, body: Any, by: By = OPERATOR) -> Shown:
+    """Save a new webhook, or say field by field why it can't be; with `backfill` it is told of what exists, too."""
     ring = read_ring(settings.encryption_keys)
+    backfilled, body = _backfilled(body)
     values = await _checked(resources, body, settings, None)
     async with transaction(pool) as connection:
         webhook_id = await orders.add(connection, ring, values)
-    return await show_webhook(pool, webhook_id)
+        made = await orders.find(connection, webhook_id)
+        assert made is not None  # noqa: S101 - it was made in this transaction
+        await rearming.plan(connection, webhook_id, made.requeue)
+        if backfilled:
+            await filling.begin(connection, resources, made, "backfill", by)
+    return shown(made)
 
 
 async def change_webhook(pool: Pool, resources: Resources, settings: Settings, webhook_id: int, body: Any) -> Shown:
@@ -58,17 +94,58 @@ async def change_webhook(pool: Pool, resources: Resources, settings: Settings, w
     if values["resource"] != kept["resource"]:
         message = f"expected {kept['resource']}, which can't be changed; add another webhook instead"
         raise ValidationFailed([Problem("/resource", "NOT_SETTABLE", message)])
+    if stored.disabled and values["active"]:
+        raise disabled()
     anew = SECRETS.intersection(body)
     as_stored = {name: stored.settings[name] for name in SECRETS - anew}
     async with transaction(pool) as connection:
         await orders.change(connection, ring, webhook_id, {**values, **as_stored}, anew)
+        policy = RequeuePolicy.of(values)
+        if policy != stored.requeue:
+            await rearming.plan(connection, webhook_id, policy)
     return await show_webhook(pool, webhook_id)
+
+
+async def rotate_signing_secret(pool: Pool, settings: Settings, webhook_id: int, body: Any) -> NewSigningSecret:
+    """Give a webhook another secret to sign with, shown this once; the one that it has signs too for a time of grace.
+
+    A webhook that was not signed is from now on.
+    """
+    secret, grace_seconds = _read_rotation(body)
+    if not settings.encryption_keys:
+        raise ValidationFailed([_unsealable("secret")])
+    ring = read_ring(settings.encryption_keys)
+    async with transaction(pool) as connection:
+        webhook = await orders.opened(connection, ring, await orders.locked(connection, webhook_id))
+        signing = rotated(webhook.settings["signing"], secret or new_secret(), grace_seconds, datetime.now(UTC))
+        await orders.change(connection, ring, webhook_id, {**said(webhook), "signing": signing}, SECRETS)
+    return NewSigningSecret(webhook=webhook_id, secret=signing["secret"], former_until=signing["formerUntil"])
+
+
+async def list_expiring(pool: Pool, days: int) -> list[Expiring]:
+    """List the webhooks one of whose certificates ends within so many days, or has ended, the first to end first."""
+    until = datetime.now(UTC) + timedelta(days=days)
+    found = [(expires_at(each.settings), each) for each in await orders.webhooks(pool)]
+    ending = sorted((at, each.id, each.name) for at, each in found if at is not None and at < until)
+    return [Expiring(webhook=webhook_id, name=name, expires_at=printed(at)) for at, webhook_id, name in ending]
 
 
 async def remove_webhook(pool: Pool, webhook_id: int) -> Removed:
     """Take a webhook away, with all that it was owed."""
     async with transaction(pool) as connection:
+        await operation.cancel_all(connection, webhook_id)
         return Removed(id=webhook_id, owed=await orders.remove(connection, webhook_id))
+
+
+def _backfilled(body: Any) -> tuple[bool, Any]:
+    """Whether a new webhook is to be told of what exists, and the rest of its request."""
+    if type(body) is not dict or "backfill" not in body:
+        return False, body
+    problems: list[Problem] = []
+    wanted = BACKFILL.kind.read(body["backfill"], "/backfill", problems)
+    if problems:
+        raise ValidationFailed(problems)
+    return wanted, {name: value for name, value in body.items() if name != "backfill"}
 
 
 async def _checked(
@@ -77,7 +154,10 @@ async def _checked(
     policy = Policy(allow=settings.allow_addresses)
     values, problems = read_webhook(resources, body, policy, kept)
     if not any(each.path in ("/url", "/resource", "") for each in problems):
-        problems.extend(await _address_problems(values["url"], policy))
+        problems.extend(await _address_problems("/url", values["url"], policy))
+    token_url = (values.get("credentials") or {}).get("tokenUrl") if not problems else None
+    if token_url:
+        problems.extend(await _address_problems("/credentials/tokenUrl", token_url, policy))
     if not settings.encryption_keys and type(body) is dict:
         problems.extend(_unsealable(name) for name in SETTINGS if name in SECRETS and name in body and body[name])
     if problems:
@@ -85,16 +165,29 @@ async def _checked(
     return values
 
 
+def _read_rotation(body: Any) -> tuple[str | None, int]:
+    """The secret that was given, if any, and the seconds for which the one before it signs too."""
+    if type(body) is not dict:
+        raise ValidationFailed([expected("an object with graceSeconds", body, "")])
+    values, problems = read_object(ROTATION_FIELDS, "rotation", body)
+    secret = values["secret"]
+    if secret is not None and not problems and (problem := secret_problem(secret, "/secret")):
+        problems.append(problem)
+    if problems:
+        raise ValidationFailed(problems)
+    return secret, values["graceSeconds"]
+
+
 def _unsealable(name: str) -> Problem:
     return Problem(f"/{name}", "NO_ENCRYPTION_KEY", f"expected {NO_KEY}")
 
 
-async def _address_problems(url: str, policy: Policy) -> list[Problem]:
+async def _address_problems(at: str, url: str, policy: Policy) -> list[Problem]:
     """Look the host up and judge its addresses now, so that who saves the webhook learns it, and not its deliveries."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or _PORTS(parts.scheme) or 0
     vetted = await vet(host, port, policy, scheme=parts.scheme)
     # A name that can't be resolved just now may be resolved later; an address that is forbidden stays forbidden.
     if isinstance(vetted, Refused) and vetted.error_class is ErrorClass.BLOCKED_ADDRESS:
-        return [Problem("/url", "BLOCKED_ADDRESS", f"expected a host that may be reached: {vetted.reason}")]
+        return [Problem(at, "BLOCKED_ADDRESS", f"expected a host that may be reached: {vetted.reason}")]
     return []

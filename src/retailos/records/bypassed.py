@@ -17,6 +17,7 @@ missing as (
     select webhook.id as webhook_id, looked.id as record_id, looked.version
     from looked
     join webhook on webhook.resource = '{resource.name}' and webhook.deleted_at is null
+        and not webhook.disabled
     left join delivery on delivery.webhook_id = webhook.id and delivery.record_id = looked.id
     where looked.version > delivery.wanted or (delivery.wanted is null and looked.updated_at > webhook.created_at)
 )

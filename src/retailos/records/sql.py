@@ -241,7 +241,7 @@ def owed(changes: str) -> str:
     insert into delivery as d (webhook_id, record_id, wanted)
     select webhook.id, changed.id, changed.version
     from {changes} as changed join webhook on webhook.resource = changed.resource
-    where webhook.deleted_at is null
+    where webhook.deleted_at is null and not webhook.disabled
     order by webhook.id, changed.id
     on conflict (webhook_id, record_id) do update set
         wanted = excluded.wanted,

@@ -36,7 +36,16 @@ class Limit:
 
     def __init__(self, most: int) -> None:
         self._most = most
+        self._record_bytes = 1.0
         self.bytes = most
+
+    def records(self, most: int) -> int:
+        """How many records to claim for one batch, `most` at the most: what is claimed beyond it fills memory alone."""
+        return min(most, max(1, int(self.bytes / self._record_bytes)))
+
+    def note(self, sent: int, records: int) -> None:
+        """Take note of the size of a body that was sent, of so many records."""
+        self._record_bytes = max(1.0, sent / records)
 
     def halve(self, refused: int) -> None:
         """Take note of a body of so many bytes that was too large."""

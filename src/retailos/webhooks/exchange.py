@@ -27,6 +27,8 @@ class ErrorClass(StrEnum):
     REDIRECT = "redirect"
     #: What came back is not HTTP, or breaks its rules.
     INVALID_ANSWER = "invalid_answer"
+    #: No token for the receiver could be had where the webhook's credentials ask for one; nothing was sent.
+    TOKEN_ERROR = "token_error"  # noqa: S105 - the name of an error
     #: What was to be sent is not HTTP: the webhook's URL or one of its headers can't be written down.
     INVALID_REQUEST = "invalid_request"
 
@@ -42,6 +44,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     timeout_seconds: float = 30.0
     #: Bytes of the answer's body that are read.
     answer_bytes_most: int = ANSWER_BYTES_KEPT
+    #: What signatures call it: the same for each attempt at the same content.
+    message_id: str = ""
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):

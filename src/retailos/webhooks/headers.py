@@ -12,7 +12,12 @@ from retailos.webhooks.hidden import HIDDEN, nothing_kept
 HEADERS_MOST = 50
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}\Z")
 #: Set by us on every request, or by the connection itself.
-_HEADERS_OURS = ("content-type", "accept", "content-length", "host", "connection", "transfer-encoding", "expect")
+_HEADERS_OURS = frozenset(
+    {
+        *("content-type", "accept", "content-length", "host", "connection", "transfer-encoding", "expect"),
+        *("traceparent", "webhook-id", "webhook-timestamp", "webhook-signature"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,7 @@ class Headers:
         if len(value) > HEADERS_MOST:
             problems.append(Problem(at, "TOO_MANY", f"expected at most {HEADERS_MOST} headers"))
         for name, text in list(value.items())[:HEADERS_MOST]:
-            problems.extend(_header_problems(name, text, f"{at}/{name[:100]}"))
+            problems.extend(header_problems(name, text, f"{at}/{name[:100]}"))
         return value
 
     def hidden(self, value: Mapping[str, str]) -> dict[str, str]:
@@ -61,11 +66,12 @@ class Headers:
         return f"({text})::jsonb"
 
     def sample(self, random: Any) -> dict[str, str]:
-        """The guide's own header."""
-        return {"Authorization": "API_KEY <your api key here>"}
+        """One that a gateway may ask for."""
+        return {"X-Environment": "production"}
 
 
-def _header_problems(name: str, text: Any, at: str) -> list[Problem]:
+def header_problems(name: str, text: Any, at: str) -> list[Problem]:
+    """Every problem of a header that a webhook is to send: its name is ours, or it can't be written down."""
     if not _HEADER_NAME.match(name):
         return [Problem(at, "INVALID_HEADER", "expected a header name of letters, digits and hyphens")]
     if name.lower() in _HEADERS_OURS or name.lower().startswith("x-ra-"):

@@ -22,8 +22,8 @@ from retailos.webhooks.outcome import Blame, Delivered, Divided, Held, Skipped, 
 from retailos.webhooks.pace import Pace
 from retailos.webhooks.reading import Reading
 from retailos.webhooks.request import Batch, CannotBeAddressed, Item, Told, build_request, delivery_id, frame_bytes
+from retailos.webhooks.sender import Sender
 from retailos.webhooks.settlement import Settlement, batch_settlements, refused_whole, settlements, unaddressed
-from retailos.webhooks.transport import Transport
 from retailos.webhooks.webhook import Webhook
 
 #: What one statement claims or settles; more gains nothing and holds locks for longer.
@@ -43,7 +43,7 @@ class Lane:
         pool: Pool,
         resources: Resources,
         webhook: Webhook,
-        transport: Transport,
+        sender: Sender,
         gate: Gate,
         lease: Callable[[], int | None],
         ended: Callable[[asyncio.Task[None]], None],
@@ -56,7 +56,7 @@ class Lane:
         applied as late as `late_seconds` after its timeout.
         """
         self.webhook, self.gate = webhook, gate
-        self._pool, self._transport, self._lease, self._ended = pool, transport, lease, ended
+        self._pool, self._sender, self._lease, self._ended = pool, sender, lease, ended
         self._resource = resources[webhook.resource]
         self._reading = Reading.of(resources, webhook)
         self._terms = webhook.agreement.terms(self._resource)
@@ -107,7 +107,7 @@ class Lane:
             pass
         for task in (self._claiming, *self._sending, *([self._settling] if self._settling else [])):
             task.cancel()
-        self._transport.close()
+        self._sender.close()
 
     async def _claim_on(self) -> None:
         """Claim while there is room and something is due; wait for either otherwise."""
@@ -129,6 +129,7 @@ class Lane:
         if not most:
             return 0
         if size > 1:
+            size = self._limit.records(size)
             # No more than can go out now: what waits here is no longer there to fill a batch.
             free = min(most - len(self._sending), most - self._in_hand // size, max(1, SET_MOST // size))
             return max(min(free, self.gate.room()), 0) * size
@@ -141,7 +142,8 @@ class Lane:
     async def _filled(self, room: int) -> int:
         """How many deliveries to claim now, where batches wait to be full: none yet, full batches, or all there are."""
         size, wait_seconds = self.webhook.batching.size, self.webhook.batching.wait_seconds
-        if size == 1 or not wait_seconds or not room:
+        # What is claimed already and nobody will send is given back by the next claim, which so waits for nothing.
+        if size == 1 or not wait_seconds or not room or self.owes_back:
             return room
         try:
             due, waited_seconds = await register.waiting(self._pool, self.webhook.id, room)
@@ -150,7 +152,7 @@ class Lane:
         if waited_seconds >= wait_seconds:
             return room
         self._stir_in(wait_seconds - waited_seconds)
-        return due - due % size
+        return due - due % self._limit.records(size)
 
     def _stir_in(self, seconds: float) -> None:
         """Look for work after so many seconds, if not sooner."""
@@ -234,7 +236,7 @@ class Lane:
             except CannotBeAddressed as error:
                 self._answer(unaddressed(batch, str(error)))
                 return
-            reply = await self._transport.send(request)
+            reply = await self._sender.send(request)
         if self.webhook.batching.size == 1:
             self._answer(settlements(batch, request_id, request, reply, self.webhook.retry))
         else:
@@ -243,6 +245,7 @@ class Lane:
 
     def _heed(self, batch: Batch, request: Request, reply: Reply, worker_id: int) -> None:
         """Do what a batch's reply asks for beyond its deliveries: make smaller ones, or ask for each half alone."""
+        self._limit.note(len(request.body), len(batch))
         if reply.status == TOO_LARGE:
             self._limit.halve(len(request.body))
         elif error_class_of(reply) is None:

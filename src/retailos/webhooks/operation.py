@@ -19,12 +19,15 @@ from retailos.webhooks.feeding import AHEAD_FIRST
 
 _SQL = load(__file__)
 _INSERT, _FIND, _LIST, _HOLD, _ADVANCE = _SQL.insert, _SQL.find, _SQL.list, _SQL.hold, _SQL.advance
-_CANCEL, _COUNT_WAITING, _FORGET = _SQL.cancel, _SQL.count_waiting, _SQL.forget
+_CANCEL, _CANCEL_ALL, _GOES_ON = _SQL.cancel, _SQL.cancel_all, _SQL.goes_on
+_COUNT_WAITING, _FORGET = _SQL.count_waiting, _SQL.forget
 
 #: The kind of schedule that each step of an operation is a tick of, its id being the subject.
 STEPS: Final = "operation"
 KINDS: Final = ("requeue", "dismiss", "backfill", "resync")
 STATUSES: Final = ("active", "completed", "cancelled")
+#: The checkpoint of an operation that has dealt with no record yet.
+BEFORE_ALL: Final = UUID(int=0)
 #: Operations that have ended are looked up for so long.
 KEPT_DAYS: Final = 90.0
 
@@ -91,6 +94,8 @@ class Held:
     id: UUID
     kind: str
     webhook_id: int
+    #: The kind of record that the webhook tells of.
+    resource: str
     selection: Mapping[str, Any]
     rate: float | None
     after_id: UUID
@@ -116,7 +121,7 @@ async def begin(transaction: Connection, order: Order, by: By) -> Operation:
         order.kind,
         order.webhook_id,
         by.cause,
-        msgspec.json.encode(order.selection).decode(),
+        msgspec.json.encode(dict(order.selection)).decode(),
         order.rate,
         order.total,
         AHEAD_FIRST,
@@ -149,6 +154,17 @@ async def cancel(pool: Pool, operation_id: UUID) -> Operation:
     async with acquire(pool) as connection:
         await connection.execute(_CANCEL, operation_id)
     return await find(pool, operation_id)
+
+
+async def cancel_all(transaction: Connection, webhook_id: int) -> None:
+    """End all that goes on about a webhook, after the steps that are under way."""
+    await transaction.execute(_CANCEL_ALL, webhook_id)
+
+
+async def goes_on(transaction: Connection, webhook_id: int, kind: str) -> bool:
+    """Whether an operation of this kind that the webhook's own policy has begun has not ended yet."""
+    found: bool = await transaction.fetchval(_GOES_ON, webhook_id, kind)
+    return found
 
 
 async def hold(transaction: Connection, operation_id: UUID) -> Held | None:

@@ -19,7 +19,8 @@ limit $4 offset $5;
 
 -- name: hold
 -- One operation that goes on, held until its step is done; whoever cancels it waits for that.
-select * from operation where id = $1 and status = 'active' for update;
+select operation.*, webhook.resource from operation join webhook on webhook.id = webhook_id
+where operation.id = $1 and status = 'active' for update of operation;
 
 -- name: advance
 -- A step is done: so many more ($2), so many passed over ($3), up to a record ($4), and how many may wait ($5). With a
@@ -34,6 +35,17 @@ returning *;
 -- End an operation that goes on; what is done stays.
 update operation set status = 'cancelled', ended_at = date_trunc('milliseconds', now())
 where id = $1 and status = 'active';
+
+-- name: cancel_all
+-- End those of a webhook ($1).
+update operation set status = 'cancelled', ended_at = date_trunc('milliseconds', now())
+where webhook_id = $1 and status = 'active';
+
+-- name: goes_on
+-- Whether one of a webhook ($1) and a kind ($2) goes on that its own policy has begun.
+select exists (
+    select from operation where webhook_id = $1 and kind = $2 and cause = 'policy' and status = 'active'
+);
 
 -- name: count_waiting
 -- How many deliveries of a webhook ($1) wait to be sent now; $2 stands for any more.

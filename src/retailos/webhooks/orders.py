@@ -17,7 +17,8 @@ from retailos.webhooks.webhook import SECRETS, SETTINGS, Webhook, has_clear, hid
 _SQL = load(__file__)
 _LIST, _FIND, _INSERT, _UPDATE = _SQL.list, _SQL.find, _SQL.insert, _SQL.update
 _PAUSE, _DELETE, _OWED, _CLEAR = _SQL.pause, _SQL.delete, _SQL.owed, _SQL.clear
-_LIST_LOCKED, _SEAL = _SQL.list_locked, _SQL.seal
+_LIST_LOCKED, _SEAL, _SWITCH = _SQL.list_locked, _SQL.seal, _SQL.switch
+_LOCK = _SQL.lock
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -32,7 +33,21 @@ async def webhooks(pool: Pool) -> list[Webhook]:
 async def webhook(pool: Pool, webhook_id: int) -> Webhook:
     """Give one webhook; ResourceNotFound if there is none."""
     async with acquire(pool) as connection:
-        row = await connection.fetchrow(_FIND, webhook_id)
+        found = await find(connection, webhook_id)
+    if found is None:
+        raise _none()
+    return found
+
+
+async def find(connection: Connection, webhook_id: int) -> Webhook | None:
+    """Give one webhook, if it stands."""
+    row = await connection.fetchrow(_FIND, webhook_id)
+    return None if row is None else _webhook(row)
+
+
+async def locked(transaction: Connection, webhook_id: int) -> Webhook:
+    """One webhook, which nobody changes until the transaction ends; ResourceNotFound if there is none."""
+    row = await transaction.fetchrow(_LOCK, webhook_id)
     if row is None:
         raise _none()
     return _webhook(row)
@@ -86,6 +101,14 @@ async def seal(transaction: Connection, ring: Ring) -> int:
         await _keep_secrets(transaction, ring, each.id, known)
         await transaction.execute(_SEAL, each.id, _encode(hidden(each.settings)).decode())
     return len(clear)
+
+
+async def switch(transaction: Connection, webhook_id: int, *, active: bool, disabled: bool = False) -> int:
+    """Have a webhook send or not, and be owed what changes or not; give how many deliveries it is owed."""
+    if await transaction.fetchval(_SWITCH, webhook_id, active, disabled) is None:
+        raise _none()
+    owed: int = await transaction.fetchval(_OWED, webhook_id)
+    return owed
 
 
 async def pause(pool: Pool, webhook_id: int, reason: str) -> bool:

@@ -1,12 +1,12 @@
 -- name: list
 -- The webhooks that stand, oldest first.
-select id, name, resource, settings, active, paused_reason, opened_at as held_since, created_at, updated_at
+select id, name, resource, settings, active, disabled, paused_reason, opened_at as held_since, created_at, updated_at
 from webhook left join breaker on webhook_id = id
 where deleted_at is null order by id;
 
 -- name: list_locked
 -- The webhooks that stand, so that nobody changes them meanwhile.
-select id, name, resource, settings, active, created_at, updated_at
+select id, name, resource, settings, active, disabled, created_at, updated_at
 from webhook where deleted_at is null order by id for update;
 
 -- name: seal
@@ -15,9 +15,14 @@ update webhook set settings = $2::jsonb where id = $1;
 
 -- name: find
 -- One webhook that stands.
-select id, name, resource, settings, active, paused_reason, opened_at as held_since, created_at, updated_at
+select id, name, resource, settings, active, disabled, paused_reason, opened_at as held_since, created_at, updated_at
 from webhook left join breaker on webhook_id = id
 where id = $1 and deleted_at is null;
+
+-- name: lock
+-- One webhook that stands, so that nobody changes it meanwhile.
+select id, name, resource, settings, active, created_at, updated_at from webhook where id = $1 and deleted_at is null
+for update;
 
 -- name: insert
 -- Save a new webhook; nothing, if another of its resource has its name.
@@ -36,6 +41,21 @@ update webhook set
     name = $1, settings = $3::jsonb, active = $4, paused_reason = case when not $4 then paused_reason end,
     updated_at = greatest(date_trunc('milliseconds', now()), updated_at + interval '1 ms')
 where id = $5 and resource = $2 and deleted_at is null
+returning id;
+
+-- name: switch
+-- Have a webhook ($1) send or not ($2), and be owed what changes or not ($3), as it says from then on. An open breaker
+-- wants a probe at once.
+with probed as (
+    update breaker set probe_at = now() where webhook_id = $1 and probe_at is not null
+)
+update webhook set
+    active = $2, disabled = $3, paused_reason = case when not $2 then paused_reason end,
+    updated_at = case
+        when active = $2 and disabled = $3 then updated_at
+        else greatest(date_trunc('milliseconds', now()), updated_at + interval '1 ms')
+    end
+where id = $1 and deleted_at is null
 returning id;
 
 -- name: pause

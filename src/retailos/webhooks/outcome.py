@@ -19,6 +19,7 @@ TRANSIENT: Final = frozenset(
         ErrorClass.DNS_ERROR,
         ErrorClass.TLS_ERROR,
         ErrorClass.INVALID_ANSWER,
+        ErrorClass.TOKEN_ERROR,
     }
 )
 _OF_THE_RECEIVER: Final = TRANSIENT | {ErrorClass.BLOCKED_ADDRESS}

@@ -1,5 +1,6 @@
 """The request that tells a receiver of a record: its URL, its headers and its body, made of values alone."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -77,6 +78,7 @@ def build_request(resource: Resource, webhook: Webhook, batch: Batch) -> tuple[U
         body=body.encode(),
         timeout_seconds=webhook.timeout,
         answer_bytes_most=answer_bytes_most(len(batch)),
+        message_id=message_id(webhook.id, batch, request_id) if webhook.signs else "",
     )
 
 
@@ -104,6 +106,19 @@ def answer_bytes_most(records: int) -> int:
 def delivery_id(webhook_id: int, record_id: UUID) -> str:
     """What a delivery is called: it is one webhook's, of one record."""
     return f"{webhook_id}-{record_id}"
+
+
+def message_id(webhook_id: int, batch: Batch, request_id: UUID) -> str:
+    """What a signature calls what is sent: the same for each attempt, so that a receiver can tell what it has had.
+
+    What the receiver has acknowledged and is to have again goes under an id that it does not know.
+    """
+    if any(each.claim.acknowledged >= each.record.version for each in batch):
+        return str(request_id)
+    if len(batch) == 1:
+        return f"{delivery_id(webhook_id, batch[0].record.id)}-{batch[0].record.version}"
+    told = b"".join(each.record.id.bytes + each.record.version.to_bytes(4, "big") for each in batch)
+    return f"{webhook_id}-{hashlib.blake2b(told, digest_size=16).hexdigest()}"
 
 
 def change_of(record: Told, acknowledged: int) -> str:

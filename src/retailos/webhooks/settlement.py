@@ -1,5 +1,6 @@
 """Settlements: what became of each delivery that went out in one request, made of the reply alone."""
 
+import dataclasses
 import random
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -139,7 +140,9 @@ _DELIVERED: Final = Delivered()
 
 def _outcome(size: int, reply: Reply, refusal: Refusal | None, attempt: int, policy: RetryPolicy) -> Outcome:
     if refusal:
-        return retry_or_fail(refusal.error_class, reply, attempt, policy, _jitter())
+        # The receiver has answered: a 410 or a 503 that it gives one record says nothing of the others.
+        found = retry_or_fail(refusal.error_class, reply, attempt, policy, _jitter())
+        return dataclasses.replace(found, blame=Blame.RECORD)
     error_class = error_class_of(reply)
     if error_class is None:
         return _DELIVERED

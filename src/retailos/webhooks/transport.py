@@ -1,6 +1,7 @@
 """The only outbound HTTP: one request to a vetted, pinned address, and a reply whatever the other side does."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from time import monotonic
@@ -50,16 +51,16 @@ class Transport:
         connect_timeout_seconds: float = CONNECT_TIMEOUT_SECONDS,
         addresses_seconds: float = ADDRESSES_SECONDS,
         identity_pem: bytes | None = None,
-        ca_pem: bytes | None = None,
+        authorities: Sequence[bytes] = (),
         resolve: Resolve = resolve,
     ) -> None:
-        """`identity_pem` is a client certificate and its key for mTLS, `ca_pem` a root to trust besides the usual."""
+        """`identity_pem` is a client certificate and its key for mTLS, `authorities` are trusted besides the usual."""
         self._policy = policy
         self._concurrency = concurrency
         self._connect_timeout = timedelta(seconds=connect_timeout_seconds)
         self._addresses_seconds = addresses_seconds
         self._identity_pem = identity_pem
-        self._ca_pem = ca_pem
+        self._authorities = tuple(authorities)
         self._resolve = resolve
         self._vetting = asyncio.Lock()
         self._pinned: _Pinned | Refused | None = None
@@ -165,8 +166,8 @@ class Transport:
         )
         if self._identity_pem:
             builder = builder.identity_pem(self._identity_pem)
-        if self._ca_pem:
-            builder = builder.add_root_certificate_pem(self._ca_pem)
+        for authority in self._authorities:
+            builder = builder.add_root_certificate_pem(authority)
         return builder.build()
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as member
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, Self
@@ -22,13 +22,24 @@ from retailos.declare.shapes import FreeJson, ListOf
 from retailos.declare.texts import Choice, Text
 from retailos.declare.values import Boolean, Number, Timestamp, printed
 from retailos.errors import Problem
-from retailos.webhooks import agreement, batching, breaker, retry, shape
+from retailos.webhooks import (
+    agreement,
+    batching,
+    breaker,
+    certificates,
+    credentials,
+    requeue_policy,
+    retry,
+    shape,
+    signature,
+)
 from retailos.webhooks.addresses import Policy, check_url
 from retailos.webhooks.agreement import Agreement
 from retailos.webhooks.batching import Batching
 from retailos.webhooks.breaker import BreakerPolicy
 from retailos.webhooks.headers import Headers
 from retailos.webhooks.hidden import Hiding
+from retailos.webhooks.requeue_policy import RequeuePolicy
 from retailos.webhooks.retry import RetryPolicy
 from retailos.webhooks.shape import Shape, shape_problems
 
@@ -49,6 +60,7 @@ SETTINGS: Final[Mapping[str, Field]] = MappingProxyType(
             _field("method", Choice(words=("PUT", "POST", "PATCH")), "PUT"),
             _field("headers", Headers(), {}),
             *retry.FIELDS,
+            *requeue_policy.FIELDS,
             _field("timeout", Number(1, 300, places=3), 30),
             _field("concurrency", Number(1, 256), 16),
             _field("rate", Number(0, 10_000, places=3), 0),
@@ -56,6 +68,9 @@ SETTINGS: Final[Mapping[str, Field]] = MappingProxyType(
             *shape.FIELDS,
             *batching.FIELDS,
             *agreement.FIELDS,
+            *credentials.FIELDS,
+            *signature.FIELDS,
+            *certificates.FIELDS,
         )
     }
 )
@@ -72,8 +87,10 @@ def webhook_fields(resources: Resources) -> Mapping[str, Field]:
         _field("resource", Choice(words=tuple(resources)), required=True),
         *SETTINGS.values(),
         _field("active", Boolean(), True),
+        Field(name="disabled", kind=Boolean(), read_only=True, nullable=False),
         Field(name="pausedReason", kind=Text(200), read_only=True),
         Field(name="heldSince", kind=Timestamp(True), read_only=True),
+        Field(name="certificateExpiresAt", kind=Timestamp(True), read_only=True),
         CREATED_AT,
         UPDATED_AT,
     )
@@ -94,6 +111,7 @@ class Webhook:
     method: str
     headers: Mapping[str, str] = member(repr=False)
     retry: RetryPolicy
+    requeue: RequeuePolicy
     #: Seconds for one attempt, from the look-up of the host to the last byte of the answer.
     timeout: float
     #: Requests under way at once, over all workers.
@@ -105,6 +123,8 @@ class Webhook:
     agreement: Agreement
     shape: Shape
     active: bool
+    #: Nothing is owed to it of what changes.
+    disabled: bool = False
     #: Why it was paused by itself.
     paused_reason: str | None = None
     #: Since when its breaker holds deliveries; no part of what the webhook says.
@@ -122,6 +142,7 @@ class Webhook:
             method=settings["method"],
             headers=settings["headers"],
             retry=RetryPolicy.of(settings),
+            requeue=RequeuePolicy.of(settings),
             timeout=float(settings["timeout"]),
             concurrency=settings["concurrency"],
             rate=float(settings["rate"]),
@@ -134,8 +155,23 @@ class Webhook:
 
     def with_secrets(self, secrets: Mapping[str, Any]) -> Self:
         """The same webhook, these of its settings as they are and no longer hidden."""
-        known = ("id", "name", "resource", "active", "created_at", "updated_at")
-        return self.of(settings={**self.settings, **secrets}, **{name: getattr(self, name) for name in known})
+        ours = (
+            "id",
+            "name",
+            "resource",
+            "active",
+            "disabled",
+            "paused_reason",
+            "held_since",
+            "created_at",
+            "updated_at",
+        )
+        return self.of(settings={**self.settings, **secrets}, **{name: getattr(self, name) for name in ours})
+
+    @property
+    def signs(self) -> bool:
+        """Whether what it sends is signed."""
+        return self.settings["signing"] is not None
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -152,14 +188,17 @@ def variables(url: str) -> tuple[str, ...]:
 
 def shown(webhook: Webhook) -> dict[str, Any]:
     """A webhook as it is shown: its members in the declared order, its secrets hidden."""
+    ends = certificates.expires_at(webhook.settings)
     return {
         "id": webhook.id,
         "name": webhook.name,
         "resource": webhook.resource,
         **hidden(webhook.settings),
         "active": webhook.active,
+        "disabled": webhook.disabled,
         "pausedReason": webhook.paused_reason,
         "heldSince": None if webhook.held_since is None else printed(webhook.held_since),
+        "certificateExpiresAt": ends and printed(ends),
         "createdAt": printed(webhook.created_at),
         "updatedAt": printed(webhook.updated_at),
     }
@@ -207,6 +246,10 @@ def read_webhook(
         said_anew = f"/{name}" not in wrong and values[name] is not None and (name in body or not kept)
         if isinstance(field.kind, Hiding) and said_anew:
             values[name] = field.kind.restored(values[name], (kept or {}).get(name), f"/{name}", problems)
+    if not wrong & {"/credentials", "/headers"} and values["credentials"]:
+        problems.extend(credentials.credential_problems(values["credentials"], values["headers"], policy))
+    if not wrong & {f"/{each.name}" for each in certificates.FIELDS}:
+        problems.extend(certificates.certificate_problems(values, body, datetime.now(UTC)))
     if "/name" not in wrong and not (storable(values["name"]) and values["name"].isprintable()):
         problems.append(Problem("/name", "INVALID_NAME", "expected a name of printable characters"))
     return values, problems

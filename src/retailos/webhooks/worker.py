@@ -22,7 +22,7 @@ from retailos.webhooks.addresses import Policy
 from retailos.webhooks.gate import Gate
 from retailos.webhooks.hint import CHANNEL
 from retailos.webhooks.lane import Lane
-from retailos.webhooks.transport import Transport
+from retailos.webhooks.sender import sender
 from retailos.webhooks.webhook import Webhook
 
 #: How long nothing may be asked of the database, when no hint comes and nothing is known to be due before.
@@ -240,12 +240,11 @@ class Worker:
             self._locked[stored.id] = stored.updated_at
             emit(WebhookLocked(webhook=stored.name, error=str(error)))
             return
-        transport = Transport(self._policy, concurrency=webhook.concurrency)
         self._lanes[webhook.id] = Lane(
             self._pool,
             self._resources,
             webhook,
-            transport,
+            sender(webhook, self._policy),
             Gate(self._pool, webhook),
             self.lease,
             self._note_end,

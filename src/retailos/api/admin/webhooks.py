@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from retailos import operations
-from retailos.api.admin.line import ROOT, like, lines
+from retailos.api.admin.line import AT, ROOT, WHEN_OR_NULL, like, lines, webhook_id_of
+from retailos.api.admin.operations import by
 from retailos.api.body import json_body
 from retailos.api.call import Answer, Call, Engine, Operation
 from retailos.api.endpoints import refuse_parameters
@@ -11,11 +12,14 @@ from retailos.api.envelope import encode
 from retailos.api.examples import object_example
 from retailos.api.schemas import Schema, list_schema, object_schema, struct_schema
 from retailos.declare.resource import Resources
-from retailos.errors import ResourceNotFound
-from retailos.operations import Removed
+from retailos.operations import NewSigningSecret, Removed
+from retailos.operations.webhooks import BACKFILL
 from retailos.records.body import decode
-from retailos.webhooks.hidden import HIDDEN
-from retailos.webhooks.webhook import webhook_fields
+from retailos.webhooks.signature import ROTATION_FIELDS
+from retailos.webhooks.webhook import hidden, webhook_fields
+
+#: A secret that signs nothing.
+_NEW_SECRET = NewSigningSecret(webhook=1, secret=f"whsec_{'A' * 43}=", former_until=AT)
 
 
 async def list_webhooks(engine: Engine, call: Call) -> Answer:
@@ -29,20 +33,20 @@ async def add_webhook(engine: Engine, call: Call) -> Answer:
     """POST a webhook."""
     refuse_parameters(call)
     body = decode(await json_body(call, engine.settings.body_limit_bytes))
-    added = await operations.add_webhook(engine.pool, engine.resources, engine.settings, body)
+    added = await operations.add_webhook(engine.pool, engine.resources, engine.settings, body, by(call))
     return Answer(encode(added), status=201, headers={"Location": f"{ROOT}/webhooks/{added['id']}"})
 
 
 async def show_webhook(engine: Engine, call: Call) -> Answer:
     """GET one webhook."""
     refuse_parameters(call)
-    return Answer(encode(await operations.show_webhook(engine.pool, _webhook_id(call))))
+    return Answer(encode(await operations.show_webhook(engine.pool, webhook_id_of(call))))
 
 
 async def change_webhook(engine: Engine, call: Call) -> Answer:
     """PUT a webhook: what is absent is kept."""
     refuse_parameters(call)
-    webhook_id = _webhook_id(call)
+    webhook_id = webhook_id_of(call)
     body = decode(await json_body(call, engine.settings.body_limit_bytes))
     changed = await operations.change_webhook(engine.pool, engine.resources, engine.settings, webhook_id, body)
     return Answer(encode(changed))
@@ -51,7 +55,15 @@ async def change_webhook(engine: Engine, call: Call) -> Answer:
 async def remove_webhook(engine: Engine, call: Call) -> Answer:
     """DELETE a webhook, and tell how many deliveries it was still owed."""
     refuse_parameters(call)
-    return Answer(encode(await operations.remove_webhook(engine.pool, _webhook_id(call))))
+    return Answer(encode(await operations.remove_webhook(engine.pool, webhook_id_of(call))))
+
+
+async def rotate_signing_secret(engine: Engine, call: Call) -> Answer:
+    """POST a rotation: the webhook signs with another secret, shown this once, and with the one it has for a while."""
+    refuse_parameters(call)
+    webhook_id = webhook_id_of(call)
+    body = decode(await json_body(call, engine.settings.body_limit_bytes))
+    return Answer(encode(await operations.rotate_signing_secret(engine.pool, engine.settings, webhook_id, body)))
 
 
 def webhook_lines() -> Iterator[Operation]:
@@ -62,17 +74,32 @@ def webhook_lines() -> Iterator[Operation]:
     yield line("POST", all_, add_webhook, "WEBHOOK_CREATE", "Add a webhook", 201, 409, **written)
     yield line("GET", one, show_webhook, "WEBHOOK_GET_ONE", "Get a webhook", 200, 404, result="Webhook")
     yield line("PUT", one, change_webhook, "WEBHOOK_UPDATE", "Change a webhook", 200, 404, 409, **changed)
+    yield line(
+        "POST",
+        f"{one}/signing-secrets",
+        rotate_signing_secret,
+        "WEBHOOK_ROTATE_SECRET",
+        "Rotate a webhook's signing secret",
+        200,
+        404,
+        409,
+        body="SigningSecretInput",
+        result="NewSigningSecret",
+    )
     yield line("DELETE", one, remove_webhook, "WEBHOOK_DELETE", "Delete a webhook", 200, 404, result="WebhookRemoved")
 
 
 def webhook_schemas(resources: Resources) -> dict[str, Schema]:
     """Describe what the routes of webhooks take and give."""
     webhook, accepted = _webhook(resources), object_schema(webhook_fields(resources), input=True, owner="Webhook")
+    added = object_schema({**webhook_fields(resources), "backfill": BACKFILL}, input=True, owner="Webhook")
     return {
         "Webhook": webhook,
-        "WebhookInput": accepted,
+        "WebhookInput": added,
         "WebhookChange": {key: value for key, value in accepted.items() if key != "required"},
         "WebhookList": list_schema("Webhook", webhook),
+        "SigningSecretInput": object_schema(ROTATION_FIELDS, input=True, owner="SigningSecret"),
+        "NewSigningSecret": struct_schema(NewSigningSecret, formerUntil=WHEN_OR_NULL) | like(_NEW_SECRET),
         "WebhookRemoved": struct_schema(Removed) | like(Removed(id=1, owed=0)),
     }
 
@@ -81,11 +108,4 @@ def _webhook(resources: Resources) -> Schema:
     fields = webhook_fields(resources)
     example = object_example(fields, input=False)
     schema = object_schema(fields, input=False, owner="Webhook")
-    return schema | {"examples": [example | {"headers": dict.fromkeys(example["headers"], HIDDEN)}]}
-
-
-def _webhook_id(call: Call) -> int:
-    text = call.path["id"]
-    if text.isascii() and text.isdigit() and len(text) < 10:
-        return int(text)
-    raise ResourceNotFound("There is no such webhook; GET /v2/admin/webhooks lists them.")
+    return schema | {"examples": [example | hidden(example)]}

@@ -1,0 +1,52 @@
+"""Rearming: a webhook's requeue policy, done by the clock as an operation that nobody had to begin."""
+
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final
+
+from retailos.database.pool import Connection
+from retailos.declare.resource import Resources
+from retailos.schedule import Schedule, Tick, arm, disarm
+from retailos.webhooks import operation, orders, requeue, stint
+from retailos.webhooks.operation import POLICY, Order
+from retailos.webhooks.requeue_policy import PASSING, RequeuePolicy
+from retailos.webhooks.selection import Selection
+from retailos.webhooks.webhook import Webhook
+
+#: The kind of schedule, with the webhook's id as the subject.
+KIND: Final = "requeue policy"
+
+
+def policies(resources: Resources) -> Schedule:
+    """The schedule by which webhooks that say so have their failed deliveries requeued."""
+    return Schedule(kind=KIND, tick=partial(_tick, resources))
+
+
+async def plan(transaction: Connection, webhook_id: int, policy: RequeuePolicy) -> None:
+    """Plan the requeues of a webhook as its policy says, the first one now; or none."""
+    if policy.every_seconds:
+        await arm(transaction, KIND, str(webhook_id))
+    else:
+        await disarm(transaction, KIND, str(webhook_id))
+
+
+async def rearm(transaction: Connection, resources: Resources, webhook: Webhook) -> int:
+    """Owe again what failed for a passing reason; give how many deliveries that is about."""
+    said: dict[str, Any] = {"errorClasses": list(PASSING)}
+    count = await requeue.count(transaction, webhook.id, Selection.of(said))
+    if not count or await operation.goes_on(transaction, webhook.id, "requeue"):
+        return 0
+    order = Order(kind="requeue", webhook_id=webhook.id, total=count, selection=said)
+    await stint.begin(transaction, resources, order, POLICY)
+    return count
+
+
+async def _tick(resources: Resources, transaction: Connection, tick: Tick) -> datetime | None:
+    webhook = await orders.find(transaction, int(tick.subject))
+    if webhook is None or not webhook.requeue.every_seconds:
+        return None
+    if webhook.active:
+        await rearm(transaction, resources, webhook)
+    pause = timedelta(seconds=webhook.requeue.every_seconds)
+    # By the plan, so that the moments stay where they are; from now on where nobody was there for longer.
+    return max(tick.due_at + pause, tick.now)

@@ -1,0 +1,28 @@
+"""A requeue policy: a webhook's failed deliveries are owed again by themselves, where what failed may have passed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+from retailos.declare.field import Field
+from retailos.declare.values import Number
+from retailos.webhooks.outcome import TRANSIENT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequeuePolicy:
+    """How often what failed for a passing reason is owed again, beyond the retries of each delivery."""
+
+    #: Seconds from one requeue to the next; 0: never.
+    every_seconds: float = 0
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Self:
+        """Read it from a webhook's settings."""
+        return cls(every_seconds=float(settings["requeueEvery"]))
+
+
+#: Whose deliveries it owes again: those whose failure may pass without anyone changing the record or the webhook.
+PASSING: Final[tuple[str, ...]] = tuple(sorted(TRANSIENT))
+#: The words for it in a webhook.
+FIELDS: Final = (Field(name="requeueEvery", kind=Number(0, 2_592_000, places=3), default=0, nullable=False),)
