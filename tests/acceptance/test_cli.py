@@ -23,7 +23,7 @@ HELPED = (
     *(("secrets", name) for name in ("new-key", "rotate")),
     *(("webhook", name) for name in ("add", "list", "show", "pause", "resume", "rotate-secret", "delete")),
     *(("report", name) for name in ("add", "list", "preview", "send", "issues", "pause", "resume", "delete")),
-    *(("webhook", name) for name in ("disable", "enable", "backfill", "resync", "drift")),
+    *(("webhook", name) for name in ("disable", "enable", "backfill", "resync", "drift", "test", "trigger")),
     *(("operations", name) for name in ("list", "show", "cancel")),
 )
 
@@ -152,6 +152,12 @@ async def test_a_webhook_is_filled_and_what_failed_requeued(database: str, conne
     assert done.code == 0
     drift = await printed("webhook", "drift", number, database_url=database)
     assert (drift["behind"], drift["neverTold"]) == (150, 0)
+    named = (number, "--external-id", "c-1")
+    shown = await printed("webhook", "test", *named, "--dry-run", database_url=database)
+    assert (shown["method"], shown["sent"], shown["body"]["customer"]["externalCustomerId"]) == ("PUT", False, "c-1")
+    assert (await printed("webhook", "trigger", *named, database_url=database))["version"] == 1
+    told = await ran("explain", "--webhook", *named, database_url=database)
+    assert (told.code, told.out.endswith("  v1: owed\n")) == (0, True)
     await connection.execute("update delivery set status = 'failed', error_class = 'timeout', settled_at = now()")
     await connection.execute("update due set due_at = 'infinity'")
     chosen = ("--webhook", number, "--since", "2020-01-01", "--error-class", "timeout")

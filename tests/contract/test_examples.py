@@ -38,7 +38,7 @@ async def run(
     api: Api, made: Mapping[str, Any], method: str, path: str, known: Mapping[str, str], body: Any = None
 ) -> Response:
     """Send what an operation shows as its first example, or `body`, and hold the answer against what it shows."""
-    operation = made["paths"][path][method.lower()]
+    operation = made["paths"][path.partition("?")[0]][method.lower()]
     sent = body if body is not None else bodies(operation)[0] if "requestBody" in operation else None
     answer = await api.request(method, filled(path, operation, known), json=sent, key=api.admin_key)
     status, success = next(iter(operation["responses"].items()))
@@ -204,8 +204,12 @@ async def test_the_examples_of_the_administration_work(api: Api, public: dict[st
     for word in ("backfill", "resync"):
         assert (await run(api, admin, "POST", f"{webhooks}/{{id}}/{word}", known)).result["kind"] == word
     await run(api, admin, "GET", webhooks + "/{id}/drift", known)
+    for word in ("test", "trigger"):
+        await run(api, admin, "POST", f"{webhooks}/{{id}}/{word}", known)
+    await run(api, admin, "GET", webhooks + "/{id}/explain?externalId=example-customer-id", known)
     await run(api, admin, "DELETE", webhooks + "/{id}", known)
-    assert len(list(operations_of(admin))) == 35, "Run the examples of the new operations here or below, too."
+    assert (await run(api, admin, "GET", "/v2/admin/statistics", {})).result["stepMinutes"] == 1
+    assert len(list(operations_of(admin))) == 39, "Run the examples of the new operations here or below, too."
 
 
 async def test_the_examples_of_reports_work(api: Api, admin: dict[str, Any]) -> None:

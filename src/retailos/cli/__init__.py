@@ -18,6 +18,7 @@ COMMANDS: Final = MappingProxyType(
         "requeue": "retailos.cli.requeue",
         "dismiss": "retailos.cli.requeue",
         "operations": "retailos.cli.operations",
+        "explain": "retailos.cli.tending",
         "report": "retailos.cli.report",
         "secrets": "retailos.cli.secrets",
         "push": "retailos.cli.push",

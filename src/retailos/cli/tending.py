@@ -1,9 +1,11 @@
 """`retailos webhook pause …`: what is done to a webhook that there is: switched, and held against what there is."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import click
+import msgspec
 
 from retailos import operations
 from retailos.cli.options import Deployment, data_dir, on_deployment, output, tell
@@ -13,6 +15,14 @@ from retailos.resources import RESOURCES
 from retailos.webhooks.operation import OPERATOR
 
 webhook_id = click.argument("webhook_id", metavar="ID", type=int)
+
+
+def record(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that name a record."""
+    command = click.option("--record", "record_id", metavar="ID", help="The record, by our id.")(command)
+    return click.option("--external-id", metavar="ID", help="The record, by its external id.")(command)
+
+
 rate = click.option("--rate", type=click.IntRange(1, 100_000), help="Records a second at the most.")
 
 
@@ -145,6 +155,68 @@ def drift(webhook_id: int, data_dir: Path | None, output: str) -> None:
     )
 
 
+@click.command()
+@webhook_id
+@record
+@click.option("--dry-run", is_flag=True, help="Only show the request.")
+@data_dir
+@output
+def test(webhook_id: int, data_dir: Path | None, output: str, dry_run: bool, **named: str | None) -> None:
+    """Send it what it would be sent of a record, and show what came of it; nothing that is owed changes.
+
+    \b
+    Example:
+      retailos webhook test 3 --external-id example-customer-id --dry-run
+    """
+    body = _named(named) | {"dryRun": dry_run}
+    tried = on_deployment(
+        "webhook", data_dir, lambda here: operations.try_webhook(here.pool, RESOURCES, here.settings, webhook_id, body)
+    )
+    tell(tried, output, msgspec.json.format(msgspec.json.encode(tried)).decode())
+
+
+@click.command()
+@webhook_id
+@record
+@data_dir
+@output
+def trigger(webhook_id: int, data_dir: Path | None, output: str, **named: str | None) -> None:
+    """Tell it of one record now, whatever it has acknowledged.
+
+    \b
+    Example:
+      retailos webhook trigger 3 --external-id example-customer-id
+    """
+    body = _named(named)
+    done = on_deployment("webhook", data_dir, lambda here: operations.trigger(here.pool, RESOURCES, webhook_id, body))
+    tell(done, output, f"Version {done.version} is owed to the webhook {webhook_id}: delivery {done.delivery_id}.")
+
+
+@click.command()
+@click.option("--webhook", "webhook_id", type=int, required=True, metavar="ID", help="Which webhook.")
+@record
+@data_dir
+@output
+def explain(webhook_id: int, data_dir: Path | None, output: str, **named: str | None) -> None:
+    """Tell what happened to a record on its way to a webhook, in order.
+
+    \b
+    Example:
+      retailos explain --webhook 3 --external-id example-customer-id
+    """
+    said = _named(named)
+    if len(said) != 1:
+        raise click.UsageError("Say which record: --external-id ID, or --record ID.")
+    told = on_deployment("webhook", data_dir, lambda here: operations.explain(here.pool, RESOURCES, webhook_id, said))
+    lines = [f"{each.at}  {each.text}" for each in told.happenings]
+    tell(told, output, "\n".join(lines) or "Nothing is known of it, as far as the history is kept.")
+
+
+def _named(named: Mapping[str, str | None]) -> dict[str, Any]:
+    names = {"externalId": named["external_id"], "recordId": named["record_id"]}
+    return {name: value for name, value in names.items() if value is not None}
+
+
 def _told(done: Operation, output: str) -> None:
     tell(
         done,
@@ -153,4 +225,4 @@ def _told(done: Operation, output: str) -> None:
     )
 
 
-COMMANDS: Final = (pause, resume, disable, enable, backfill, resync, drift)
+COMMANDS: Final = (pause, resume, disable, enable, backfill, resync, drift, test, trigger)

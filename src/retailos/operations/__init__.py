@@ -28,6 +28,7 @@ from retailos.operations.requeues import (
     show_operation,
 )
 from retailos.operations.secrets import SecretsRotated, SecretsState, rotate_secrets, seal_secrets, show_secrets
+from retailos.operations.statistics import Statistics, read_statistics
 from retailos.operations.switches import (
     Switched,
     disable_webhook,
@@ -35,6 +36,7 @@ from retailos.operations.switches import (
     pause_webhook,
     resume_webhook,
 )
+from retailos.operations.trials import Triggered, explain, trigger, try_webhook
 from retailos.operations.webhooks import (
     Expiring,
     NewSigningSecret,
@@ -64,7 +66,9 @@ __all__ = (
     "Shown",
     "ShownIssue",
     "ShownReport",
+    "Statistics",
     "Switched",
+    "Triggered",
     "add_key",
     "add_report",
     "add_webhook",
@@ -76,6 +80,7 @@ __all__ = (
     "disable_webhook",
     "dismiss_failed",
     "enable_webhook",
+    "explain",
     "find_deliveries",
     "list_expiring",
     "list_issues",
@@ -85,6 +90,7 @@ __all__ = (
     "list_webhooks",
     "pause_webhook",
     "preview_report",
+    "read_statistics",
     "remove_report",
     "remove_webhook",
     "requeue_failed",
@@ -105,4 +111,6 @@ __all__ = (
     "show_report",
     "show_secrets",
     "show_webhook",
+    "trigger",
+    "try_webhook",
 )

@@ -30,3 +30,8 @@ select count(*) from {resource.table} as r
 where r.deleted_at is null
     and not exists (select from delivery where delivery.webhook_id = $1 and delivery.record_id = r.id)
 """
+
+
+def newest(resource: Resource) -> str:
+    """Write the statement that gives the living record that changed last."""
+    return f"select id from {resource.table} where deleted_at is null order by updated_at desc, id desc limit 1"

@@ -12,8 +12,10 @@ import msgspec
 from retailos.database.pool import Connection, Pool, acquire
 from retailos.database.statements import load
 from retailos.observe import BreakerClosed, BreakerOpened, emit
+from retailos.schedule import arm
 from retailos.webhooks.breaker import Breaker, allowed, noted, spared
 from retailos.webhooks.pace import Bucket
+from retailos.webhooks.requeue_policy import TICKS
 from retailos.webhooks.settlement import Settlement
 from retailos.webhooks.slots import Slots
 from retailos.webhooks.webhook import Webhook
@@ -105,6 +107,9 @@ class Gate:
         if row["held"] and row["opened_seconds"] is None:
             emit(BreakerOpened(webhook=self._webhook.name, failures=row["failures"]))
         if not row["held"] and row["opened_seconds"] is not None:
+            if self._webhook.requeue.on_recovery:
+                async with acquire(self._pool) as connection:
+                    await arm(connection, TICKS, str(self._webhook.id))
             emit(BreakerClosed(webhook=self._webhook.name, seconds=row["opened_seconds"]))
 
 

@@ -2,32 +2,29 @@
 
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from retailos.database.pool import Connection
 from retailos.declare.resource import Resources
 from retailos.schedule import Schedule, Tick, arm, disarm
 from retailos.webhooks import operation, orders, requeue, stint
 from retailos.webhooks.operation import POLICY, Order
-from retailos.webhooks.requeue_policy import PASSING, RequeuePolicy
+from retailos.webhooks.requeue_policy import PASSING, TICKS, RequeuePolicy
 from retailos.webhooks.selection import Selection
 from retailos.webhooks.webhook import Webhook
-
-#: The kind of schedule, with the webhook's id as the subject.
-KIND: Final = "requeue policy"
 
 
 def policies(resources: Resources) -> Schedule:
     """The schedule by which webhooks that say so have their failed deliveries requeued."""
-    return Schedule(kind=KIND, tick=partial(_tick, resources))
+    return Schedule(kind=TICKS, tick=partial(_tick, resources))
 
 
 async def plan(transaction: Connection, webhook_id: int, policy: RequeuePolicy) -> None:
     """Plan the requeues of a webhook as its policy says, the first one now; or none."""
     if policy.every_seconds:
-        await arm(transaction, KIND, str(webhook_id))
+        await arm(transaction, TICKS, str(webhook_id))
     else:
-        await disarm(transaction, KIND, str(webhook_id))
+        await disarm(transaction, TICKS, str(webhook_id))
 
 
 async def rearm(transaction: Connection, resources: Resources, webhook: Webhook) -> int:
@@ -43,10 +40,13 @@ async def rearm(transaction: Connection, resources: Resources, webhook: Webhook)
 
 async def _tick(resources: Resources, transaction: Connection, tick: Tick) -> datetime | None:
     webhook = await orders.find(transaction, int(tick.subject))
-    if webhook is None or not webhook.requeue.every_seconds:
+    if webhook is None:
         return None
     if webhook.active:
         await rearm(transaction, resources, webhook)
+    if not webhook.requeue.every_seconds:
+        # It was the breaker that closed.
+        return None
     pause = timedelta(seconds=webhook.requeue.every_seconds)
     # By the plan, so that the moments stay where they are; from now on where nobody was there for longer.
     return max(tick.due_at + pause, tick.now)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from retailos.declare.field import Field
-from retailos.declare.values import Number
+from retailos.declare.values import Boolean, Number
 from retailos.webhooks.outcome import TRANSIENT
 
 
@@ -15,14 +15,21 @@ class RequeuePolicy:
 
     #: Seconds from one requeue to the next; 0: never.
     every_seconds: float = 0
+    #: Also when the breaker closes, since something gets through again.
+    on_recovery: bool = True
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Self:
         """Read it from a webhook's settings."""
-        return cls(every_seconds=float(settings["requeueEvery"]))
+        return cls(every_seconds=float(settings["requeueEvery"]), on_recovery=settings["requeueOnRecovery"])
 
 
+#: The kind of schedule that it is done by, with the webhook's id as the subject.
+TICKS: Final = "requeue policy"
 #: Whose deliveries it owes again: those whose failure may pass without anyone changing the record or the webhook.
 PASSING: Final[tuple[str, ...]] = tuple(sorted(TRANSIENT))
 #: The words for it in a webhook.
-FIELDS: Final = (Field(name="requeueEvery", kind=Number(0, 2_592_000, places=3), default=0, nullable=False),)
+FIELDS: Final = (
+    Field(name="requeueEvery", kind=Number(0, 2_592_000, places=3), default=0, nullable=False),
+    Field(name="requeueOnRecovery", kind=Boolean(), default=True, nullable=False),
+)

@@ -7,7 +7,9 @@ from retailos.api.admin.line import ROOT
 from retailos.api.admin.operations import operation_lines, operation_schemas
 from retailos.api.admin.reports import report_lines, report_schemas
 from retailos.api.admin.requeues import requeue_lines, requeue_schemas
+from retailos.api.admin.statistics import statistics_lines, statistics_schemas
 from retailos.api.admin.switches import switch_lines, switch_schemas
+from retailos.api.admin.trials import trial_lines, trial_schemas
 from retailos.api.admin.webhooks import webhook_lines, webhook_schemas
 from retailos.api.call import Operation
 from retailos.api.schemas import Schema
@@ -26,7 +28,9 @@ def admin_operations(resources: Resources) -> tuple[Operation, ...]:
         *operation_lines(),
         *switch_lines(),
         *filling_lines(),
+        *trial_lines(),
         *report_lines(),
+        *statistics_lines(),
     )
 
 
@@ -40,5 +44,7 @@ def admin_schemas(resources: Resources) -> dict[str, Schema]:
         **operation_schemas(),
         **switch_schemas(),
         **filling_schemas(),
+        **trial_schemas(),
         **report_schemas(),
+        **statistics_schemas(),
     }

@@ -1,0 +1,115 @@
+"""The story of one delivery in order, made of rows: what changed, what was attempted, and how it stands."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+_TIMES: Final = ("", "once", "twice", "three times", "four times", "five times", "six times")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A change of the record: its version, what was done, and who did it."""
+
+    at: datetime
+    version: int
+    operation: str
+    request_id: UUID | None
+    api_key_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """An attempt: the version that was sent, and the status that came, or why none did."""
+
+    at: datetime
+    version: int
+    request_id: UUID
+    status: int | None
+    error_class: str | None
+    again: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How the delivery stands, and since when its webhook's breaker holds what it is owed."""
+
+    at: datetime
+    status: str
+    wanted: int
+    acknowledged: int
+    due_at: datetime | None
+    held_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A sentence of the story: when, what, of which version, and the request that it happened in."""
+
+    at: datetime
+    text: str
+    version: int
+    request_id: UUID | None = None
+
+
+def told(changes: Sequence[Change], attempts: Sequence[Tried], standing: Standing | None) -> list[Line]:
+    """Tell the story, oldest first: changes that came before the one before was told have joined it."""
+    happened: list[Change | Tried] = sorted([*changes, *attempts], key=lambda each: each.at)
+    lines: list[Line] = []
+    open_version, i = 0, 0
+    while i < len(happened):
+        each = happened[i]
+        if isinstance(each, Change):
+            lines.append(_changed(each, open_version))
+            open_version, i = open_version or each.version, i + 1
+            continue
+        same = _alike(happened, i)
+        lines.append(_tried(each, same))
+        open_version, i = 0 if each.error_class is None else open_version, i + same
+    return lines if standing is None else [*lines, *_stands(standing)]
+
+
+def _changed(change: Change, open_version: int) -> Line:
+    by = f" by key {change.api_key_id}" if change.api_key_id else ""
+    joined = f"; it joined v{open_version}" if open_version else ""
+    text = f"v{change.version}: {change.operation}{by}{joined}"
+    return Line(at=change.at, text=text, version=change.version, request_id=change.request_id)
+
+
+def _alike(happened: Sequence[Change | Tried], first: int) -> int:
+    """How many attempts in a row came to the same."""
+    count = 0
+    for each in happened[first:]:
+        one = happened[first]
+        if not (isinstance(each, Tried) and isinstance(one, Tried) and _came_to(each) == _came_to(one)):
+            break
+        count += 1
+        if each.error_class is None:
+            break
+    return count
+
+
+def _came_to(tried: Tried) -> tuple[object, ...]:
+    return tried.version, tried.status, tried.error_class
+
+
+def _tried(tried: Tried, count: int) -> Line:
+    if tried.error_class is None:
+        text = f"v{tried.version}: {'confirmed' if tried.again else 'delivered'}"
+    else:
+        times = _TIMES[count] if count < len(_TIMES) else f"{count} times"
+        text = f"v{tried.version}: {tried.status or tried.error_class} {times}"
+    return Line(at=tried.at, text=text, version=tried.version, request_id=tried.request_id)
+
+
+def _stands(standing: Standing) -> Iterator[Line]:
+    version, status = standing.wanted, standing.status
+    if status in ("delivered", "skipped"):
+        return
+    if standing.held_since is not None and status != "failed":
+        yield Line(at=standing.held_since, text=f"v{version}: held by the breaker", version=version)
+        return
+    next_at = f", next at {standing.due_at:%Y-%m-%d %H:%M:%S} UTC" if status == "retrying" and standing.due_at else ""
+    yield Line(at=standing.at, text=f"v{version}: {status}{next_at}", version=version)

@@ -1,0 +1,60 @@
+"""The story of a delivery, told in order as people tell it."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+from retailos.webhooks.telling import Change, Standing, Tried, told
+
+NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
+
+
+def change(minute: int, version: int, operation: str = "update", key: str | None = "erp") -> Change:
+    """A change at a minute past noon."""
+    at = NOON + timedelta(minutes=minute)
+    return Change(at=at, version=version, operation=operation, request_id=uuid4(), api_key_id=key)
+
+
+def tried(
+    minute: int, version: int, status: int | None = 200, error: str | None = None, *, again: bool = False
+) -> Tried:
+    """An attempt at a minute past noon."""
+    at = NOON + timedelta(minutes=minute)
+    return Tried(at=at, version=version, request_id=uuid4(), status=status, error_class=error, again=again)
+
+
+def standing(status: str, held_since: datetime | None = None) -> Standing:
+    """How it stands at one o'clock."""
+    at = NOON + timedelta(hours=1)
+    return Standing(at=at, status=status, wanted=8, acknowledged=7, due_at=at, held_since=held_since)
+
+
+def test_an_outage_is_told_in_order() -> None:
+    """Changes that came before the one before them was told have joined it; failures in a row are counted."""
+    changes = [change(2, 7), change(3, 8, key=None)]
+    failures = [tried(minute, 8, 503, "http_5xx") for minute in (4, 5, 6)]
+    story = told(changes, [*failures, tried(7, 8, None, "timeout"), tried(31, 8), tried(33, 8, again=True)], None)
+    assert [each.text for each in story] == [
+        "v7: update by key erp",
+        "v8: update; it joined v7",
+        "v8: 503 three times",
+        "v8: timeout once",
+        "v8: delivered",
+        "v8: confirmed",
+    ]
+    assert [each.at for each in story] == sorted(each.at for each in story)
+
+
+def test_a_change_after_a_delivery_joins_nothing() -> None:
+    """What was delivered is told; the next change is one of its own."""
+    story = told([change(1, 1, "create"), change(5, 2)], [tried(2, 1), tried(6, 2)], standing("delivered"))
+    assert [each.text for each in story][2:] == ["v2: update by key erp", "v2: delivered"]
+
+
+def test_how_it_stands_is_told_last() -> None:
+    """What is not at rest ends with how it stands: held, retrying and when, failed."""
+    assert [each.text for each in told([], [], standing("owed", NOON))] == ["v8: held by the breaker"]
+    assert [each.text for each in told([], [], standing("retrying"))] == [
+        "v8: retrying, next at 2026-11-28 13:00:00 UTC"
+    ]
+    assert [each.text for each in told([], [], standing("failed", NOON))] == ["v8: failed"]
+    assert told([], [], standing("delivered")) == []
