@@ -95,4 +95,5 @@ async def test_workers_killed_amid_batches_leave_no_receiver_behind(database: st
     assert (rested, findings.faults) == (True, 0), f"{figures}\n  {findings.report()}"
     assert (run.clients.strange, run.clients.refused) == ([], 0)
     assert findings.duplicates <= 2 * held, f"{figures}\n  {findings.report()}"
-    assert [each.defects for each in (run.api, *run.workers.all) if each.defects] == []
+    defects = [said for each in (run.api, *run.workers.all) for said in each.defects]
+    assert defects == [], "".join(str(each.get("text", each)) for each in defects)

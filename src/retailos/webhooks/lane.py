@@ -70,6 +70,7 @@ class Lane:
         self._lost_tokens: list[UUID] = []
         self._stirred = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
+        self._stirs_at = 0.0
         #: What is claimed as a probe, and passes where all else is held.
         self._probing: UUID | None = None
         self._gone = False
@@ -156,11 +157,12 @@ class Lane:
         """Look for work after so many seconds, if not sooner."""
         loop = asyncio.get_running_loop()
         when = loop.time() + seconds
-        if self._timer and loop.time() < self._timer.when() <= when:
+        if loop.time() < self._stirs_at <= when:
             return
         if self._timer:
             self._timer.cancel()
-        self._timer = loop.call_at(when, self._stirred.set)
+        # A handle knows its time in some loops only.
+        self._stirs_at, self._timer = when, loop.call_at(when, self._stirred.set)
 
     @property
     def _held(self) -> bool:
