@@ -7,7 +7,6 @@ import msgspec
 import pytest
 
 from retailos import observe
-from retailos.declare.values import printed
 from retailos.receiver import Behaviour, Receiver
 from tests.conftest import eventually
 from tests.contract.conftest import Api, check_envelope, codes
