@@ -41,7 +41,7 @@ MUTANTS: Final = (
     Mutant(
         name="a change is sent while an older version is under way",
         path="src/retailos/records/sql.py",
-        old="status = case d.status when 'sending' then 'sending' else 'owed' end",
+        old="status = case when d.status = 'sending' or {waits} then d.status else 'owed' end",
         new="status = 'owed', token = null, worker_id = null",
         test="tests/contract/test_deliveries.py::test_a_change_during_a_request_is_sent_after_it",
     ),

@@ -14,8 +14,7 @@ from typing import ClassVar, Final, TextIO
 import msgspec
 import structlog
 
-_RARE: Final = logging.getLogger("retailos")
-_FREQUENT: Final = logging.getLogger("retailos.frequent")
+_RARE, _FREQUENT = logging.getLogger("retailos"), logging.getLogger("retailos.frequent")
 _PACKAGE: Final = Path(__file__).parent
 _STAMPS: Final = (structlog.stdlib.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True))
 _STEPS: Final = (*_STAMPS, structlog.stdlib.ProcessorFormatter.wrap_for_formatter)
@@ -186,6 +185,30 @@ class AttemptSettled(Observation):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeliverySkipped(Observation):
+    """A webhook was not sent a version of a record, since it is not concerned: `filtered`, `unchanged` or an `echo`."""
+
+    frequent: ClassVar[bool] = True
+
+    webhook: str
+    delivery: str
+    version: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangePassedOver(Observation):
+    """A change failed for good, and the webhook, which sends every change, goes on with the next."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    webhook: str
+    delivery: str
+    version: int
+    error_class: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerStarted(Observation):
     """A worker took its lease and claims deliveries."""
 
@@ -322,31 +345,10 @@ class DatabaseBack(Observation):
 
 
 OBSERVATIONS: Final[tuple[type[Observation], ...]] = (
-    Started,
-    Stopping,
-    ProcessRestarted,
-    ServedInClear,
-    CertificateRead,
-    CertificateRefused,
-    MigrationsApplied,
-    RequestAnswered,
-    RequestRefusedByProtocol,
-    DefectFound,
-    AttemptSettled,
-    WorkerStarted,
-    ClaimsRescued,
-    DeliveriesFound,
-    BreakerOpened,
-    BreakerClosed,
-    WebhookGone,
-    WebhookLocked,
-    CertificateExpiring,
-    ImportEnded,
-    OperationEnded,
-    UpsertsExpired,
-    ReportSent,
-    ReportNotSent,
-    DatabaseLost,
+    *(Started, Stopping, ProcessRestarted, ServedInClear, CertificateRead, CertificateRefused, MigrationsApplied),
+    *(RequestAnswered, RequestRefusedByProtocol, DefectFound, AttemptSettled, DeliverySkipped, ChangePassedOver),
+    *(WorkerStarted, ClaimsRescued, DeliveriesFound, BreakerOpened, BreakerClosed, WebhookGone, WebhookLocked),
+    *(CertificateExpiring, ImportEnded, OperationEnded, UpsertsExpired, ReportSent, ReportNotSent, DatabaseLost),
     DatabaseBack,
 )
 

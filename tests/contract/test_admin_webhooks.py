@@ -30,6 +30,7 @@ FIELDS = (
         "requeueOnRecovery",
     ),
     *("timeout", "concurrency", "rate", "breaker", "breakerFailures", "breakerProbe"),
+    *("sends", "onExhausted", "where", "whenChanged", "suppressEcho"),
     *("fields", "userProjection", "onDelete"),
     *("batchSize", "batchBytes", "batchWait", "batchAnswer", "batchAnswerList", "batchAnswerId", "batchAnswerError"),
     *("credentials", "signing", "clientCertificate", "clientKey", "certificateAuthority"),
@@ -85,6 +86,7 @@ async def test_every_member_can_be_set(shop: Api, name: str) -> None:
     """All that a webhook has can be said when it is added, and comes back as it was said."""
     said = {"method": "POST", "retryLimit": 0, "retryDelay": 0.125, "retryBackoff": False, "retryDelayMax": 3600.5}
     said |= {"timeout": 2.5, "concurrency": 1, "active": False, "url": URL + "?v={version}&l={lastName}"}
+    said |= {"sends": "every", "onExhausted": "skip", "whenChanged": ["email"], "where": {"emailMarketing": True}}
     said |= {"fields": ["email", "territory"], "userProjection": "minimal", "onDelete": "delete"}
     shown = await added(shop, name, **said)
     assert {each: shown[each] for each in said} == said

@@ -12,6 +12,8 @@ from retailos.database.pool import Connection
 from retailos.database.statements import load
 from retailos.keys import store
 from retailos.records import merge_sql, page, parked, query, sql
+from retailos.records.query import Filter
+from retailos.records.told_sql import Wanted, by_claim, reading
 from retailos.resources import RESOURCES
 from retailos.webhooks import deliveries, register, requeue
 
@@ -156,7 +158,7 @@ async def test_settling_finds_registers_by_their_key(filled: Connection, name: s
     one: dict[str, list[Any]] = {
         "settle": [
             *(90.0, [SOMEBODY], [SOMEBODY], [1], [1], ["delivered"], [None], [False], [None], [1], [False]),
-            *([SOMEBODY], ["u"], [200], [None], [1.0], [None], [b""], [False], [0.1]),
+            *([SOMEBODY], ["u"], [200], [None], [1.0], [None], [b""], [False], [0.1], True, True, [None]),
         ],
         "release": [[SOMEBODY], [SOMEBODY], [False]],
         "dismiss": [None, 100],
@@ -178,6 +180,23 @@ async def test_a_look_up_by_external_id_finds_it_by_the_index(filled: Connection
         assert expected <= used(plan), statement
     plan = await planned(filled, sql.find(CUSTOMER), ["c-1", "old-c-2"], [SOMEBODY])
     assert {"customers_external_id_key", "alias_pkey", "customers_pkey"} <= used(plan)
+
+
+async def test_what_is_told_is_read_by_the_keys_of_its_records(filled: Connection) -> None:
+    """A webhook's records, their changes and what its filters ask for are found by their keys, whatever it asks for."""
+    where = (Filter("territory.externalTerritoryId", "in", ["uk", "ie"]), Filter("smsMarketing", "eq", True))
+    own = tuple(each for each in CUSTOMER.shown if each.name not in CUSTOMER.reference)
+    for wanted in (
+        Wanted(show=CUSTOMER.shown, where=where, watched=own),
+        Wanted(show=CUSTOMER.shown, where=where, watched=own, keys=("0123456789",)),
+        Wanted(show=CUSTOMER.shown, where=where, watched=own, keys=("0123456789",), every=True),
+    ):
+        statement, values = reading(RESOURCES, CUSTOMER, wanted)
+        versions = [[1], [1]] if by_claim(wanted) else []
+        plan = await planned(filled, statement, [SOMEBODY], *versions, *values)
+        assert "customers_pkey" in used(plan), statement
+        if wanted.every:
+            assert any("record_id_version" in each for each in used(plan)), used(plan)
 
 
 async def test_an_upsert_reads_only_what_it_writes(filled: Connection) -> None:

@@ -17,10 +17,12 @@ import retailos
 from retailos.database.migrate import migrate
 from retailos.database.pool import Connection
 from retailos.database.statements import load
+from retailos.declare.field import Field, Reference
 from retailos.declare.resource import Resource
 from retailos.errors import ValidationFailed
-from retailos.records import bypassed, known_sql, merge_sql, page, query, sql, survivors
-from retailos.records.query import OPERATORS, Query, filterable, sortable
+from retailos.records import bypassed, known_sql, merge_sql, page, query, sql, survivors, told_sql
+from retailos.records.query import OPERATORS, Filter, Query, filterable, sortable
+from retailos.records.told_sql import Wanted
 from retailos.resources import RESOURCES
 
 SOURCE = Path(retailos.__file__).parent
@@ -76,8 +78,27 @@ def composed(resource: Resource) -> Iterator[tuple[str, list[Any]]]:
     for show in (plain, resource.shown, plain[:1], plain[-1:]):
         yield page.by_id(RESOURCES, resource, show), records
         yield page.by_external_id(RESOURCES, resource, show), names
+    yield from told(resource, records[0])
     for relations in ((), resource.webhook_relations, tuple(resource.reference)):
         yield page.by_ids(RESOURCES, resource, relations), [records]
+
+
+def told(resource: Resource, record: UUID) -> Iterator[tuple[str, list[Any]]]:
+    """What a worker reads of a record for a webhook: plain, and with everything that a webhook can ask for."""
+    known = filterable(RESOURCES, resource)
+    where = (Filter(resource.external_id.name, "eq", "x"), Filter("id", "in", [record]))
+    related = [Filter(path, "in", ["x"]) for path in known if path.partition(".")[0] in resource.reference]
+    watched: tuple[Field | Reference, ...] = (*resource.fields.values(), *resource.references)
+    address = (resource.fields["updatedAt"],)
+    for every in (False, True):
+        for keys in ((), ("0123456789",)):
+            wanted = Wanted(
+                show=resource.shown, address=address, where=(*where, *related), watched=watched, keys=keys, every=every
+            )
+            statement, values = told_sql.reading(RESOURCES, resource, wanted)
+            versions = [[0], [0]] if told_sql.by_claim(wanted) else []
+            yield statement, [[record], *versions, *values]
+    yield told_sql.reading(RESOURCES, resource, Wanted(show=resource.shown))[0], [[record]]
 
 
 def merging(resource: Resource, records: list[UUID]) -> Iterator[tuple[str, list[Any]]]:

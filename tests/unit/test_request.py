@@ -12,7 +12,7 @@ from msgspec import structs
 
 from retailos.resources import RESOURCES
 from retailos.webhooks.batching import Batching
-from retailos.webhooks.claim import Claim
+from retailos.webhooks.claim import DOUBTFUL, LEFT, Claim
 from retailos.webhooks.request import (
     CannotBeAddressed,
     Item,
@@ -129,7 +129,16 @@ def test_every_attempt_has_an_id_of_its_own() -> None:
 )
 def test_a_change_is_what_it_is_to_this_receiver(operation: str, acknowledged: int, change: str) -> None:
     """A record that a receiver never acknowledged is new to it, however often it changed here."""
-    assert change_of(structs.replace(told(), operation=operation), acknowledged) == change
+    assert change_of(structs.replace(told(), operation=operation), Claim(ID, ID, 1, acknowledged)) == change
+
+
+def test_a_record_leaves_and_comes_back() -> None:
+    """What is none of the webhook's any more left; what comes back afterwards is new; deleted is deleted."""
+    claim = Claim(ID, ID, 1, 5)
+    assert change_of(structs.replace(told(), matches=False), claim) == "left"
+    assert change_of(structs.replace(told(), matches=False, operation="delete"), claim) == "deleted"
+    assert change_of(told(), structs.replace(claim, told=LEFT)) == "created"
+    assert change_of(told(), structs.replace(claim, told=DOUBTFUL)) == "updated"
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,11 @@ def webhook() -> None:
 @click.option("--breaker", type=click.Choice(["on", "off"]), help="Hold while nothing gets through.  [default: on]")
 @click.option("--breaker-failures", type=int, help="Failures in a row that open the breaker.  [default: 20]")
 @click.option("--breaker-probe", type=float, metavar="SECONDS", help="From one probe to the next.  [default: 15]")
+@click.option("--sends", type=click.Choice(["latest", "every"]), help="The newest state, or each.  [default: latest]")
+@click.option("--on-exhausted", type=click.Choice(["hold", "skip"]), help="Of every change.  [default: hold]")
+@click.option("--where", multiple=True, metavar="PATH=VALUE", help="Only such records; a path twice: either value.")
+@click.option("--when-changed", multiple=True, metavar="NAME", help="Only when this field changed; repeatable.")
+@click.option("--suppress-echo", multiple=True, metavar="KEY-ID", help="Not what came with this key; repeatable.")
 @click.option("--batch-size", type=int, help="Records in one request, which needs a URL for all.  [default: 1]")
 @click.option("--batch-bytes", type=int, help="Bytes of one request's body at the most.  [default: 10000000]")
 @click.option("--batch-wait", type=float, metavar="SECONDS", help="Let a batch fill for so long.  [default: 0]")
@@ -65,7 +70,7 @@ def webhook() -> None:
 @click.option("--certificate-authority", type=_FILE, help="A PEM file: whom to trust besides the usual authorities.")
 @data_dir
 @output
-def add(data_dir: Path | None, output: str, headers: tuple[str, ...], **given: Any) -> None:
+def add(data_dir: Path | None, output: str, headers: tuple[str, ...], where: tuple[str, ...], **given: Any) -> None:
     """Add a webhook; it is told of what changes from now on.
 
     \b
@@ -78,6 +83,8 @@ def add(data_dir: Path | None, output: str, headers: tuple[str, ...], **given: A
       with --credentials FILE, in which stands {"type": "basic", "user": "retailos", "password": "<password>"}
     """
     body = {_camel(name): _given(name, value) for name, value in given.items() if value not in (None, ())}
+    if where:
+        body["where"] = _where(where)
     body["headers"] = dict(_header(each) for each in headers)
     added = on_deployment(
         "webhook", data_dir, lambda here: operations.add_webhook(here.pool, RESOURCES, here.settings, body)
@@ -191,7 +198,9 @@ def _camel(name: str) -> str:
 
 
 def _given(name: str, value: Any) -> Any:
-    """What an option says as a request's body says it: a number is never a float, a file is what stands in it."""
+    """What an option says as a request's body says it: no number is a float, a file is what stands in it."""
+    if isinstance(value, tuple):
+        return list(value)
     if isinstance(value, float):
         return Decimal(str(value))
     if not isinstance(value, Path):
@@ -201,6 +210,16 @@ def _given(name: str, value: Any) -> Any:
         return msgspec.json.decode(text) if name == "credentials" else text
     except (UnicodeDecodeError, msgspec.DecodeError) as error:
         raise click.UsageError(f"{value}: expected {'JSON' if name == 'credentials' else 'PEM'}.") from error
+
+
+def _where(texts: tuple[str, ...]) -> dict[str, Any]:
+    found: dict[str, list[str]] = {}
+    for text in texts:
+        path, equals, value = text.partition("=")
+        if not equals:
+            raise click.UsageError(f"expected a filter such as territory.externalTerritoryId=UK, got {text!r}")
+        found.setdefault(path, []).append(value)
+    return {path: values if len(values) > 1 else values[0] for path, values in found.items()}
 
 
 def _header(text: str) -> tuple[str, str]:

@@ -1,12 +1,13 @@
 """Webhooks: listed, shown, saved, changed and taken away."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
+from retailos import keys
 from retailos.database.pool import Pool, acquire, transaction
 from retailos.declare.field import flag
 from retailos.declare.kind import expected
@@ -73,7 +74,7 @@ async def add_webhook(pool: Pool, resources: Resources, settings: Settings, body
     """Save a new webhook, or say field by field why it can't be; with `backfill` it is told of what exists, too."""
     ring = read_ring(settings.encryption_keys)
     backfilled, body = _backfilled(body)
-    values = await _checked(resources, body, settings, None)
+    values = await _checked(pool, resources, body, settings, None)
     async with transaction(pool) as connection:
         webhook_id = await orders.add(connection, ring, values)
         made = await orders.find(connection, webhook_id)
@@ -90,7 +91,7 @@ async def change_webhook(pool: Pool, resources: Resources, settings: Settings, w
     stored = await orders.webhook(pool, webhook_id)
     async with acquire(pool) as connection:
         kept = said(await orders.openable(connection, ring, stored))
-    values = await _checked(resources, body, settings, kept)
+    values = await _checked(pool, resources, body, settings, kept)
     if values["resource"] != kept["resource"]:
         message = f"expected {kept['resource']}, which can't be changed; add another webhook instead"
         raise ValidationFailed([Problem("/resource", "NOT_SETTABLE", message)])
@@ -149,7 +150,7 @@ def _backfilled(body: Any) -> tuple[bool, Any]:
 
 
 async def _checked(
-    resources: Resources, body: Any, settings: Settings, kept: Mapping[str, Any] | None
+    pool: Pool, resources: Resources, body: Any, settings: Settings, kept: Mapping[str, Any] | None
 ) -> Mapping[str, Any]:
     policy = Policy(allow=settings.allow_addresses)
     values, problems = read_webhook(resources, body, policy, kept)
@@ -158,11 +159,21 @@ async def _checked(
     token_url = (values.get("credentials") or {}).get("tokenUrl") if not problems else None
     if token_url:
         problems.extend(await _address_problems("/credentials/tokenUrl", token_url, policy))
+    if not any(each.path.startswith("/suppressEcho") or not each.path for each in problems):
+        problems.extend(await _key_problems(pool, values["suppressEcho"]))
     if not settings.encryption_keys and type(body) is dict:
         problems.extend(_unsealable(name) for name in SETTINGS if name in SECRETS and name in body and body[name])
     if problems:
         raise ValidationFailed(problems)
     return values
+
+
+async def _key_problems(pool: Pool, key_ids: Sequence[str]) -> list[Problem]:
+    known = {each.id for each in await keys.listed(pool)} if key_ids else set()
+    message = "expected the id of an API key, as `retailos keys list` shows it"
+    return [
+        Problem(f"/suppressEcho/{i}", "UNKNOWN_KEY", message) for i, each in enumerate(key_ids) if each not in known
+    ]
 
 
 def _read_rotation(body: Any) -> tuple[str | None, int]:

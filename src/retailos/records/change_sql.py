@@ -15,7 +15,7 @@ def captured(resource: Resource, row: str = "r") -> str:
     What is generated from the body is left out: it follows from the body again when the snapshot is read.
     """
     follows = ",".join((*map(snake, resource.columns), COLUMN))
-    asked = f"select from webhook where every and resource = '{resource.name}' and deleted_at is null"
+    asked = f"select from webhook where every and resource = '{resource.name}' and deleted_at is null and not disabled"
     return f"case when (select exists ({asked})) then to_jsonb({row}) - '{{{follows}}}'::text[] end as snapshot"
 
 

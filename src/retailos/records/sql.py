@@ -235,18 +235,21 @@ def _rows(resource: Resource) -> str:
 def owed(changes: str) -> str:
     """What every webhook of its resource is owed of each record that changed: its new version, now.
 
-    A delivery that is in flight stays so; when it is settled, it is found to be owed again.
+    A delivery that is in flight stays so; when it is settled, it is found to be owed again. Where every change is sent,
+    one that waits for its next attempt, or for somebody to requeue it, is waited for.
     """
+    waits = "excluded.every and d.status in ('retrying', 'failed') and greatest(d.acknowledged, d.passed) < d.wanted"
     return f"""register as (
-    insert into delivery as d (webhook_id, record_id, wanted)
-    select webhook.id, changed.id, changed.version
+    insert into delivery as d (webhook_id, record_id, wanted, every)
+    select webhook.id, changed.id, changed.version, webhook.every
     from {changes} as changed join webhook on webhook.resource = changed.resource
     where webhook.deleted_at is null and not webhook.disabled
     order by webhook.id, changed.id
     on conflict (webhook_id, record_id) do update set
         wanted = excluded.wanted,
-        attempts = 0,
-        status = case d.status when 'sending' then 'sending' else 'owed' end
+        every = excluded.every,
+        attempts = case when excluded.every then d.attempts else 0 end,
+        status = case when d.status = 'sending' or {waits} then d.status else 'owed' end
     returning webhook_id, record_id, status
 ),
 owed as (

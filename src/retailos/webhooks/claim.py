@@ -4,6 +4,11 @@ from uuid import UUID
 
 import msgspec
 
+#: It was told that the record is none of those that it is told of any more.
+LEFT = UUID(int=0)
+#: It may have been told something that nobody knows to have arrived.
+DOUBTFUL = UUID(int=1)
+
 
 class Claim(msgspec.Struct, frozen=True):
     """A delivery that this process may send, until it settles it or its lease runs out."""
@@ -16,3 +21,19 @@ class Claim(msgspec.Struct, frozen=True):
     acknowledged: int
     #: It is to be sent even where the receiver has acknowledged this version.
     again: bool = False
+    #: Changes up to this version are behind it, where every change is sent.
+    passed: int = 0
+    #: What the receiver has been told, as a digest of what the webhook watches, or one of the words below.
+    told: UUID | None = None
+    #: The same, once what was read under this claim is acknowledged.
+    tells: UUID | None = None
+
+    @property
+    def position(self) -> int:
+        """The version behind which the next change is read, where every change is sent."""
+        return max(self.acknowledged, self.passed)
+
+    @property
+    def known(self) -> bool:
+        """Whether the receiver has the record, or may have it."""
+        return self.told == DOUBTFUL or (self.acknowledged > 0 and self.told != LEFT)

@@ -18,12 +18,14 @@ from retailos.webhooks.batch import Limit, cut, halves
 from retailos.webhooks.claim import Claim
 from retailos.webhooks.exchange import Reply, Request
 from retailos.webhooks.gate import Gate
-from retailos.webhooks.outcome import Blame, Delivered, Divided, Held, Skipped, error_class_of
+from retailos.webhooks.outcome import Blame, Divided, Held, error_class_of
 from retailos.webhooks.pace import Pace
 from retailos.webhooks.reading import Reading
-from retailos.webhooks.request import Batch, CannotBeAddressed, Item, Told, build_request, delivery_id, frame_bytes
+from retailos.webhooks.request import Batch, CannotBeAddressed, Item, Told, build_request, frame_bytes
+from retailos.webhooks.seen import observe
 from retailos.webhooks.sender import Sender
 from retailos.webhooks.settlement import Settlement, batch_settlements, refused_whole, settlements, unaddressed
+from retailos.webhooks.sift import sift
 from retailos.webhooks.webhook import Webhook
 
 #: What one statement claims or settles; more gains nothing and holds locks for longer.
@@ -198,6 +200,9 @@ class Lane:
             self._probing = token
         records = await self._records(claims)
         items = [Item(each, records[each.record_id]) for each in claims]
+        if self.webhook.scope.sifts:
+            items, needless = sift(items)
+            self._answer(needless)
         batches = list(cut(items, self.webhook.batching.size, self._limit.bytes - frame_bytes(self._resource)))
         self.gate.take(len(batches))
         for batch in batches:
@@ -283,11 +288,13 @@ class Lane:
     async def _settle(self, batch: Sequence[Settlement]) -> None:
         """Settle a set of answers, as the breaker takes them; an answer that the receiver is gone ends all sending."""
         await self.gate.note(batch)
-        spared = [self.gate.spared(each) for each in batch]
-        await register.settle(self._pool, self.webhook.id, spared, self._doubt_seconds)
-        if wanted(AttemptSettled):
+        spared, scope = [self.gate.spared(each) for each in batch], self.webhook.scope
+        await register.settle(
+            self._pool, self.webhook.id, spared, self._doubt_seconds, every=scope.every, skips=scope.skips
+        )
+        if wanted(AttemptSettled) or scope.skips:
             for each in spared:
-                _observe(self.webhook, each)
+                observe(self.webhook, each)
         if any(isinstance(each.outcome, Held) and each.outcome.blame is Blame.GONE for each in spared):
             self._gone = True
             if await orders.pause(self._pool, self.webhook.id, GONE):
@@ -301,18 +308,3 @@ class Lane:
         while unsent := self._unsent[:SET_MOST]:
             await register.release(self._pool, self.webhook.id, unsent)
             del self._unsent[: len(unsent)]
-
-
-def _observe(webhook: Webhook, settlement: Settlement) -> None:
-    outcome, reply = settlement.outcome, settlement.reply
-    emit(
-        AttemptSettled(
-            webhook=webhook.name,
-            delivery=delivery_id(webhook.id, settlement.claim.record_id),
-            attempt=settlement.claim.attempt,
-            status=reply.status if reply else None,
-            outcome=register.status_of(outcome),
-            error_class=None if isinstance(outcome, Delivered | Skipped) else outcome.error_class,
-            milliseconds=reply.milliseconds if reply else 0.0,
-        )
-    )

@@ -83,6 +83,17 @@ class Held:
     ambiguous: bool = False
 
 
+class Why(StrEnum):
+    """Why a version is not told."""
+
+    #: The record is none of those that the webhook is told of.
+    FILTERED = "filtered"
+    #: Nothing changed that the webhook watches.
+    UNCHANGED = "unchanged"
+    #: The receiver itself sent what the record is now.
+    ECHO = "echo"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Divided:
     """A batch was refused as a whole, which settles nothing: its halves are sent next, under the same claims."""
@@ -96,8 +107,9 @@ class Divided:
 class Skipped:
     """Nothing was sent, since this webhook is not to be told of this version."""
 
-    #: The receiver has the version, as it is what the receiver itself sent.
+    #: The receiver has the version: what it would be told, it knows.
     acknowledged: bool
+    why: Why = Why.FILTERED
     #: Never; here so that every outcome can be asked.
     ambiguous: Literal[False] = False
 

@@ -7,6 +7,7 @@ from typing import Any, Self
 from retailos.declare.resource import Resources
 from retailos.records.told_sql import Wanted, by_claim, reading
 from retailos.webhooks.claim import Claim
+from retailos.webhooks.scope import filters
 from retailos.webhooks.shape import shown_by
 from retailos.webhooks.webhook import Webhook
 
@@ -28,6 +29,10 @@ class Reading:
         wanted = Wanted(
             show=shown_by(webhook.shape, resource),
             address=tuple(resource.fields[name] for name in named),
+            where=filters(webhook.scope, resources, resource),
+            watched=tuple(resource.fields[name] for name in webhook.scope.when_changed),
+            keys=webhook.scope.suppress_echo,
+            every=webhook.scope.every,
         )
         statement, values = reading(resources, resource, wanted)
         return cls(statement, tuple(values), by_claim(wanted))
@@ -38,4 +43,4 @@ class Reading:
         if not self._by_claim:
             return (records, *self._values)
         acknowledged = [each.acknowledged for each in claims]
-        return (records, acknowledged, acknowledged, *self._values)
+        return (records, acknowledged, [each.position for each in claims], *self._values)

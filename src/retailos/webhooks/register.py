@@ -12,7 +12,7 @@ from asyncpg import Record
 from retailos.database.pool import Connection, Pool, acquire, transaction
 from retailos.database.statements import load
 from retailos.webhooks.breaker import Breaker
-from retailos.webhooks.claim import Claim
+from retailos.webhooks.claim import DOUBTFUL, Claim
 from retailos.webhooks.exchange import ANSWER_BYTES_KEPT, Reply
 from retailos.webhooks.outcome import Delivered, Divided, Failed, Held, Outcome, Retry, Skipped
 from retailos.webhooks.settlement import Sent, Settlement
@@ -53,13 +53,25 @@ async def claim(pool: Pool, webhook_id: int, most: int, worker_id: int, token: U
     """
     async with acquire(pool) as connection:
         rows = await connection.fetch(_CLAIM, webhook_id, most, token, worker_id)
-    return [Claim(row["record_id"], token, row["attempts"], row["acknowledged"], row["again"]) for row in rows]
+    return [
+        Claim(row["record_id"], token, row["attempts"], row["acknowledged"], row["again"], row["passed"], row["told"])
+        for row in rows
+    ]
 
 
-async def settle(pool: Pool, webhook_id: int, settlements: Sequence[Settlement], doubt_seconds: float) -> int:
+async def settle(
+    pool: Pool,
+    webhook_id: int,
+    settlements: Sequence[Settlement],
+    doubt_seconds: float,
+    *,
+    every: bool = False,
+    skips: bool = False,
+) -> int:
     """Record what became of claims, all in one transaction; give how many of them still held.
 
-    A request that ended without an answer may still be applied for so many seconds after it was given up.
+    A request that ended without an answer may still be applied for so many seconds after it was given up. Where every
+    change is sent, a change that failed is waited for until somebody requeues it, unless the webhook `skips` it.
     """
     now = datetime.now(UTC)
     batches = [_row(each.sent, now) for each in settlements if each.sent]
@@ -83,6 +95,9 @@ async def settle(pool: Pool, webhook_id: int, settlements: Sequence[Settlement],
             [each.request_id for each in settlements],
             [each.url for each in settlements],
             *_columns([each.reply for each in settlements], now),
+            every,
+            skips,
+            [_told(each) for each in settlements],
         )
     return held
 
@@ -110,6 +125,14 @@ def _acknowledged(settlement: Settlement) -> int | None:
             return settlement.version
         case _:
             return None
+
+
+def _told(settlement: Settlement) -> UUID | None:
+    """What the receiver has been told by then, as far as anybody knows."""
+    if settlement.outcome.ambiguous:
+        return DOUBTFUL
+    claim = settlement.claim
+    return claim.told if _acknowledged(settlement) is None else claim.tells
 
 
 def _error_class(outcome: Outcome) -> str | None:

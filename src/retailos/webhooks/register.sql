@@ -45,7 +45,7 @@ update delivery set
     doubt_until = case when delivery.doubt_until > now() then delivery.doubt_until end
 from taken
 where delivery.webhook_id = taken.webhook_id and delivery.record_id = taken.record_id
-returning delivery.record_id, delivery.attempts, delivery.acknowledged, taken.again;
+returning delivery.record_id, delivery.attempts, delivery.acknowledged, taken.again, delivery.passed, delivery.told;
 
 -- name: claimed
 -- What a token ($2) holds of a webhook ($1). Tokens have no index: this is for a claim whose answer was lost.
@@ -55,16 +55,18 @@ select record_id from delivery where webhook_id = $1 and token = $2;
 -- Record what became of attempts of a webhook ($1): each in the register, if its claim still holds, and in the history.
 -- A delivery acknowledges the version that was sent; what is wanted beyond that, or once more, is owed again. Where a
 -- request was given up so many seconds ($2) ago at the most, it may be applied after what is acknowledged now: this is
--- sent once more then.
+-- sent once more then. Where every change is sent ($22), the next one waits until this one was delivered, or given up
+-- where that is passed over ($23).
 with given as materialized (
-    select * from unnest(
+    select *, not $22 or outcome in ('delivered', 'skipped') or (outcome = 'failed' and $23) as lets_go
+    from unnest(
         $3::uuid[], $4::uuid[], $5::integer[], $6::integer[], $7::text[], $8::double precision[], $9::boolean[],
         $10::text[], $11::smallint[], $12::boolean[], $13::uuid[], $14::text[], $15::smallint[], $16::text[],
-        $17::real[], $18::text[], $19::bytea[], $20::boolean[], $21::double precision[]
+        $17::real[], $18::text[], $19::bytea[], $20::boolean[], $21::double precision[], $24::uuid[]
     ) as given (
         record_id, token, version, acknowledged, outcome, after_seconds, ambiguous,
         error_class, number, again, request_id, url, status, detail,
-        milliseconds, response_headers, response_body, response_truncated, age_seconds
+        milliseconds, response_headers, response_body, response_truncated, age_seconds, told
     )
 ),
 held as materialized (
@@ -78,15 +80,18 @@ settled as (
     update delivery set
         acknowledged = greatest(delivery.acknowledged, given.acknowledged),
         status = case
-            when delivery.again or delivery.wanted > given.version then 'owed'
+            when delivery.again or delivery.wanted > given.version and given.lets_go then 'owed'
             when given.outcome in ('delivered', 'skipped') and delivery.doubt_until is not null then 'confirming'
             else given.outcome
         end,
         attempts = case
-            when given.outcome in ('delivered', 'skipped') or delivery.again or delivery.wanted > given.version then 0
+            when given.outcome in ('delivered', 'skipped') or delivery.again
+                or delivery.wanted > given.version and given.lets_go then 0
             when given.outcome = 'owed' then greatest(delivery.attempts - 1, 0)
             else delivery.attempts
         end,
+        passed = case when $22 and given.lets_go then greatest(delivery.passed, given.version) else delivery.passed end,
+        told = given.told,
         token = null,
         worker_id = null,
         again = delivery.again or given.again and given.outcome not in ('delivered', 'skipped'),
@@ -179,7 +184,7 @@ with failed as materialized (
     for update of delivery
 ),
 dismissed as (
-    update delivery set status = 'dismissed', settled_at = date_trunc('milliseconds', now())
+    update delivery set status = 'dismissed', passed = wanted, settled_at = date_trunc('milliseconds', now())
     from failed
     where delivery.webhook_id = $1 and delivery.record_id = failed.record_id and delivery.status = 'failed'
     returning delivery.record_id
@@ -205,7 +210,7 @@ with held as materialized (
 ),
 rescued as (
     update delivery set
-        status = 'owed', token = null, worker_id = null,
+        status = 'owed', token = null, worker_id = null, told = '00000000-0000-0000-0000-000000000001',
         doubt_until = now() + interval '1 second' * ($2 + coalesce((
             select (settings ->> 'timeout')::double precision from webhook where webhook.id = delivery.webhook_id
         ), 300))

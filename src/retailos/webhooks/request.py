@@ -10,7 +10,7 @@ import msgspec
 
 from retailos.declare.resource import Resource
 from retailos.records.identity import new_id
-from retailos.webhooks.claim import Claim
+from retailos.webhooks.claim import LEFT, Claim
 from retailos.webhooks.exchange import ANSWER_BYTES_KEPT, Request
 from retailos.webhooks.webhook import Webhook
 
@@ -37,6 +37,12 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     #: Another object, of the fields that stand in the URL.
     address: str = "{}"
     deleted: bool = False
+    #: It is one of those that the webhook is told of.
+    matches: bool = True
+    #: What the webhook watches of it, in sixteen bytes; None: it watches nothing in particular.
+    digest: UUID | None = None
+    #: All that changed since what is acknowledged came with the receiver's own API key.
+    echoed: bool = False
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -89,7 +95,7 @@ def _about(webhook: Webhook, single: Item) -> list[tuple[str, str]]:
         ("X-Ra-Delivery-Id", delivery_id(webhook.id, record.id)),
         ("X-Ra-Attempt", str(claim.attempt)),
         ("X-Ra-Record-Version", str(record.version)),
-        ("X-Ra-Change", change_of(record, claim.acknowledged)),
+        ("X-Ra-Change", change_of(record, claim)),
     ]
 
 
@@ -121,10 +127,12 @@ def message_id(webhook_id: int, batch: Batch, request_id: UUID) -> str:
     return f"{webhook_id}-{hashlib.blake2b(told, digest_size=16).hexdigest()}"
 
 
-def change_of(record: Told, acknowledged: int) -> str:
-    """What happened, as this receiver sees it: a record that it never acknowledged is new to it."""
+def change_of(record: Told, claim: Claim) -> str:
+    """What happened, as this receiver sees it: a record that it never acknowledged, or that left, is new to it."""
     ended = {"delete": "deleted", "anonymise": "anonymised", "merge": "merged"}.get(record.operation)
-    return ended or ("created" if acknowledged == 0 else "updated")
+    if ended or not record.matches:
+        return ended or "left"
+    return "created" if claim.acknowledged == 0 or claim.told == LEFT else "updated"
 
 
 def render_url(resource: Resource, webhook: Webhook, record: Told) -> str:

@@ -30,6 +30,7 @@ from retailos.webhooks import (
     credentials,
     requeue_policy,
     retry,
+    scope,
     shape,
     signature,
 )
@@ -41,6 +42,7 @@ from retailos.webhooks.headers import Headers
 from retailos.webhooks.hidden import Hiding
 from retailos.webhooks.requeue_policy import RequeuePolicy
 from retailos.webhooks.retry import RetryPolicy
+from retailos.webhooks.scope import Scope, scope_problems
 from retailos.webhooks.shape import Shape, shape_problems
 
 _VARIABLE = re.compile(r"\{([^{}]*)\}")
@@ -65,6 +67,7 @@ SETTINGS: Final[Mapping[str, Field]] = MappingProxyType(
             _field("concurrency", Number(1, 256), 16),
             _field("rate", Number(0, 10_000, places=3), 0),
             *breaker.FIELDS,
+            *scope.FIELDS,
             *shape.FIELDS,
             *batching.FIELDS,
             *agreement.FIELDS,
@@ -119,6 +122,7 @@ class Webhook:
     #: Requests in a second, over all workers; 0: any number.
     rate: float
     breaker: BreakerPolicy
+    scope: Scope
     batching: Batching
     agreement: Agreement
     shape: Shape
@@ -145,6 +149,7 @@ class Webhook:
             requeue=RequeuePolicy.of(settings),
             timeout=float(settings["timeout"]),
             concurrency=settings["concurrency"],
+            scope=Scope.of(settings),
             rate=float(settings["rate"]),
             breaker=BreakerPolicy.of(settings),
             batching=Batching.of(settings),
@@ -241,6 +246,8 @@ def read_webhook(
             problems.extend(_batch_problems(values))
     if not wrong & {"/resource", "/fields"}:
         problems.extend(shape_problems(resources[values["resource"]], values))
+    if not wrong & {"/resource", "/where", "/whenChanged"}:
+        problems.extend(scope_problems(resources, resources[values["resource"]], values))
     for name, field in SETTINGS.items():
         # What is not said anew may be hidden still: it stays as it is kept.
         said_anew = f"/{name}" not in wrong and values[name] is not None and (name in body or not kept)
