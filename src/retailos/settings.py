@@ -114,6 +114,8 @@ class Settings:
     job_retention_days: Annotated[int, Meta(ge=1, le=3650)] = 7
     #: Days for which the issues of reports are kept with their files, today aside.
     report_retention_days: Annotated[int, Meta(ge=1, le=3650)] = 30
+    #: Days for which the statistics of deliveries are kept, today aside.
+    statistics_retention_days: Annotated[int, Meta(ge=1, le=3650)] = 90
     #: Days for which the links in a report's mail are good; whoever has one has the file.
     report_link_days: Annotated[int, Meta(ge=1, le=3650)] = 7
     #: The URL under which others reach this API, for the links in mails.

@@ -17,7 +17,7 @@ from retailos.resources import RESOURCES
 from retailos.schedule import Schedule, every
 from retailos.schedule.clock import run_schedules
 from retailos.settings import Settings
-from retailos.webhooks import gate, operation, rearming, register, stint, sweep
+from retailos.webhooks import gate, operation, rearming, register, statistics, stint, sweep
 
 #: Answers are kept for so much longer than they count, at most; so is what waits for records that do not come.
 MINUTE = 60.0
@@ -47,6 +47,7 @@ def timetable(settings: Settings) -> tuple[Schedule, ...]:
         every(DAY, "look at certificates", partial(_look_at_certificates, settings)),
         every(HOUR, "make days", history.make_days),
         every(DROP_SECONDS, "drop history", partial(history.drop, kept_days=kept_days(settings))),
+        every(MINUTE, "fold statistics", statistics.fold),
         every(DROP_SECONDS, "forget issues", partial(issues.forget, days=settings.report_retention_days)),
         *sending.schedules(Office.of(settings, partial(pepper_of, configured=settings.pepper_bytes))),
     )
@@ -60,6 +61,7 @@ def kept_days(settings: Settings) -> Mapping[str, int]:
         "batch": settings.attempt_retention_days,
         "job": settings.job_retention_days,
         "report_row": settings.report_retention_days,
+        "delivery_minute": settings.statistics_retention_days,
     }
 
 

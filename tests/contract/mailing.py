@@ -91,7 +91,9 @@ def knowing(user: str, password: str) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def postbox(tls: ssl.SSLContext | None = None, *, at_once: bool = False, **more: Any) -> AsyncIterator[Postbox]:
+async def postbox(
+    tls: ssl.SSLContext | None = None, *, at_once: bool = False, host: str = "127.0.0.1", **more: Any
+) -> AsyncIterator[Postbox]:
     """A mail server for the length of the block: in clear, with STARTTLS, or with TLS `at_once`."""
     box = Postbox()
     starting = {"tls_context": tls, "require_starttls": True}
@@ -100,7 +102,7 @@ async def postbox(tls: ssl.SSLContext | None = None, *, at_once: bool = False, *
     def protocol() -> SMTP:
         return SMTP(box, hostname="mail.example.com", loop=asyncio.get_running_loop(), **own, **more)
 
-    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0, ssl=tls if at_once else None)
+    server = await asyncio.get_running_loop().create_server(protocol, host, 0, ssl=tls if at_once else None)
     box.port = server.sockets[0].getsockname()[1]
     try:
         yield box

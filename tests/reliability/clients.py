@@ -24,13 +24,13 @@ PATIENCE_SECONDS = 30.0
 class Clients:
     """What so many clients wrote, and were told."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, name: str) -> None:
         self.told: list[Told] = []
         #: Answers with 503 in the envelope and Retry-After, as they should be while the database is away.
         self.refused = 0
         #: Any other answer that is no success, or a 503 that is not as it should be.
         self.strange: list[str] = []
-        self._client = client
+        self._client, self._name = client, name
         self._values = count(1)
         self._waiting = asyncio.Lock()
 
@@ -52,6 +52,11 @@ class Clients:
         answer = await self._client.post("/v2/admin/webhooks").body_json(body).build().send()
         assert answer.status == 201, await answer.text()
         return int((await answer.json())["result"]["id"])
+
+    async def post(self, path: str, body: Mapping[str, Any]) -> None:
+        """Make something of the administration's."""
+        answer = await self._client.post(path).body_json(body).build().send()
+        assert answer.status == 201, await answer.text()
 
     async def change_webhook(self, webhook: int, **values: object) -> None:
         """Change some of a webhook's values."""
@@ -81,7 +86,7 @@ class Clients:
 
     async def _put(self, record: str) -> bool:
         """Write a value that the record never had; False if that was refused, so that nobody knows whether it was."""
-        body = {"firstName": "Ada", "lastName": f"Lovelace {next(self._values)}"}
+        body = {"firstName": "Ada", "lastName": f"{self._name} {next(self._values)}"}
         answer = await self._client.put(f"/v2/public/customers/{record}").body_json(body).build().send()
         done = await self._judge(answer)
         if answer.status == 200:
@@ -107,8 +112,8 @@ def _is_refusal(answer: Response, envelope: Mapping[str, Any]) -> bool:
 
 
 @asynccontextmanager
-async def clients_of(url: str, key: str) -> AsyncIterator[Clients]:
-    """Clients of the API at a URL."""
+async def clients_of(url: str, key: str, name: str = "Lovelace") -> AsyncIterator[Clients]:
+    """Clients of the API at a URL; of several that write to the same records, each must have a name of its own."""
     builder = ClientBuilder().base_url(url).no_proxy().http1_only().default_headers({"Authorization": f"API_KEY {key}"})
     async with builder.build() as client:
-        yield Clients(client)
+        yield Clients(client, name)

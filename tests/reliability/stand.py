@@ -115,14 +115,23 @@ def program(*arguments: str, **settings: object) -> AbstractAsyncContextManager[
     return surrounded({}, *arguments, **settings)
 
 
-@asynccontextmanager
-async def surrounded(surroundings: Mapping[str, str], *arguments: str, **settings: object) -> AsyncIterator[Program]:
+def surrounded(
+    surroundings: Mapping[str, str], *arguments: str, **settings: object
+) -> AbstractAsyncContextManager[Program]:
     """Run `retailos` as `program` does, with further variables in its environment."""
+    return run_within((), surroundings, arguments, settings)
+
+
+@asynccontextmanager
+async def run_within(
+    within: Sequence[str], surroundings: Mapping[str, str], arguments: Sequence[str], settings: Mapping[str, object]
+) -> AsyncIterator[Program]:
+    """Run `retailos` as `surrounded` does; `within` stands before the command, where it is to be run elsewhere."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RETAILOS_")}
-    given = {"requests_per_second": 0} | settings
+    given = {"requests_per_second": 0, **settings}
     environment |= {f"RETAILOS_{name.upper()}": str(value) for name, value in given.items()}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-c", LEASHED, *arguments),
+        *(*within, sys.executable, "-P", "-c", LEASHED, *arguments),
         stdin=asyncio.subprocess.DEVNULL,
         stderr=PIPE,
         env=environment | dict(surroundings) | {"PYTHONPATH": os.pathsep.join(sys.path)},
@@ -143,7 +152,19 @@ async def make_key(url: str) -> str:
 
 
 @asynccontextmanager
-async def receiving(sightings: list[Sighting], random: Random, *, seconds: float = 0.0) -> AsyncIterator[Receiver]:
+async def connected(url: str) -> AsyncIterator[Connection]:
+    """A connection to a database."""
+    connection = await asyncpg.connect(url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def receiving(
+    sightings: list[Sighting], random: Random, *, seconds: float = 0.0, host: str = "127.0.0.1"
+) -> AsyncIterator[Receiver]:
     """A receiver that applies each request after a time of its own, up to `seconds`, and then answers it.
 
     Two requests for one record that are under way at once can so be applied in either order.
@@ -154,7 +175,7 @@ async def receiving(sightings: list[Sighting], random: Random, *, seconds: float
         sightings.append(sighting_of(replace(received, at=received.at + delay), 200))
         return Behaviour(delay_seconds=delay)
 
-    async with Receiver.listen(behaviour=apply, remember=0) as receiver:
+    async with Receiver.listen(host, behaviour=apply, remember=0) as receiver:
         yield receiver
 
 

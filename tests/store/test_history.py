@@ -18,6 +18,7 @@ TABLES = pytest.mark.parametrize("table", [each for each in KEPT if each != "cha
 INSERT = {
     "attempt": "insert into attempt (webhook_id, record_id, version, number, at, request_id, url, milliseconds)"
     " values (1, gen_random_uuid(), 1, 1, $1, gen_random_uuid(), 'https://x', 1)",
+    "delivery_minute": "insert into delivery_minute values (1, $1, 1, 0, 0, 0, 1, 1)",
     "report_row": "insert into report_row (issue_id, at, number, queue_name, resource, error_class)"
     " values (gen_random_uuid(), $1, 1, 'q', 'customer', 'timeout')",
     "batch": "insert into batch (request_id, at, url, size, bytes, milliseconds)"

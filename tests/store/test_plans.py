@@ -158,7 +158,7 @@ async def test_settling_finds_registers_by_their_key(filled: Connection, name: s
     one: dict[str, list[Any]] = {
         "settle": [
             *(90.0, [SOMEBODY], [SOMEBODY], [1], [1], ["delivered"], [None], [False], [None], [1], [False]),
-            *([SOMEBODY], ["u"], [200], [None], [1.0], [None], [b""], [False], [0.1], True, True, [None]),
+            *([SOMEBODY], ["u"], [200], [None], [1.0], [None], [b""], [False], [0.1], True, True, [None], [0.0]),
         ],
         "release": [[SOMEBODY], [SOMEBODY], [False]],
         "dismiss": [None, 100],

@@ -122,8 +122,8 @@ async def test_history_is_kept_by_the_day(scratch: Connection) -> None:
         "select relname from pg_class where relispartition and relkind = 'r' and relname ~ '_[0-9]{8}$'"
     )
     days = {row["relname"].rpartition("_")[0] for row in rows}
-    assert days == {"change", "attempt", "batch", "job", "report_row"}
-    assert len(rows) >= 5 * 8
+    assert days == {"change", "attempt", "batch", "job", "report_row", "delivery_minute"}
+    assert len(rows) >= 6 * 8
     insert = (
         "insert into job (id, queue_name, status, created_at) values (gen_random_uuid(), 'q', 's', $1::timestamptz)"
     )

@@ -23,6 +23,7 @@ from retailos.records.record import OnUnresolved
 from retailos.webhooks import operation
 from retailos.webhooks.deliveries import STATUSES
 from retailos.webhooks.selection import ERROR_CLASSES
+from retailos.webhooks.statistics import STEP_MINUTES_MOST, STEPS_MOST
 
 Parameter = dict[str, Any]
 
@@ -59,6 +60,8 @@ def of_query(resources: Resources, operation: Operation) -> Iterator[Parameter]:
     for each in operation.parameters:
         if each == "deliveries":
             yield from _of_deliveries(resources)
+        elif each == "statistics":
+            yield from _of_statistics()
         elif each == "page":
             yield from _of_page()
         elif each == "explain":
@@ -199,6 +202,16 @@ def _of_operations() -> Iterator[Parameter]:
     yield _of_query("kind", _word("OperationKind", operation.KINDS), "Those of this kind.")
     yield _of_query("status", _word("OperationStatus", operation.STATUSES), "Those that are so far.")
     yield from _of_page()
+
+
+def _of_statistics() -> Iterator[Parameter]:
+    moment = {"type": "string", "format": "date-time"}
+    webhook = {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}
+    step = {"type": "integer", "minimum": 1, "maximum": STEP_MINUTES_MOST, "default": 1}
+    yield _of_query("webhook", webhook, "Those of the webhook with this id; without it, of all.")
+    yield _of_query("from", moment, "From this minute on; without it, of an hour.")
+    yield _of_query("to", moment, "Until this moment; without it, until now.")
+    yield _of_query("step", step, f"Minutes that are added up; at most {STEPS_MOST:,} steps are read at once.")
 
 
 def _of_jobs(resources: Resources) -> Iterator[Parameter]:

@@ -28,6 +28,7 @@ from retailos.operations.requeues import (
     show_operation,
 )
 from retailos.operations.secrets import SecretsRotated, SecretsState, rotate_secrets, seal_secrets, show_secrets
+from retailos.operations.statistics import Statistics, read_statistics
 from retailos.operations.switches import (
     Switched,
     disable_webhook,
@@ -65,6 +66,7 @@ __all__ = (
     "Shown",
     "ShownIssue",
     "ShownReport",
+    "Statistics",
     "Switched",
     "Triggered",
     "add_key",
@@ -88,6 +90,7 @@ __all__ = (
     "list_webhooks",
     "pause_webhook",
     "preview_report",
+    "read_statistics",
     "remove_report",
     "remove_webhook",
     "requeue_failed",

@@ -27,6 +27,8 @@ class Claim(msgspec.Struct, frozen=True):
     told: UUID | None = None
     #: The same, once what was read under this claim is acknowledged.
     tells: UUID | None = None
+    #: When it was due, in seconds of the epoch by the database's clock; None: nobody asks.
+    due_at: float | None = None
 
     @property
     def position(self) -> int:

@@ -54,7 +54,16 @@ async def claim(pool: Pool, webhook_id: int, most: int, worker_id: int, token: U
     async with acquire(pool) as connection:
         rows = await connection.fetch(_CLAIM, webhook_id, most, token, worker_id)
     return [
-        Claim(row["record_id"], token, row["attempts"], row["acknowledged"], row["again"], row["passed"], row["told"])
+        Claim(
+            row["record_id"],
+            token,
+            row["attempts"],
+            row["acknowledged"],
+            row["again"],
+            row["passed"],
+            row["told"],
+            due_at=row["due_at"],
+        )
         for row in rows
     ]
 
@@ -98,6 +107,7 @@ async def settle(
             every,
             skips,
             [_told(each) for each in settlements],
+            [each.claim.due_at for each in settlements],
         )
     return held
 

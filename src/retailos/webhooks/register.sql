@@ -30,7 +30,7 @@ with lease as materialized (
     select id from worker where id = $4 and lease_until > now() for key share
 ),
 taken as materialized (
-    select due.webhook_id, due.record_id, delivery.again or delivery.status = 'confirming' as again
+    select due.webhook_id, due.record_id, due.due_at, delivery.again or delivery.status = 'confirming' as again
     from due join delivery using (webhook_id, record_id)
     where due.webhook_id = $1 and due.due_at <= now() and exists (select from lease)
     order by due.due_at
@@ -45,7 +45,8 @@ update delivery set
     doubt_until = case when delivery.doubt_until > now() then delivery.doubt_until end
 from taken
 where delivery.webhook_id = taken.webhook_id and delivery.record_id = taken.record_id
-returning delivery.record_id, delivery.attempts, delivery.acknowledged, taken.again, delivery.passed, delivery.told;
+returning delivery.record_id, delivery.attempts, delivery.acknowledged, taken.again, delivery.passed, delivery.told,
+    extract(epoch from taken.due_at)::double precision as due_at;
 
 -- name: claimed
 -- What a token ($2) holds of a webhook ($1). Tokens have no index: this is for a claim whose answer was lost.
@@ -62,11 +63,12 @@ with given as materialized (
     from unnest(
         $3::uuid[], $4::uuid[], $5::integer[], $6::integer[], $7::text[], $8::double precision[], $9::boolean[],
         $10::text[], $11::smallint[], $12::boolean[], $13::uuid[], $14::text[], $15::smallint[], $16::text[],
-        $17::real[], $18::text[], $19::bytea[], $20::boolean[], $21::double precision[], $24::uuid[]
+        $17::real[], $18::text[], $19::bytea[], $20::boolean[], $21::double precision[], $24::uuid[],
+        $25::double precision[]
     ) as given (
         record_id, token, version, acknowledged, outcome, after_seconds, ambiguous,
         error_class, number, again, request_id, url, status, detail,
-        milliseconds, response_headers, response_body, response_truncated, age_seconds, told
+        milliseconds, response_headers, response_body, response_truncated, age_seconds, told, due_at
     )
 ),
 held as materialized (
@@ -121,6 +123,18 @@ history as (
     select $1, record_id, version, number, again, now() - age_seconds * interval '1 second', request_id, url,
         status, error_class, detail, milliseconds, response_headers::jsonb, response_body, response_truncated
     from given where outcome <> 'skipped'
+),
+counted as (
+    insert into delivery_minute (
+        webhook_id, at, delivered, failed, retried, skipped, lag_seconds, lag_seconds_most
+    )
+    select $1, date_trunc('minute', now()), count(*) filter (where outcome = 'delivered'),
+        count(*) filter (where outcome = 'failed'), count(*) filter (where outcome = 'retrying'),
+        count(*) filter (where outcome = 'skipped'),
+        coalesce(sum(extract(epoch from now()) - due_at) filter (where outcome = 'delivered'), 0),
+        coalesce(max(extract(epoch from now()) - due_at) filter (where outcome = 'delivered'), 0)
+    from held join given using (record_id)
+    having count(*) > 0
 )
 select count(*) from settled;
 

@@ -7,6 +7,7 @@ from retailos.api.admin.line import ROOT
 from retailos.api.admin.operations import operation_lines, operation_schemas
 from retailos.api.admin.reports import report_lines, report_schemas
 from retailos.api.admin.requeues import requeue_lines, requeue_schemas
+from retailos.api.admin.statistics import statistics_lines, statistics_schemas
 from retailos.api.admin.switches import switch_lines, switch_schemas
 from retailos.api.admin.trials import trial_lines, trial_schemas
 from retailos.api.admin.webhooks import webhook_lines, webhook_schemas
@@ -29,6 +30,7 @@ def admin_operations(resources: Resources) -> tuple[Operation, ...]:
         *filling_lines(),
         *trial_lines(),
         *report_lines(),
+        *statistics_lines(),
     )
 
 
@@ -44,4 +46,5 @@ def admin_schemas(resources: Resources) -> dict[str, Schema]:
         **filling_schemas(),
         **trial_schemas(),
         **report_schemas(),
+        **statistics_schemas(),
     }
