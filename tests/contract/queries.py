@@ -111,6 +111,7 @@ DELIVERIES: Final = tuple(
         f"webhook=|webhook=abc|webhook=-1|webhook=1.5|webhook={2**31}|webhook={2**63}|webhook={10**30}|webhook=%EF%BC%91"
         "|status=|status=FAILED|status=frobnicated|status=failed,owed|status='|limit=-1|limit=501|limit=abc"
         f"|limit={10**20}|offset=-1|offset=10001|offset={2**63}|offset=abc|withCount=1|externalId=%00|externalId=%FF"
+        "|errorClass=|errorClass=nonsense|resource=|resource=nonsense|since=yesterday|since=|until=2026-13-01T00:00:00Z"
         "|sort=id|status[in]=failed|webhook=1&webhook=1|id=1"
     )
 )

@@ -38,6 +38,31 @@ async def failed(api: Api, webhook_id: int, count: int, error_class: str = "http
         )
 
 
+async def test_deliveries_are_found_by_reason_time_and_resource(api: Api) -> None:
+    """The list narrows to an error class, to what settled in a span of time, and to a kind of record."""
+    async with Receiver.listen() as receiver:
+        made = await webhook(api, receiver, active=False)
+        await failed(api, made, 3, "http_5xx", "now() - interval '1 hour'")
+        await failed(api, made, 2, "timeout")
+        async with api.engine.pool.acquire() as connection:
+            half = (
+                (await connection.fetchval("select now() - interval '30 minutes'")).isoformat().replace("+00:00", "Z")
+            )
+        for asked, count in (
+            ("errorClass=timeout", 2),
+            ("errorClass=timeout&status=failed", 2),
+            (f"since={half}", 2),
+            (f"until={half}&status=failed", 3),
+            (f"until={half}&errorClass=timeout", 0),
+            ("resource=customer", 5),
+            ("resource=order&status=failed", 0),
+        ):
+            found = (await api.admin("GET", f"/deliveries?withCount=true&{asked}")).result
+            assert found["count"] == len(found["rows"]) == count, asked
+        wrong = await api.admin("GET", "/deliveries?errorClass=x&resource=y&since=z")
+        assert [each[0] for each in codes(wrong)] == ["errorClass", "resource", "since"]
+
+
 async def ended(api: Api, operation_id: str, status: str = "completed") -> dict[str, Any]:
     """Wait until an operation has ended so, and give it."""
 

@@ -311,9 +311,9 @@ async def test_deliveries_are_found_by_indexes(filled: Connection) -> None:
     plan = await planned(filled, REQUEUE.requeue, 1, [SOMEBODY])
     assert {"delivery_pkey"} <= used(plan)
     # With everything optional this is planned for its arguments each time.
-    plan = await planned(filled, DELIVERIES.list, 1, None, [SOMEBODY], 1, 0, generic=False)
+    plan = await planned(filled, DELIVERIES.list, 1, None, [SOMEBODY], None, None, None, None, 1, 0, generic=False)
     assert "delivery_pkey" in used(plan)
-    await planned(filled, DELIVERIES.list_waiting, 1, "owed", None, 50, 0, generic=False)
+    await planned(filled, DELIVERIES.list_waiting, 1, "owed", None, None, None, None, None, 50, 0, generic=False)
 
 
 async def test_a_key_is_found_by_its_id(filled: Connection) -> None:

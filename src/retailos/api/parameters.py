@@ -13,7 +13,7 @@ from retailos.declare.finders import During, Finder, Item, Through
 from retailos.declare.kind import Kind
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.texts import CURRENCY, Text
-from retailos.declare.values import Boolean, Uuid
+from retailos.declare.values import Boolean, Timestamp, Uuid
 from retailos.imports.apply import ERROR_ROWS_LEAST
 from retailos.imports.imports import STATUSES as IMPORT_STATUSES
 from retailos.imports.rows import FORMATS
@@ -22,6 +22,7 @@ from retailos.records import query
 from retailos.records.record import OnUnresolved
 from retailos.webhooks import operation
 from retailos.webhooks.deliveries import STATUSES
+from retailos.webhooks.selection import ERROR_CLASSES
 from retailos.webhooks.statistics import STEP_MINUTES_MOST, STEPS_MOST
 
 Parameter = dict[str, Any]
@@ -58,7 +59,7 @@ def of_query(resources: Resources, operation: Operation) -> Iterator[Parameter]:
     resource = operation.resource
     for each in operation.parameters:
         if each == "deliveries":
-            yield from _of_deliveries()
+            yield from _of_deliveries(resources)
         elif each == "statistics":
             yield from _of_statistics()
         elif each == "page":
@@ -181,12 +182,16 @@ def _of_admin(path: str, name: str) -> Parameter:
     return {"description": "The delivery's id.", "schema": {"type": "string"}, "example": examples.DELIVERY_ID}
 
 
-def _of_deliveries() -> Iterator[Parameter]:
+def _of_deliveries(resources: Resources) -> Iterator[Parameter]:
     yield _of_query(
         "webhook", {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}, "Those of the webhook with this id."
     )
     yield _of_query("status", _word("DeliveryStatus", STATUSES), "Those that are so far.")
     yield _of_query("externalId", {"type": "string"}, "Those of records with this external id, of any resource.")
+    yield _of_query("resource", _word("ResourceName", resources), "Those that tell of this kind of record.")
+    yield _of_query("errorClass", _word("ErrorClass", ERROR_CLASSES), "Those that failed last for this reason.")
+    yield _of_query("since", dict(Timestamp().schema()), "Those settled last at this moment or later.")
+    yield _of_query("until", dict(Timestamp().schema()), "Those settled last before this moment.")
     yield from _of_page()
     yield _of_query("withCount", {"type": "boolean", "default": False}, "Whether to count; without it `count` is null.")
 

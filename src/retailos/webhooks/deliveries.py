@@ -34,6 +34,12 @@ class Asked:
     webhook_id: int | None = None
     status: str | None = None
     external_id: str | None = None
+    #: What is told of.
+    resource: str | None = None
+    error_class: str | None = None
+    #: Settled last from this moment on, and before that one.
+    since: datetime | None = None
+    until: datetime | None = None
     limit: int = 50
     offset: int = 0
     with_count: bool = False
@@ -113,7 +119,16 @@ async def find(pool: Pool, resources: Resources, orders: Sequence[Webhook], aske
     async with acquire(pool) as connection:
         records = None if asked.external_id is None else await _records(connection, resources, asked.external_id)
         statement = _LIST_WAITING if asked.status in _WAITING else _LIST
-        which = (asked.webhook_id, asked.status, records)
+        of_resource = None if asked.resource is None else [e.id for e in orders if e.resource == asked.resource]
+        which = (
+            asked.webhook_id,
+            asked.status,
+            records,
+            asked.error_class,
+            asked.since,
+            asked.until,
+            of_resource,
+        )
         rows = await connection.fetch(statement, *which, asked.limit, asked.offset)
         count = await connection.fetchval(_COUNT, *which) if asked.with_count else None
         names = await _external_ids(connection, resources, orders, rows)
@@ -126,7 +141,7 @@ async def one(
 ) -> DeliveryWithAttempts:
     """Give one delivery with its attempts; ResourceNotFound if there is none."""
     async with acquire(pool) as connection:
-        row = await connection.fetchrow(_LIST, webhook_id, None, [record_id], 1, 0)
+        row = await connection.fetchrow(_LIST, webhook_id, None, [record_id], None, None, None, None, 1, 0)
         if row is None:
             raise ResourceNotFound("There is no such delivery; GET /v2/admin/deliveries lists them.")
         names = await _external_ids(connection, resources, orders, [row])

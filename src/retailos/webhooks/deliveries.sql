@@ -1,13 +1,16 @@
 -- name: list
--- Deliveries of a webhook ($1), in a state ($2), of records ($3); each null stands for any. In the register's order.
+-- Deliveries of a webhook ($1), in a state ($2), of records ($3), with an error class ($4), settled last from a moment
+-- ($5) on and before another ($6), of some webhooks ($7); each null stands for any. In the register's order.
 select webhook_id, record_id, wanted, acknowledged, status, attempts, doubt_until is not null as ambiguous,
     error_class, settled_at,
     (select due_at from due where due.webhook_id = delivery.webhook_id and due.record_id = delivery.record_id) as due_at
 from delivery
 where ($1::integer is null or webhook_id = $1) and ($2::text is null or status = $2)
     and ($3::uuid[] is null or record_id = any($3))
+    and ($4::text is null or error_class = $4) and ($5::timestamptz is null or settled_at >= $5)
+    and ($6::timestamptz is null or settled_at < $6) and ($7::integer[] is null or webhook_id = any($7))
 order by webhook_id, record_id
-limit $4 offset $5;
+limit $8 offset $9;
 
 -- name: list_waiting
 -- The same for states in which a delivery stands in the due table, which is small however long the register is.
@@ -15,15 +18,19 @@ select webhook_id, record_id, wanted, acknowledged, status, attempts, doubt_unti
     error_class, settled_at, due_at
 from due join delivery using (webhook_id, record_id)
 where ($1::integer is null or webhook_id = $1) and status = $2 and ($3::uuid[] is null or record_id = any($3))
+    and ($4::text is null or error_class = $4) and ($5::timestamptz is null or settled_at >= $5)
+    and ($6::timestamptz is null or settled_at < $6) and ($7::integer[] is null or webhook_id = any($7))
     and (status = 'failed') = (due_at = 'infinity')
 order by webhook_id, record_id
-limit $4 offset $5;
+limit $8 offset $9;
 
 -- name: count
 -- How many deliveries those would be in all.
 select count(*) from delivery
 where ($1::integer is null or webhook_id = $1) and ($2::text is null or status = $2)
-    and ($3::uuid[] is null or record_id = any($3));
+    and ($3::uuid[] is null or record_id = any($3))
+    and ($4::text is null or error_class = $4) and ($5::timestamptz is null or settled_at >= $5)
+    and ($6::timestamptz is null or settled_at < $6) and ($7::integer[] is null or webhook_id = any($7));
 
 -- name: attempts
 -- The last attempts ($3 at the most) of one delivery, newest first; a batch's halves are asked after it.

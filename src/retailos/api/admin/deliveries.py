@@ -1,6 +1,7 @@
 """What the admin routes of deliveries do: found, and shown with their attempts."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -14,11 +15,18 @@ from retailos.api.endpoints import refuse_parameters
 from retailos.api.envelope import encode
 from retailos.api.examples import DELIVERY_ID
 from retailos.api.schemas import Schema, list_schema, struct_schema
+from retailos.declare.resource import Resources
+from retailos.declare.values import moment
 from retailos.errors import Problem, ValidationFailed
 from retailos.records import query
 from retailos.webhooks.deliveries import STATUSES, Asked, Attempt, AttemptBatch, Delivery, DeliveryWithAttempts
 from retailos.webhooks.exchange import ErrorClass
+from retailos.webhooks.selection import ERROR_CLASSES
 
+_PARAMETERS = (
+    *("webhook", "status", "externalId", "resource", "errorClass", "since", "until"),
+    *("limit", "offset", "withCount"),
+)
 _ERROR_CLASS = MappingProxyType({"type": ["string", "null"], "examples": [each.value for each in ErrorClass]})
 _OF_DELIVERIES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -34,8 +42,8 @@ _OF_DELIVERIES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 
 
 async def find_deliveries(engine: Engine, call: Call) -> Answer:
-    """GET deliveries by webhook, status and external id."""
-    found = await operations.find_deliveries(engine.pool, engine.resources, _asked(call))
+    """GET deliveries by webhook, resource, status, error class, time and external id."""
+    found = await operations.find_deliveries(engine.pool, engine.resources, _asked(engine.resources, call))
     return Answer(encode({"count": found.count, "rows": found.rows}))
 
 
@@ -76,18 +84,23 @@ def delivery_schemas() -> dict[str, Schema]:
     }
 
 
-def _asked(call: Call) -> Asked:
+def _asked(resources: Resources, call: Call) -> Asked:
     given = query.parameters(call.query)
-    query.refuse_unknown(given, ("webhook", "status", "externalId", "limit", "offset", "withCount"))
+    query.refuse_unknown(given, _PARAMETERS)
     problems: list[Problem] = []
     webhook_id = query.whole(given, "webhook", None, 2**31 - 1, problems)
     status = given.get("status")
-    if status is not None and status not in STATUSES:
-        problems.append(Problem("status", "UNKNOWN_CHOICE", f"expected one of {', '.join(STATUSES)}"))
+    for name, words in (("status", STATUSES), ("errorClass", ERROR_CLASSES), ("resource", tuple(resources))):
+        if name in given and given[name] not in words:
+            problems.append(Problem(name, "UNKNOWN_CHOICE", f"expected one of {', '.join(words)}"))
     asked = Asked(
         webhook_id=webhook_id,
         status=status,
         external_id=given.get("externalId"),
+        resource=given.get("resource"),
+        error_class=given.get("errorClass"),
+        since=_moment(given, "since", problems),
+        until=_moment(given, "until", problems),
         limit=query.whole(given, "limit", query.LIMIT_DEFAULT, query.LIMIT_MOST, problems),
         offset=query.whole(given, "offset", 0, query.OFFSET_MOST, problems),
         with_count=query.flag(given, "withCount", False, problems),
@@ -95,6 +108,14 @@ def _asked(call: Call) -> Asked:
     if problems:
         raise ValidationFailed(problems)
     return asked
+
+
+def _moment(given: Mapping[str, str], name: str, problems: list[Problem]) -> datetime | None:
+    try:
+        return moment(given[name]) if name in given else None
+    except ValueError as error:
+        problems.append(Problem(name, "INVALID_TIMESTAMP", str(error)))
+        return None
 
 
 def _delivery() -> Delivery:
