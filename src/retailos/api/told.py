@@ -81,10 +81,14 @@ def _batch(resources: Resources, resource: Resource) -> dict[str, Any]:
 
 def _results(resource: Resource) -> Schema:
     item = {
+        "title": f"{resource.schema_name}Result",
         "type": "object",
         "properties": {
             resource.external_id.name: {"type": "string"},
-            "error": {"type": ["object", "null"], "description": "Null, or why the record was not taken."},
+            "error": {
+                "description": "Null, or why the record was not taken.",
+                "anyOf": [{"title": "RecordError", "type": "object"}, {"type": "null"}],
+            },
         },
         "required": [resource.external_id.name],
     }

@@ -110,8 +110,7 @@ class Credentials:
             schema = shape.schema()
             schema["properties"] = {"type": {"const": name}, **schema["properties"]}
             for optional in _DEFAULTS[name]:
-                if _DEFAULTS[name][optional] is None:
-                    schema["properties"][optional] = {**schema["properties"][optional], "type": ["string", "null"]}
+                schema["properties"][optional] = _nullable(schema["properties"][optional])
             title = f"{name[0].upper()}{name[1:]}Credentials"
             described.append({"title": title, **schema, "required": ["type", *shape.required]})
         return {"oneOf": described, "description": f"Secrets show as {HIDDEN}."}
@@ -172,6 +171,12 @@ def credential_problems(credentials: Any, headers: Mapping[str, str], policy: Po
     if header.lower() in {name.lower() for name in headers}:
         message = f"expected no {header[:100]} among the headers beside credentials that set it"
         yield Problem("/credentials", "DUPLICATE_HEADER", message)
+
+
+def _nullable(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A member that may be null, which stands for its default."""
+    words = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
+    return {**schema, "type": ["string", "null"], **words}
 
 
 def _secret_of(credentials: Mapping[str, Any]) -> str:
