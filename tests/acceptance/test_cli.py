@@ -12,7 +12,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from retailos.app import open_pool
 from retailos.cli import COMMANDS
+from retailos.cli.doctor import open_transactions
 from retailos.database.pool import Connection
 from tests.acceptance.program import ran, started
 
@@ -203,6 +205,7 @@ async def test_the_doctor_finds_what_is_wrong(database: str, connection: Connect
         "database",
         "migrations",
         "clock",
+        "transactions",
         "secrets",
         "certificates of webhooks",
     }
@@ -211,6 +214,17 @@ async def test_the_doctor_finds_what_is_wrong(database: str, connection: Connect
     ill = await ran("doctor", database_url=database)
     assert ill.code == 1
     assert re.search(r"^✗ migrations +\S+\.sql not applied; run: retailos migrate$", ill.out, re.MULTILINE)
+
+
+async def test_the_doctor_finds_transactions_that_were_forgotten(database: str, connection: Connection) -> None:
+    """A transaction that somebody has left open is named with its age, since it makes every queue slow."""
+    async with open_pool(database, "doctor") as pool:
+        assert (await open_transactions(pool, 0)).good
+        async with connection.transaction():
+            await connection.execute("set application_name = 'a forgotten notebook'")
+            found = await open_transactions(pool, 0)
+            assert (found.good, "a forgotten notebook" in found.said) == (False, True)
+            assert (await open_transactions(pool, 60)).good
 
 
 async def test_the_doctor_says_where_no_database_is(tmp_path: Path) -> None:
@@ -244,6 +258,7 @@ async def test_a_postman_collection_is_printed() -> None:
         "Dismissals",
         "Operations",
         "Reports",
+        "Statistics",
     ]
     values = {each["key"]: each["value"] for each in msgspec.json.decode(environment.out)["values"]}
     assert values == {"baseUrl": "https://api.example.com", "apiKey": ""}

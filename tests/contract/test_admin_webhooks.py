@@ -29,7 +29,7 @@ FIELDS = (
         "requeueEvery",
         "requeueOnRecovery",
     ),
-    *("timeout", "concurrency", "rate", "breaker", "breakerFailures", "breakerProbe"),
+    *("timeout", "connectTimeout", "concurrency", "rate", "breaker", "breakerFailures", "breakerProbe"),
     *("sends", "onExhausted", "where", "whenChanged", "suppressEcho", "onRelationChange"),
     *("fields", "userProjection", "onDelete"),
     *("batchSize", "batchBytes", "batchWait", "batchAnswer", "batchAnswerList", "batchAnswerId", "batchAnswerError"),

@@ -20,7 +20,7 @@ from tests.reliability.stand import Program
 
 #: Each receiver is told of so many records: 35 faults of the network make 210, and 46 receivers 276.
 RECORDS: Final = 6
-TIMEOUT_SECONDS: Final = 1.0
+TIMEOUT_SECONDS: Final = 2.0
 MEMORY_MOST: Final = 20_000_000
 REST_SECONDS: Final = 40.0
 
@@ -98,6 +98,9 @@ async def meeting(url: str, connection: Connection, behaviours: Sequence[Behavio
 
 def as_documented(behaviour: Behaviour, attempt: Mapping[str, Any]) -> bool:
     """Tell whether an attempt at a receiver that answers was taken for what it was."""
+    if attempt["status"] is None:
+        # These receivers close behind their answers without saying so, and a request may just be on its way by then.
+        return (attempt["error_class"], attempt["state"]) == ("connection_reset", "failed")
     if behaviour.should is Should.DONE:
         return (attempt["error_class"], attempt["state"], attempt["status"] // 100) == (None, "delivered", 2)
     kind = attempt["status"] // 100
@@ -121,7 +124,8 @@ async def test_faults_of_the_network_are_told_apart_and_leave_nothing(database: 
     for name, made in attempts.items():
         assert {(each["error_class"], each["state"]) for each in made} == {(FAULTS[name], "failed")}, name
         if FAULTS[name] == "timeout":
-            assert [each["milliseconds"] for each in made] == pytest.approx([1_000] * RECORDS, rel=0.2), name
+            told = 1_000 * TIMEOUT_SECONDS
+            assert [each["milliseconds"] for each in made] == pytest.approx([told] * RECORDS, rel=0.2), name
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux to see the memory of a process")
@@ -139,6 +143,7 @@ async def test_receivers_that_misbehave_fill_no_memory(database: str, connection
     for name, made in attempts.items():
         assert len(made) == RECORDS, name
         assert all(as_documented(behaviours[name], each) for each in made), (name, [dict(each) for each in made])
+        assert any(each["status"] for each in made), name
         assert all(each["kept"] <= 64 * 1024 for each in made), name
     assert grown < MEMORY_MOST, f"{grown / 1e6:.0f} MB"
     print(f"{grown / 1e6:.1f} MB more after {RECORDS * len(behaviours)} answers")

@@ -5,6 +5,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,14 @@ from conformance.door import hostile
 from conformance.plays import ANSWERING, BABBLING, BREAKING_OFF, ENDLESS, LINGERING, Play
 from retailos.receiver import Behaviour, Receiver
 from retailos.webhooks.exchange import ANSWER_BYTES_KEPT, ErrorClass, Reply, Request
+from retailos.webhooks.sender import sender
 from retailos.webhooks.transport import Transport
+from retailos.webhooks.webhook import Webhook
 from retailos.webhooks.wire import DETAIL_LIMIT, HEADER_BYTES_LIMIT, HEADERS_LIMIT
 from tests.conftest import eventually, free_port
 from tests.reliability.outbound import LOOPBACK, put
 
+NOW = datetime.now(UTC)
 #: How often each fault is met, at once; with all faults some 250.
 TIMES = 5
 
@@ -137,12 +141,15 @@ async def test_a_connection_that_does_not_come_about_times_out() -> None:
         for each in crowd:
             each.setblocking(False)
             each.connect_ex(listener.getsockname())
-        transport = Transport(LOOPBACK, connect_timeout_seconds=0.5)
-        reply = await transport.send(put(f"http://127.0.0.1:{listener.getsockname()[1]}"))
+        webhook = Webhook.of(
+            settings={"url": f"http://127.0.0.1:{listener.getsockname()[1]}", "connectTimeout": 1},
+            **{"id": 1, "name": "erp", "resource": "customer", "active": True, "created_at": NOW, "updated_at": NOW},
+        )
+        reply = await sender(webhook, LOOPBACK).send(put(webhook.url))
         for each in crowd:
             each.close()
     assert (reply.error, reply.sent) == (ErrorClass.TIMEOUT, False)
-    assert reply.milliseconds == pytest.approx(500, rel=0.2)
+    assert reply.milliseconds == pytest.approx(1000, rel=0.2)
 
 
 async def test_waiting_for_a_free_connection_counts() -> None:

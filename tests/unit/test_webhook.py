@@ -35,6 +35,7 @@ def test_the_standard_policy_is_the_guides_example() -> None:
         "requeueEvery": 0,
         "requeueOnRecovery": True,
         "timeout": 30,
+        "connectTimeout": 5,
         "concurrency": 16,
         "sends": "latest",
         "onExhausted": "hold",
@@ -169,7 +170,8 @@ def test_the_fields_are_documented_in_their_order() -> None:
     """The fields of a webhook stand in the order in which it is shown."""
     assert list(webhook_fields(RESOURCES)) == [
         *("id", "name", "resource", "url", "method", "headers", "retryLimit", "retryDelay", "retryBackoff"),
-        *("retryDelayMax", "retryOn", "requeueEvery", "requeueOnRecovery", "timeout", "concurrency", "rate"),
+        *("retryDelayMax", "retryOn", "requeueEvery", "requeueOnRecovery", "timeout", "connectTimeout"),
+        *("concurrency", "rate"),
         *("breaker", "breakerFailures", "breakerProbe"),
         *("sends", "onExhausted", "where", "whenChanged", "suppressEcho", "onRelationChange"),
         *("fields", "userProjection", "onDelete"),

@@ -29,9 +29,9 @@ _PARAMETERS = ("queueName", "status", "resource", "externalId", "batchId", "limi
 
 
 async def get_job(engine: Engine, call: Call) -> Answer:
-    """GET a job by its id."""
+    """GET a job by its id: an upsert, or what tells a webhook of a record."""
     refuse_parameters(call)
-    return Answer(encode(await jobs.find(engine.pool, record_id_of(call))))
+    return Answer(encode(await operations.find_job(engine.pool, engine.resources, record_id_of(call))))
 
 
 async def get_jobs(engine: Engine, call: Call) -> Answer:

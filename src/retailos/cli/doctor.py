@@ -15,11 +15,17 @@ from retailos.app import DATA_DIR, open_database, open_pool
 from retailos.cli.options import data_dir, output, run, settings_of, write_json
 from retailos.database import migrate
 from retailos.database.pool import Pool, acquire
+from retailos.database.statements import load
 from retailos.errors import ConfigurationError, RetailOSError
 from retailos.settings import Settings
 
+_SQL = load(__file__)
+_OPEN = _SQL.open_transactions
+
 #: Two machines whose clocks are further apart than this put their records and log lines in a wrong order.
 CLOCKS_APART_SECONDS: Final = 2.0
+#: No transaction of this program takes half as long; what a longer one sees, no vacuum removes, and queues grow slow.
+FORGOTTEN_SECONDS: Final = 60.0
 #: What renews certificates does so a month before they end; one that is so near its end was forgotten.
 RENEWED_DAYS: Final = 14
 
@@ -79,6 +85,7 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
             migrations = await _migrations(pool)
             yield migrations
             yield await _clock(pool)
+            yield await open_transactions(pool, FORGOTTEN_SECONDS)
             if migrations.good:
                 yield await _secrets(pool, database.settings)
                 yield await _certificates(pool, settings.certificate_warning_days)
@@ -135,6 +142,17 @@ async def _certificates(pool: Pool, days: int) -> Finding:
     said = "; ".join(f"{each.name} until {each.expires_at[:10]}, renew it" for each in expiring)
     name = "certificates of webhooks"
     return Finding(name=name, good=not expiring, said=said or f"none ends within {days} days")
+
+
+async def open_transactions(pool: Pool, seconds: float) -> Finding:
+    """Look whether somebody has left a transaction open for longer than so many seconds."""
+    async with acquire(pool) as connection:
+        rows = await connection.fetch(_OPEN, seconds)
+    said = "; ".join(
+        f"{row['who']} (process {row['pid']}) has one open for {row['age']:.0f} s, which makes queues slow: end it"
+        for row in rows
+    )
+    return Finding(name="transactions", good=not rows, said=said or f"none is older than {seconds:.0f} s")
 
 
 async def _clock(pool: Pool) -> Finding:

@@ -41,6 +41,7 @@ def webhook() -> None:
 @click.option("--retry-delay", type=float, metavar="SECONDS", help="Before the first retry.  [default: 120]")
 @click.option("--retry-backoff/--no-retry-backoff", default=None, help="Double the delay each time.  [default: do]")
 @click.option("--timeout", type=float, metavar="SECONDS", help="For one request, from end to end.  [default: 30]")
+@click.option("--connect-timeout", type=float, metavar="SECONDS", help="For its connection, of that.  [default: 5]")
 @click.option("--concurrency", type=int, help="Requests under way at once.  [default: 16]")
 @click.option("--requeue-every", type=float, metavar="SECONDS", help="Requeue what failed and may pass so often.")
 @click.option("--backfill", is_flag=True, help="Tell it of every record that exists, too.")

@@ -2,7 +2,7 @@
 
 from retailos.operations.deliveries import find_deliveries, show_delivery
 from retailos.operations.filling import backfill, resync_webhook, show_drift
-from retailos.operations.jobs import JobsRequeued, requeue_jobs
+from retailos.operations.jobs import JobsRequeued, find_job, requeue_jobs
 from retailos.operations.keys import add_key, change_key, list_keys, revoke_key, rotate_key, show_key
 from retailos.operations.reports import (
     ReportPreview,
@@ -82,6 +82,7 @@ __all__ = (
     "enable_webhook",
     "explain",
     "find_deliveries",
+    "find_job",
     "list_expiring",
     "list_issues",
     "list_keys",

@@ -15,11 +15,13 @@ from retailos.declare.resource import Resource, Resources
 from retailos.declare.values import printed
 from retailos.errors import ResourceNotFound
 from retailos.records import sql
+from retailos.webhooks.job import job_id, record_of
 from retailos.webhooks.request import delivery_id
 from retailos.webhooks.webhook import Webhook
 
 _SQL = load(__file__)
 _LIST, _LIST_WAITING, _COUNT, _ATTEMPTS = _SQL.list, _SQL.list_waiting, _SQL.count, _SQL.attempts
+_OF_JOB, _SINCE = _SQL.of_job, _SQL.since
 
 STATUSES = ("owed", "sending", "retrying", "confirming", "delivered", "skipped", "failed", "dismissed")
 _WAITING = ("owed", "retrying", "confirming", "failed")
@@ -50,6 +52,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     id: str
     webhook_id: int
+    job_id: UUID
     queue_name: str | None
     resource: str | None
     record_id: UUID
@@ -151,6 +154,21 @@ async def one(
     return DeliveryWithAttempts(**_shown(row, order, names), attempt_history=history)
 
 
+async def of_job(
+    pool: Pool, resources: Resources, orders: Sequence[Webhook], job: UUID
+) -> tuple[Delivery, str | None] | None:
+    """Give the delivery that a job is, and since when there has been something to tell; None if it is none."""
+    webhooks = [each.id for each in orders]
+    async with acquire(pool) as connection:
+        row = await connection.fetchrow(_OF_JOB, webhooks, [record_of(each, job) for each in webhooks])
+        if row is None:
+            return None
+        since = await connection.fetchval(_SINCE, row["record_id"], min(row["acknowledged"], row["wanted"] - 1))
+        names = await _external_ids(connection, resources, orders, [row])
+    order = next(each for each in orders if each.id == row["webhook_id"])
+    return Delivery(**_shown(row, order, names)), _printed(since)
+
+
 async def _records(connection: Connection, resources: Resources, external_id: str) -> list[UUID]:
     """The records of every resource that have or had an external id, be they merged into others by now."""
     found = [await connection.fetchval(sql.named(resource, "$1"), external_id) for resource in resources.values()]
@@ -177,6 +195,7 @@ def _shown(row: asyncpg.Record, order: Webhook | None, names: Mapping[UUID, str]
     return {
         "id": delivery_id(row["webhook_id"], row["record_id"]),
         "webhook_id": row["webhook_id"],
+        "job_id": job_id(row["webhook_id"], row["record_id"]),
         "queue_name": order and f"webhook:{order.resource}:{order.name}",
         "resource": order and order.resource,
         "record_id": row["record_id"],

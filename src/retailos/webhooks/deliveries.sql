@@ -32,6 +32,18 @@ where ($1::integer is null or webhook_id = $1) and ($2::text is null or status =
     and ($4::text is null or error_class = $4) and ($5::timestamptz is null or settled_at >= $5)
     and ($6::timestamptz is null or settled_at < $6) and ($7::integer[] is null or webhook_id = any($7));
 
+-- name: of_job
+-- The delivery of one of these webhooks ($1), each of the record ($2) that it would be about.
+select webhook_id, record_id, wanted, acknowledged, status, attempts, doubt_until is not null as ambiguous,
+    error_class, settled_at,
+    (select due_at from due where due.webhook_id = delivery.webhook_id and due.record_id = delivery.record_id) as due_at
+from unnest($1::integer[], $2::uuid[]) as given (webhook_id, record_id) join delivery using (webhook_id, record_id)
+limit 1;
+
+-- name: since
+-- When the first change of a record ($1) behind a version ($2) was made, as far as changes are kept.
+select min(at) from change where record_id = $1 and version > $2;
+
 -- name: attempts
 -- The last attempts ($3 at the most) of one delivery, newest first; a batch's halves are asked after it.
 select attempt.version, attempt.number, attempt.again, attempt.at, attempt.request_id,

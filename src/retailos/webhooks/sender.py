@@ -1,6 +1,7 @@
 """What a webhook sends with: its connections, and all that says that it is we who send."""
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from msgspec.structs import replace
@@ -65,13 +66,16 @@ def sender(webhook: Webhook, policy: Policy) -> Sender:
     settings = webhook.settings
     client = client_credentials(settings["credentials"])
     # What the receiver asks of those who connect to it, it may ask before it gives tokens.
-    identity, trusted = identity_pem(settings), authorities(settings)
-    tokens = None
-    if client is not None:
-        reaching = Transport(policy, identity_pem=identity, authorities=trusted)
-        tokens = Tokens(client, reaching, webhook.timeout)
+    reaching = partial(
+        Transport,
+        policy,
+        connect_timeout_seconds=webhook.connect_timeout,
+        identity_pem=identity_pem(settings),
+        authorities=authorities(settings),
+    )
+    tokens = None if client is None else Tokens(client, reaching(), webhook.timeout)
     return Sender(
-        Transport(policy, concurrency=webhook.concurrency, identity_pem=identity, authorities=trusted),
+        reaching(concurrency=webhook.concurrency),
         headers=headers_of(settings["credentials"]),
         signing=Signing.of(settings["signing"]),
         tokens=tokens,

@@ -64,6 +64,7 @@ SETTINGS: Final[Mapping[str, Field]] = MappingProxyType(
             *retry.FIELDS,
             *requeue_policy.FIELDS,
             _field("timeout", Number(1, 300, places=3), 30),
+            _field("connectTimeout", Number(1, 300, places=3), 5),
             _field("concurrency", Number(1, 256), 16),
             _field("rate", Number(0, 10_000, places=3), 0),
             *breaker.FIELDS,
@@ -117,6 +118,8 @@ class Webhook:
     requeue: RequeuePolicy
     #: Seconds for one attempt, from the look-up of the host to the last byte of the answer.
     timeout: float
+    #: Seconds of it that a connection may take to come about.
+    connect_timeout: float
     #: Requests under way at once, over all workers.
     concurrency: int
     #: Requests in a second, over all workers; 0: any number.
@@ -148,6 +151,7 @@ class Webhook:
             retry=RetryPolicy.of(settings),
             requeue=RequeuePolicy.of(settings),
             timeout=float(settings["timeout"]),
+            connect_timeout=float(settings["connectTimeout"]),
             concurrency=settings["concurrency"],
             scope=Scope.of(settings),
             rate=float(settings["rate"]),

@@ -21,6 +21,7 @@ from retailos.errors import Problem, ValidationFailed
 from retailos.records import query
 from retailos.webhooks.deliveries import STATUSES, Asked, Attempt, AttemptBatch, Delivery, DeliveryWithAttempts
 from retailos.webhooks.exchange import ErrorClass
+from retailos.webhooks.job import job_id
 from retailos.webhooks.selection import ERROR_CLASSES
 
 _PARAMETERS = (
@@ -31,6 +32,7 @@ _ERROR_CLASS = MappingProxyType({"type": ["string", "null"], "examples": [each.v
 _OF_DELIVERIES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "status": {"type": "string", "examples": list(STATUSES)},
+        "jobId": {"type": "string", "format": "uuid", "description": "What GET /v2/public/jobs/{id} finds it by."},
         "wanted": {"type": "integer", "description": "The version of the record that is owed."},
         "acknowledged": {"type": "integer", "description": "The newest version answered with a 2xx; 0: none."},
         "ambiguous": {"type": "boolean", "description": "Whether an attempt ended unknown and may still arrive."},
@@ -123,6 +125,7 @@ def _delivery() -> Delivery:
     return Delivery(
         id=DELIVERY_ID,
         webhook_id=int(webhook_id),
+        job_id=job_id(int(webhook_id), UUID(record_id)),
         queue_name="webhook:customer:erp-customers",
         resource="customer",
         record_id=UUID(record_id),
