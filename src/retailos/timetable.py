@@ -17,7 +17,7 @@ from retailos.resources import RESOURCES
 from retailos.schedule import Schedule, every
 from retailos.schedule.clock import run_schedules
 from retailos.settings import Settings
-from retailos.webhooks import gate, operation, rearming, register, statistics, stint, sweep
+from retailos.webhooks import following, gate, operation, rearming, register, statistics, stint, sweep
 
 #: Answers are kept for so much longer than they count, at most; so is what waits for records that do not come.
 MINUTE = 60.0
@@ -41,6 +41,7 @@ def timetable(settings: Settings) -> tuple[Schedule, ...]:
         every(MINUTE, "expire unresolved", partial(_expire_unresolved, settings)),
         stint.operations(RESOURCES),
         rearming.policies(RESOURCES),
+        following.following(RESOURCES),
         every(HOUR, "forget operations", operation.forget),
         every(MINUTE, "sweep answers", answers.sweep),
         every(HOUR, "seal secrets", partial(seal_secrets, settings)),

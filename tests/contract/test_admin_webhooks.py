@@ -30,7 +30,7 @@ FIELDS = (
         "requeueOnRecovery",
     ),
     *("timeout", "connectTimeout", "concurrency", "rate", "breaker", "breakerFailures", "breakerProbe"),
-    *("sends", "onExhausted", "where", "whenChanged", "suppressEcho"),
+    *("sends", "onExhausted", "where", "whenChanged", "suppressEcho", "onRelationChange"),
     *("fields", "userProjection", "onDelete"),
     *("batchSize", "batchBytes", "batchWait", "batchAnswer", "batchAnswerList", "batchAnswerId", "batchAnswerError"),
     *("credentials", "signing", "clientCertificate", "clientKey", "certificateAuthority"),

@@ -42,6 +42,7 @@ SQL_HOMES: Final = (
             "table",
             "flips",
             "known_sql",
+            "referring_sql",
             "bypassed",
         )
     ),

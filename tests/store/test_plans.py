@@ -11,7 +11,7 @@ from retailos.catalogue import prices
 from retailos.database.pool import Connection
 from retailos.database.statements import load
 from retailos.keys import store
-from retailos.records import merge_sql, page, parked, query, sql
+from retailos.records import merge_sql, page, parked, query, referring_sql, sql
 from retailos.records.query import Filter
 from retailos.records.told_sql import Wanted, by_claim, reading
 from retailos.resources import RESOURCES
@@ -197,6 +197,14 @@ async def test_what_is_told_is_read_by_the_keys_of_its_records(filled: Connectio
         assert "customers_pkey" in used(plan), statement
         if wanted.every:
             assert any("record_id_version" in each for each in used(plan)), used(plan)
+
+
+async def test_what_refers_to_a_record_is_found_by_an_index(filled: Connection) -> None:
+    """The customers of a store are found by its id, however many others there are."""
+    for name in CUSTOMER.webhook_relations:
+        statement = referring_sql.referring(CUSTOMER, CUSTOMER.reference[name])
+        await planned(filled, statement, [SOMEBODY], UUID(int=0), 1_000)
+    await planned(filled, referring_sql.living(CUSTOMER), UUID(int=0), 1_000)
 
 
 async def test_an_upsert_reads_only_what_it_writes(filled: Connection) -> None:

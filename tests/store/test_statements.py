@@ -20,7 +20,7 @@ from retailos.database.statements import load
 from retailos.declare.field import Field, Reference
 from retailos.declare.resource import Resource
 from retailos.errors import ValidationFailed
-from retailos.records import bypassed, known_sql, merge_sql, page, query, sql, survivors, told_sql
+from retailos.records import bypassed, known_sql, merge_sql, page, query, referring_sql, sql, survivors, told_sql
 from retailos.records.query import OPERATORS, Filter, Query, filterable, sortable
 from retailos.records.told_sql import Wanted
 from retailos.resources import RESOURCES
@@ -66,6 +66,9 @@ def composed(resource: Resource) -> Iterator[tuple[str, list[Any]]]:
     yield sql.external_ids(resource), [records]
     yield known_sql.known_to(resource), [1, records[0], datetime.now(UTC), 10]
     yield known_sql.count_living(resource), []
+    yield referring_sql.living(resource), [records[0], 10]
+    for reference in resource.references:
+        yield referring_sql.referring(resource, reference), [records, records[0], 10]
     yield known_sql.newest(resource), []
     yield known_sql.count_untold(resource), [1]
     yield sql.named(resource, "$1"), ["x"]

@@ -57,6 +57,8 @@ def record(**more: Any) -> Told:
         (claim(), record(echoed=True), Why.ECHO),
         (claim(3, LEFT), record(echoed=True), None),
         (claim(3, again=True), record(echoed=True), None),
+        # Nothing of its own changed: what it shows of others is no echo.
+        (claim(9, ONE), record(echoed=True, digest=OTHER), None),
         (claim(3, ONE), record(echoed=True, digest=OTHER), Why.ECHO),
     ],
 )
@@ -78,6 +80,13 @@ def test_what_is_told_is_remembered() -> None:
     going, skipped = sift(items)
     assert [each.claim.tells for each in going] == [OTHER, LEFT, None]
     assert [(each.claim.tells, each.version, each.reply) for each in skipped] == [(ONE, 9, None)]
+
+
+def test_an_echo_leaves_open_what_is_known_of_others() -> None:
+    """Who sent a record did not send what it shows of others."""
+    items = [Item(claim(3, ONE), record(echoed=True, digest=OTHER))]
+    assert [each.claim.tells for each in sift(items, marks=True)[1]] == [DOUBTFUL]
+    assert [each.claim.tells for each in sift(items)[1]] == [OTHER]
 
 
 @pytest.fixture

@@ -55,6 +55,7 @@ def webhook() -> None:
 @click.option("--where", multiple=True, metavar="PATH=VALUE", help="Only such records; a path twice: either value.")
 @click.option("--when-changed", multiple=True, metavar="NAME", help="Only when this field changed; repeatable.")
 @click.option("--suppress-echo", multiple=True, metavar="KEY-ID", help="Not what came with this key; repeatable.")
+@click.option("--on-relation-change", type=click.Choice(["ignore", "mark"]), help="Of what it shows. [default: ignore]")
 @click.option("--batch-size", type=int, help="Records in one request, which needs a URL for all.  [default: 1]")
 @click.option("--batch-bytes", type=int, help="Bytes of one request's body at the most.  [default: 10000000]")
 @click.option("--batch-wait", type=float, metavar="SECONDS", help="Let a batch fill for so long.  [default: 0]")

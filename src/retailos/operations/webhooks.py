@@ -19,12 +19,13 @@ from retailos.operations import filling
 from retailos.operations.switches import disabled
 from retailos.secrets import NO_KEY, read_ring
 from retailos.settings import Settings
-from retailos.webhooks import operation, orders, rearming
+from retailos.webhooks import following, operation, orders, rearming
 from retailos.webhooks.addresses import Policy, Refused, vet
 from retailos.webhooks.certificates import expires_at
 from retailos.webhooks.exchange import ErrorClass
 from retailos.webhooks.operation import OPERATOR, By
 from retailos.webhooks.requeue_policy import RequeuePolicy
+from retailos.webhooks.scope import Scope
 from retailos.webhooks.signature import ROTATION_FIELDS, new_secret, rotated, secret_problem
 from retailos.webhooks.webhook import SECRETS, SETTINGS, read_webhook, said, shown
 
@@ -80,6 +81,7 @@ async def add_webhook(pool: Pool, resources: Resources, settings: Settings, body
         made = await orders.find(connection, webhook_id)
         assert made is not None  # noqa: S101 - it was made in this transaction
         await rearming.plan(connection, webhook_id, made.requeue)
+        await following.plan(connection, webhook_id, made.scope)
         if backfilled:
             await filling.begin(connection, resources, made, "backfill", by)
     return shown(made)
@@ -104,6 +106,9 @@ async def change_webhook(pool: Pool, resources: Resources, settings: Settings, w
         policy = RequeuePolicy.of(values)
         if policy != stored.requeue:
             await rearming.plan(connection, webhook_id, policy)
+        scope = Scope.of(values)
+        if scope.marks != stored.scope.marks:
+            await following.plan(connection, webhook_id, scope)
     return await show_webhook(pool, webhook_id)
 
 

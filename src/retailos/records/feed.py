@@ -85,7 +85,12 @@ def read_cursor(text: str) -> Position | None:
 async def now(pool: Pool) -> Position:
     """The position from which nothing that happens from now on is missed."""
     async with acquire(pool) as connection:
-        row = await connection.fetchrow(_NOW)
+        return await end(connection)
+
+
+async def end(connection: Connection) -> Position:
+    """The same, as the transaction of this connection sees it."""
+    row = await connection.fetchrow(_NOW)
     if row is None:
         raise LookupError("expected the one row of the feed's position")
     return Position(int(row["xid"]), row["seq"], row["timeline"])
@@ -104,16 +109,37 @@ async def read(
     Raises InvalidCursor for a position that this database never gave, CursorExpired where changes behind it are gone.
     """
     async with acquire(pool) as connection:
-        rows = await connection.fetch(_READ, str(since.xid), since.seq, list(wanted), limit)
-        last = Position(int(rows[0]["last_xid"]), rows[0]["last_seq"], rows[0]["timeline"])
-        _check(since, last, expired=rows[0]["expired"])
-        found = [row for row in rows if row["seq"] is not None]
+        found, last = await _behind(connection, wanted, since, limit)
         newest = _newest(found)
         records = await _records(connection, resources, newest, expand)
-    full = len(found) == limit
-    # Whoever asks for few resources need not come by all changes of the others again and again.
-    position = _position(found[-1], last) if full else last
-    return Read(tuple(_change(row, records[row["record_id"]], last) for row in newest), position, full)
+    changes = tuple(_change(row, records[row["record_id"]], last) for row in newest)
+    return Read(changes, _reached(found, last, limit), len(found) == limit)
+
+
+async def changed(
+    connection: Connection, wanted: Sequence[str], since: Position, limit: int
+) -> tuple[tuple[UUID, ...], Position]:
+    """Give the records of at most `limit` changes behind a position, each once, and the position behind these.
+
+    Raises as `read` does.
+    """
+    found, last = await _behind(connection, wanted, since, limit)
+    return tuple(dict.fromkeys(row["record_id"] for row in found)), _reached(found, last, limit)
+
+
+async def _behind(
+    connection: Connection, wanted: Sequence[str], since: Position, limit: int
+) -> tuple[list[Record], Position]:
+    """The rows of changes behind a position, and how far the feed is."""
+    rows = await connection.fetch(_READ, str(since.xid), since.seq, list(wanted), limit)
+    last = Position(int(rows[0]["last_xid"]), rows[0]["last_seq"], rows[0]["timeline"])
+    _check(since, last, expired=rows[0]["expired"])
+    return [row for row in rows if row["seq"] is not None], last
+
+
+def _reached(found: Sequence[Record], last: Position, limit: int) -> Position:
+    """Whoever asks for few resources need not come by all changes of the others again and again."""
+    return _position(found[-1], last) if len(found) == limit else last
 
 
 def _check(since: Position, last: Position, *, expired: bool) -> None:

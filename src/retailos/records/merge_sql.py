@@ -76,7 +76,7 @@ def repoint(resource: Resource, references: Sequence[Reference]) -> str:
     versions of those that it changed.
     $3 is the request's id, $4 the API key's.
     """
-    found = " or ".join(_refers(resource, each) for each in references)
+    found = " or ".join(refers(resource, each) for each in references)
     body = " || ".join(("r.body", *(_repointed(each) for each in references)))
     return f"""with found as materialized (
     select r.id from {resource.table} as r where {found} order by r.external_id limit {REPOINTED_MOST} for update
@@ -118,7 +118,8 @@ def _told(resource: Resource) -> str:
     return told(rows, request_id="$3::uuid", api_key_id="$4::text", as_sent="false")
 
 
-def _refers(resource: Resource, reference: Reference) -> str:
+def refers(resource: Resource, reference: Reference) -> str:
+    """Write the condition that a row `r` refers to one of some records ($1)."""
     name = reference.id_field.name
     if reference.ids:
         return f"r.body->'{name}' ?| array(select gone::text from unnest($1::uuid[]) as gone)"

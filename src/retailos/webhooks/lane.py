@@ -201,7 +201,7 @@ class Lane:
         records = await self._records(claims)
         items = [Item(each, records[each.record_id]) for each in claims]
         if self.webhook.scope.sifts:
-            items, needless = sift(items)
+            items, needless = sift(items, marks=self.webhook.scope.marks)
             self._answer(needless)
         batches = list(cut(items, self.webhook.batching.size, self._limit.bytes - frame_bytes(self._resource)))
         self.gate.take(len(batches))

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from retailos.declare.resource import Resources
+from retailos.declare.field import Field, Reference
+from retailos.declare.resource import Resource, Resources
 from retailos.records.told_sql import Wanted, by_claim, reading
 from retailos.webhooks.claim import Claim
-from retailos.webhooks.scope import filters
+from retailos.webhooks.scope import Scope, filters
 from retailos.webhooks.shape import shown_by
 from retailos.webhooks.webhook import Webhook
 
@@ -26,11 +27,12 @@ class Reading:
         resource = resources[webhook.resource]
         own = (resource.external_id.name, "id")
         named = dict.fromkeys(name for name in webhook.variables if name not in own)
+        show = shown_by(webhook.shape, resource)
         wanted = Wanted(
-            show=shown_by(webhook.shape, resource),
+            show=show,
             address=tuple(resource.fields[name] for name in named),
             where=filters(webhook.scope, resources, resource),
-            watched=tuple(resource.fields[name] for name in webhook.scope.when_changed),
+            watched=_watched(webhook.scope, resource, show),
             keys=webhook.scope.suppress_echo,
             every=webhook.scope.every,
         )
@@ -44,3 +46,12 @@ class Reading:
             return (records, *self._values)
         acknowledged = [each.acknowledged for each in claims]
         return (records, acknowledged, [each.position for each in claims], *self._values)
+
+
+def _watched(scope: Scope, resource: Resource, show: Sequence[Field | Reference]) -> tuple[Field | Reference, ...]:
+    """What the receiver is told of when it changes; nothing in particular: of each version."""
+    named = tuple(resource.fields[name] for name in scope.when_changed)
+    if not scope.marks:
+        return named
+    # The version is shown always, so that a change of the record's own is told whatever it changed.
+    return (*named, *(each for each in show if isinstance(each, Reference))) if named else tuple(show)

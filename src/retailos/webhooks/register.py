@@ -18,7 +18,8 @@ from retailos.webhooks.outcome import Delivered, Divided, Failed, Held, Outcome,
 from retailos.webhooks.settlement import Sent, Settlement
 
 _SQL = load(__file__)
-_OWE, _CLAIM, _CLAIMED, _SETTLE, _RELEASE = _SQL.owe, _SQL.claim, _SQL.claimed, _SQL.settle, _SQL.release
+_OWE, _MARK, _CLAIM, _CLAIMED = _SQL.owe, _SQL.mark, _SQL.claim, _SQL.claimed
+_SETTLE, _RELEASE = _SQL.settle, _SQL.release
 _KEEP_BATCH, _WAITING = _SQL.keep_batch, _SQL.waiting
 _ENLIST, _RENEW, _END_LEASES, _RESCUE = _SQL.enlist, _SQL.renew, _SQL.end_leases, _SQL.rescue
 _DISMISS, _NEXT_DUE, _SWEEP_DELETED = _SQL.dismiss, _SQL.next_due, _SQL.sweep_deleted
@@ -44,6 +45,16 @@ async def owe(
     """
     owed: int = await transaction.fetchval(_OWE, webhook_id, record_ids, versions, again, after_seconds)
     return owed
+
+
+async def mark(transaction: Connection, webhook_id: int, record_ids: Sequence[UUID], versions: Sequence[int]) -> int:
+    """Owe records whose versions stand, and which may be shown otherwise since others changed; give how many.
+
+    They are sent unless that is what the receiver was told. What waits to be sent is not in need of it, what was
+    dismissed and what waits for a person stays.
+    """
+    marked: int = await transaction.fetchval(_MARK, webhook_id, record_ids, versions)
+    return marked
 
 
 async def claim(pool: Pool, webhook_id: int, most: int, worker_id: int, token: UUID) -> list[Claim]:

@@ -22,6 +22,31 @@ armed as (
 )
 select count(*) from register;
 
+-- name: mark
+-- Owe records ($2), each of which has a version ($3), to a webhook ($1), since others that they show have changed; what is
+-- in flight may have been read before that, and is sent once more. What waits is read later, what was dismissed stays so,
+-- and so does what failed where each change waits for the one before.
+with given as materialized (
+    select * from unnest($2::uuid[], $3::integer[]) as given (record_id, version)
+),
+register as (
+    insert into delivery as d (webhook_id, record_id, wanted)
+    select $1, record_id, version from given order by record_id
+    on conflict (webhook_id, record_id) do update set
+        wanted = greatest(d.wanted, excluded.wanted),
+        again = d.again or d.status = 'sending',
+        attempts = case d.status when 'sending' then d.attempts else 0 end,
+        status = case d.status when 'sending' then 'sending' else 'owed' end
+    where d.status in ('delivered', 'skipped', 'sending') or d.status = 'failed' and not d.every
+    returning record_id, status
+),
+armed as (
+    insert into due (webhook_id, record_id, due_at)
+    select $1, record_id, now() from register where status = 'owed' order by record_id
+    on conflict (webhook_id, record_id) do update set due_at = excluded.due_at where due.due_at > excluded.due_at
+)
+select count(*) from register;
+
 -- name: claim
 -- Take what is due of a webhook ($1), at most $2, under a new token ($3) for a worker ($4) whose lease holds.
 -- Both rows are locked, or neither: writers lock the register before its due row, and never wait for a claim.

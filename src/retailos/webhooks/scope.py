@@ -39,6 +39,7 @@ FIELDS: Final = (
         name="whenChanged", kind=ListOf(Text(100, least=1, like=("email",)), _NAMES_MOST), default=[], nullable=False
     ),
     Field(name="suppressEcho", kind=KeyIds(Text(10, least=10), VALUES_MOST), default=[], nullable=False),
+    Field(name="onRelationChange", kind=Choice(words=("ignore", "mark")), default="ignore", nullable=False),
 )
 
 
@@ -56,11 +57,13 @@ class Scope:
     when_changed: tuple[str, ...] = ()
     #: Ids of API keys: what came with these is known where it came from.
     suppress_echo: tuple[str, ...] = ()
+    #: Also of what changes in the records that are shown within those of its resource.
+    marks: bool = False
 
     @property
     def sifts(self) -> bool:
         """Whether there may be something that need not be sent."""
-        return bool(self.where or self.when_changed or self.suppress_echo)
+        return bool(self.where or self.when_changed or self.suppress_echo or self.marks)
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Self:
@@ -72,6 +75,7 @@ class Scope:
             where=settings["where"],
             when_changed=tuple(settings["whenChanged"]),
             suppress_echo=tuple(settings["suppressEcho"]),
+            marks=settings["onRelationChange"] == "mark",
         )
 
 

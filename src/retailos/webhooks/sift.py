@@ -5,14 +5,17 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from retailos.webhooks.claim import LEFT, Claim
+from retailos.webhooks.claim import DOUBTFUL, LEFT, Claim
 from retailos.webhooks.outcome import Skipped, Why
 from retailos.webhooks.request import Item, Told
 from retailos.webhooks.settlement import Settlement
 
 
-def sift(items: Iterable[Item]) -> tuple[list[Item], list[Settlement]]:
-    """Part what goes out from what is settled without a request."""
+def sift(items: Iterable[Item], *, marks: bool = False) -> tuple[list[Item], list[Settlement]]:
+    """Part what goes out from what is settled without a request.
+
+    Where the webhook `marks`, what came from its receiver leaves open what that knows of the records shown within.
+    """
     going, skipped = [], []
     for item in items:
         claim = replace(item.claim, tells=_tells(item.record))
@@ -20,6 +23,8 @@ def sift(items: Iterable[Item]) -> tuple[list[Item], list[Settlement]]:
         if outcome is None:
             going.append(Item(claim, item.record))
         else:
+            if marks and outcome.why is Why.ECHO:
+                claim = replace(claim, tells=DOUBTFUL)
             skipped.append(Settlement(claim=claim, version=item.record.version, outcome=outcome))
     return going, skipped
 
@@ -36,7 +41,7 @@ def needless(claim: Claim, record: Told) -> Skipped | None:
         return None
     if record.digest is not None and record.digest == claim.told:
         return Skipped(acknowledged=True, why=Why.UNCHANGED)
-    if record.echoed and (claim.known or claim.acknowledged == 0):
+    if record.echoed and record.version > claim.acknowledged and (claim.known or claim.acknowledged == 0):
         return Skipped(acknowledged=True, why=Why.ECHO)
     return None
 
