@@ -83,7 +83,7 @@ async def test_the_demo_is_there_again(data_dir: Path) -> None:
         await running.end(signal.SIGKILL)
         await eventually(lambda: not [pid for pid in processes if alive(pid)])
     took = []
-    for version in (2, 3):
+    for version in (2, 3, 4):
         begun = monotonic()
         async with started("demo", "--data-dir", str(data_dir), "--port", "0") as running:
             # It is printed when the API has answered.
