@@ -13,7 +13,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 COPIED: Final = ("src", "tests", "conformance", "pyproject.toml", "Makefile")
-REGISTER: Final = "src/retailos/webhooks/register.sql"
+REGISTER: Final = "src/retailos/deliveries/register.sql"
 LIMIT_SECONDS: Final = 180
 #: What pytest says when a test has failed, as opposed to when it could not be run.
 RED: Final = re.compile(r"^FAILED ", re.MULTILINE)
