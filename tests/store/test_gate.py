@@ -16,7 +16,7 @@ from retailos.sending import gate
 from retailos.sending.gate import Gate
 from retailos.webhooks import orders
 from tests.store.conftest import LEASE_SECONDS, Store, add_webhook
-from tests.store.registers import DELIVERED, HELD, RETRY, claim, settlement
+from tests.store.registers import DELIVERED, HELD, RETRY, SKIPPED, claim, settlement
 
 
 async def gates(store: Store, count: int = 1, **settings: Any) -> list[Gate]:
@@ -79,7 +79,7 @@ async def test_one_worker_probes_and_success_closes(
     some = await gates(store, 4)
     await some[0].note(await answers(store, webhook, worker, RETRY, RETRY, RETRY))
     assert [await each.probe() for each in some] == [False] * 4
-    await store.pool.execute("update breaker set probe_at = now()")
+    await store.pool.execute("update breaker set probe_at = now() - interval '1 second'")
     assert (await register.next_due(store.pool))[webhook].seconds <= 0
     await learn(store, webhook, *some)
     assert sorted(await asyncio.gather(*(each.probe() for each in some))) == [False, False, False, True]
@@ -97,6 +97,36 @@ async def test_one_worker_probes_and_success_closes(
     assert said == ["BreakerOpened", "BreakerClosed"]
     await learn(store, webhook, *some)
     assert [each.held for each in some] == [False] * 4
+
+
+async def test_what_will_open_the_breaker_holds_at_once(store: Store, webhook: int, worker: int) -> None:
+    """Nothing more is sent once so many requests came to nothing, though the breaker is told of them a little later."""
+    await store.write("customer", "c-1", {"firstName": "A"})
+    one, other = await gates(store, 2)
+    for outcome, doubtful in ((RETRY, False), (RETRY, False), (SKIPPED, False), (RETRY, True), (DELIVERED, False)):
+        one.hear(outcome)
+        assert one.doubtful is doubtful
+    for _ in range(2):
+        one.hear(RETRY)
+    await other.note(await answers(store, webhook, worker, RETRY))
+    await learn(store, webhook, one)
+    assert one.doubtful
+    # Another worker's requests get through: told of both, the breaker stays closed, and sending goes on.
+    await other.note(await answers(store, webhook, worker, DELIVERED))
+    await one.note(await answers(store, webhook, worker, RETRY, RETRY))
+    assert (one.doubtful, one.held, (await row(store.pool))["failures"]) == (False, False, 2)
+
+
+async def test_a_probe_that_finds_nothing_is_given_back(store: Store, webhook: int, worker: int) -> None:
+    """Where nothing was there to send, whatever comes next is the probe, and waits for no other."""
+    await store.write("customer", "c-1", {"firstName": "A"})
+    [one] = await gates(store)
+    await one.note(await answers(store, webhook, worker, RETRY, RETRY, RETRY))
+    await store.pool.execute("update breaker set probe_at = now() - interval '1 second'")
+    await learn(store, webhook, one)
+    assert await one.probe()
+    await one.give_back_probe()
+    assert (await register.next_due(store.pool))[webhook].seconds <= 1
 
 
 async def test_a_breaker_that_is_off_keeps_nothing_back(store: Store, webhook: int, worker: int) -> None:

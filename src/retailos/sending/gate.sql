@@ -32,6 +32,10 @@ returning breaker.failures, held,
 update breaker set probe_at = now() + $2 * interval '1 second' where webhook_id = $1 and probe_at <= now()
 returning webhook_id;
 
+-- name: give_back_probe
+-- Let a breaker ($1) want a probe again, after so many seconds ($2): who had the last one found nothing to send.
+update breaker set probe_at = least(probe_at, now() + $2 * interval '1 second') where webhook_id = $1;
+
 -- name: shares
 -- What a worker ($1) has and is to have of each active webhook's requests at once: as much as any other, the rest going
 -- to some here and to others there.
