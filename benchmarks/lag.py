@@ -9,10 +9,10 @@ from typing import Final
 from benchmarks import customers, deliveries
 from benchmarks.figure import Figure, percentile
 from benchmarks.stage import Stage
+from retailos.exchanges.addresses import Policy
+from retailos.exchanges.exchange import Request
+from retailos.exchanges.transport import Transport
 from retailos.receiver import Received, Receiver
-from retailos.webhooks.addresses import Policy
-from retailos.webhooks.exchange import Request
-from retailos.webhooks.transport import Transport
 
 SAMPLES: Final = 300
 QUICK_SAMPLES: Final = 50

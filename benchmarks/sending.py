@@ -11,15 +11,15 @@ from collections.abc import Iterator
 import uvloop
 
 from retailos.database.pool import acquire, connect
+from retailos.deliveries.claim import Claim
+from retailos.exchanges.addresses import Policy
+from retailos.exchanges.exchange import Request
+from retailos.exchanges.transport import Transport
 from retailos.records import page
 from retailos.resources import RESOURCES
+from retailos.sending.request import Item, Told, build_request
 from retailos.settings import load
 from retailos.webhooks import orders
-from retailos.webhooks.addresses import Policy
-from retailos.webhooks.claim import Claim
-from retailos.webhooks.exchange import Request
-from retailos.webhooks.request import Item, Told, build_request
-from retailos.webhooks.transport import Transport
 from retailos.webhooks.webhook import Webhook
 
 #: Sent before the clock starts, so that the connections stand.

@@ -10,9 +10,9 @@ from typing import Final
 
 from benchmarks.figure import Figure
 from benchmarks.stage import Stage, until
-from retailos.webhooks.addresses import Policy
-from retailos.webhooks.exchange import Request
-from retailos.webhooks.transport import Transport
+from retailos.exchanges.addresses import Policy
+from retailos.exchanges.exchange import Request
+from retailos.exchanges.transport import Transport
 
 _PATIENCE_SECONDS: Final = 60
 

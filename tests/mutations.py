@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Final
 
-WEBHOOKS: Final = "src/retailos/webhooks"
-REGISTER: Final = f"{WEBHOOKS}/register.sql"
-GATE: Final = f"{WEBHOOKS}/gate.sql"
+DELIVERIES: Final = "src/retailos/deliveries"
+SENDING: Final = "src/retailos/sending"
+REGISTER: Final = f"{DELIVERIES}/register.sql"
+GATE: Final = f"{SENDING}/gate.sql"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,49 +129,49 @@ BREAKER: Final = (
     ),
     Mutant(
         name="a worker does not hear that others have opened the breaker",
-        path=f"{WEBHOOKS}/worker.py",
+        path=f"{SENDING}/worker.py",
         old="self._lanes[webhook_id].gate.tell(due.breaker, asked_at)",
         new="pass",
         test="tests/contract/test_breaker.py::test_what_one_worker_finds_mended_all_send_to",
     ),
     Mutant(
         name="what is held may be sent",
-        path=f"{WEBHOOKS}/breaker.py",
+        path=f"{DELIVERIES}/breaker.py",
         old="    if breaker.open:\n        return 0\n",
         new="    if breaker.open:\n        return most\n",
         test="tests/unit/test_breaker.py::test_sending_ramps_up",
     ),
     Mutant(
         name="after a breaker has closed everything goes out at once",
-        path=f"{WEBHOOKS}/breaker.py",
+        path=f"{DELIVERIES}/breaker.py",
         old="return min(most, 1 << max(doublings, 0))",
         new="return most",
         test="tests/unit/test_breaker.py::test_sending_ramps_up",
     ),
     Mutant(
         name="attempts are burnt while deliveries are held",
-        path=f"{WEBHOOKS}/gate.py",
+        path=f"{SENDING}/gate.py",
         old="outcome = spared(settlement.outcome, held=self.held)",
         new="outcome = settlement.outcome",
         test="tests/contract/test_breaker.py::test_an_outage_costs_some_requests_and_no_attempts",
     ),
     Mutant(
         name="a batch of a hundred that comes to nothing is a hundred failures",
-        path=f"{WEBHOOKS}/breaker.py",
+        path=f"{DELIVERIES}/breaker.py",
         old="for passed in through.values():",
         new="for passed in (verdict for _, outcome in answered if (verdict := _got_through(outcome)) is not None):",
         test="tests/unit/test_breaker.py::test_a_request_counts_once",
     ),
     Mutant(
         name="who mends a webhook waits for the next probe",
-        path=f"{WEBHOOKS}/orders.sql",
+        path="src/retailos/webhooks/orders.sql",
         old="update breaker set probe_at = now() where webhook_id = $5",
         new="update breaker set probe_at = probe_at where webhook_id = $5",
         test="tests/contract/test_breaker.py::test_a_changed_webhook_is_probed_at_once",
     ),
     Mutant(
         name="what failed stays failed when the breaker closes",
-        path=f"{WEBHOOKS}/gate.py",
+        path=f"{SENDING}/gate.py",
         old="if self._webhook.requeue.on_recovery:",
         new="if False:",
         test="tests/contract/test_trials.py::test_what_failed_is_requeued_when_the_breaker_closes",
@@ -208,28 +209,28 @@ SHARES: Final = (
     ),
     Mutant(
         name="a worker gives up what it still uses",
-        path=f"{WEBHOOKS}/worker.py",
+        path=f"{SENDING}/worker.py",
         old="keeps = max(due[webhook_id], min(lane.gate.slots.taken, has))",
         new="keeps = due[webhook_id]",
         test="tests/contract/test_shares.py::test_a_worker_that_joins_waits_for_what_others_have_under_way",
     ),
     Mutant(
         name="each worker has a webhook's whole rate",
-        path=f"{WEBHOOKS}/gate.py",
+        path=f"{SENDING}/gate.py",
         old="self._webhook.rate * share / self._webhook.concurrency",
         new="self._webhook.rate",
         test="tests/contract/test_shares.py::test_a_rate_is_kept_over_all_workers",
     ),
     Mutant(
         name="a webhook has as many requests at once as it likes",
-        path=f"{WEBHOOKS}/gate.py",
+        path=f"{SENDING}/gate.py",
         old="self.slots = Slots(lambda: max(self.most(), 1))",
         new="self.slots = Slots(lambda: 1_000)",
         test="tests/contract/test_shares.py::test_requests_at_once_are_shared_by_all_workers",
     ),
     Mutant(
         name="webhooks have their requests at once in common",
-        path=f"{WEBHOOKS}/gate.py",
+        path=f"{SENDING}/gate.py",
         old="self.slots = Slots(lambda: max(self.most(), 1))",
         new="self.slots = globals().setdefault('common', Slots(lambda: 16))",
         test="tests/reliability/test_hanging_webhook.py::test_a_hanging_receiver_delays_nobody_else",
@@ -239,7 +240,7 @@ SHARES: Final = (
 LEASES: Final = (
     Mutant(
         name="a worker that stood still sends what it had claimed",
-        path=f"{WEBHOOKS}/lane.py",
+        path=f"{SENDING}/lane.py",
         old=" or self._lease() != worker_id",
         new="",
         test="tests/reliability/test_lapsed_lease.py::"
@@ -247,7 +248,7 @@ LEASES: Final = (
     ),
     Mutant(
         name="a worker takes its lease to hold for ever",
-        path=f"{WEBHOOKS}/worker.py",
+        path=f"{SENDING}/worker.py",
         old="return self._id if time.monotonic() < self._lease_until else None",
         new="return self._id",
         test="tests/contract/test_lease.py::test_a_worker_that_can_not_renew_its_lease_sends_nothing_more",
@@ -268,14 +269,14 @@ LEASES: Final = (
     ),
     Mutant(
         name="a claim whose answer was lost is nobody's",
-        path=f"{WEBHOOKS}/lane.py",
+        path=f"{SENDING}/lane.py",
         old="self._lost_tokens.append(token)",
         new="pass",
         test="tests/reliability/test_lost_answers.py::test_a_claim_whose_answer_was_lost_is_sent_all_the_same",
     ),
     Mutant(
         name="what timed out is not in doubt",
-        path=f"{WEBHOOKS}/outcome.py",
+        path=f"{DELIVERIES}/outcome.py",
         old="        return reply.sent\n",
         new="        return False\n",
         test="tests/contract/test_confirming.py::test_what_is_applied_late_is_written_over",

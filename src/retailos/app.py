@@ -133,8 +133,8 @@ async def run_role(role: Role, settings: Settings, ready: Callable[[int], None],
         await run_api(settings, settings.database_url or "", serving, shared=shared)
     else:
         from retailos.imports.runner import run_imports
+        from retailos.sending.worker import run_worker
         from retailos.timetable import run_timetable
-        from retailos.webhooks.worker import run_worker
 
         def imports(pool: Pool, stop: asyncio.Event) -> Coroutine[None, None, None]:
             return run_imports(pool, settings, stop)

@@ -7,6 +7,7 @@ from functools import partial
 from retailos import answers
 from retailos.database import history
 from retailos.database.pool import Pool
+from retailos.deliveries import register, statistics, sweep
 from retailos.keys.store import pepper_of
 from retailos.observe import CertificateExpiring, UpsertsExpired, emit
 from retailos.operations import list_expiring, seal_secrets
@@ -16,8 +17,9 @@ from retailos.reports.sending import Office
 from retailos.resources import RESOURCES
 from retailos.schedule import Schedule, every
 from retailos.schedule.clock import run_schedules
+from retailos.sending import gate
 from retailos.settings import Settings
-from retailos.webhooks import following, gate, operation, rearming, register, statistics, stint, sweep
+from retailos.stints import following, operation, rearming, stint
 
 #: Answers are kept for so much longer than they count, at most; so is what waits for records that do not come.
 MINUTE = 60.0

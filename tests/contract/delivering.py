@@ -9,8 +9,8 @@ from typing import Any
 from retailos.database.pool import connect
 from retailos.receiver import Received, Receiver
 from retailos.resources import RESOURCES
+from retailos.sending.worker import Worker
 from retailos.timetable import run_timetable
-from retailos.webhooks.worker import Worker
 from tests.conftest import eventually
 from tests.contract.conftest import Api
 

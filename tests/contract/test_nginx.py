@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from retailos.webhooks.exchange import ErrorClass
-from retailos.webhooks.transport import Transport
+from retailos.exchanges.exchange import ErrorClass
+from retailos.exchanges.transport import Transport
 from tests.conftest import eventually, free_port
 from tests.contract.conftest import Api
 from tests.contract.delivering import settled, working

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from retailos.deliveries.hint import CHANNEL
 from retailos.receiver import Behaviour, Received, Receiver
-from retailos.webhooks.hint import CHANNEL
 from tests.conftest import eventually, free_port
 from tests.contract.conftest import TIMESTAMP, Api, check_envelope
 from tests.contract.delivering import all_settled, delivery, settled, webhook, working

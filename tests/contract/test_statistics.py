@@ -8,8 +8,8 @@ from urllib.parse import quote
 import pytest
 
 from retailos.database.pool import Connection
+from retailos.deliveries import statistics
 from retailos.receiver import Behaviour, Received, Receiver
-from retailos.webhooks import statistics
 from tests.conftest import eventually
 from tests.contract.conftest import Api, check_envelope
 from tests.contract.delivering import webhook, working

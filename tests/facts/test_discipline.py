@@ -60,11 +60,11 @@ TRANSACTING: Final = (
     # Only savepoints.
     f"{SRC}/records/waking.py",
     f"{SRC}/jobs/queue.py",
-    f"{SRC}/webhooks/worker.py",
+    f"{SRC}/sending/worker.py",
     # What became of a mail, with the plan for its next attempt.
     f"{SRC}/reports/sending.py",
     # A batch's answer is kept with what it settles.
-    f"{SRC}/webhooks/register.py",
+    f"{SRC}/deliveries/register.py",
     # What happens by the clock is written with the plan for the next time.
     f"{SRC}/schedule/clock.py",
     f"{SRC}/imports/runner.py",

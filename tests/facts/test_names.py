@@ -27,6 +27,8 @@ SAYS_NOTHING: Final = frozenset(
 )
 #: A name from outside that has to be kept, and whose name it is.
 GIVEN: Final = frozenset({"PayloadTooLarge"})  # HTTP's name of 413, and so the code on the wire
+#: The packages that tell others of changes.
+TELLING: Final = ("exchanges", "webhooks", "deliveries", "sending", "stints")
 #: Words for which the guide has another one.
 SYNONYMS: Final = frozenset(
     {
@@ -83,7 +85,8 @@ def test_there_is_one_word_for_each_thing() -> None:
     none_of(
         (
             f"{module.path}:{line} {name}"
-            for module in modules(f"{SRC}/webhooks")
+            for package in TELLING
+            for module in modules(f"{SRC}/{package}")
             for line, name in defined(module)
             if {"endpoint", "endpoints"} & set(parts(name))
         ),

@@ -6,10 +6,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from retailos.exchanges.addresses import Policy
+from retailos.exchanges.exchange import Request
+from retailos.exchanges.networks import IPAddress, read_networks
 from retailos.receiver import Receiver
-from retailos.webhooks.addresses import Policy
-from retailos.webhooks.exchange import Request
-from retailos.webhooks.networks import IPAddress, read_networks
 
 LOOPBACK = Policy(allow=read_networks(["127.0.0.1/32"]))
 NEIGHBOURS = Policy(allow=read_networks(["127.0.0.0/8"]))

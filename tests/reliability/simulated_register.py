@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
 
-from retailos.webhooks.outcome import Delivered, Held, Outcome, Retry
+from retailos.deliveries.outcome import Delivered, Held, Outcome, Retry
 
 #: A delivery: which webhook's, of which record.
 Key = tuple[str, str]

@@ -11,15 +11,16 @@ from uuid import UUID
 
 import msgspec
 
+from retailos.deliveries.breaker import Breaker, allowed, noted, spared
+from retailos.deliveries.outcome import Delivered, Outcome, read_outcome, retry_or_fail
+from retailos.exchanges.exchange import ErrorClass, Reply
 from retailos.resources.customer import CUSTOMER
+from retailos.sending.answer import read_answer
+from retailos.sending.request import Told
+from retailos.sending.settling import WHOLE_REFUSALS
 from retailos.webhooks.agreement import Agreement
-from retailos.webhooks.answer import read_answer
-from retailos.webhooks.breaker import Breaker, BreakerPolicy, allowed, noted, spared
-from retailos.webhooks.exchange import ErrorClass, Reply
-from retailos.webhooks.outcome import Delivered, Outcome, read_outcome, retry_or_fail
-from retailos.webhooks.request import Told
+from retailos.webhooks.breaker_policy import BreakerPolicy
 from retailos.webhooks.retry import RetryPolicy
-from retailos.webhooks.settlement import WHOLE_REFUSALS
 from tests.reliability.simulated_register import Claimed, Key, SimulatedRegister
 
 TIMEOUT_SECONDS: Final = 5.0

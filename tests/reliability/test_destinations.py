@@ -10,10 +10,10 @@ import pytest
 from conformance import plays as hostiles
 from conformance.door import hostile
 from conformance.plays import SPOILING
+from retailos.exchanges.exchange import ErrorClass
+from retailos.exchanges.networks import IPAddress
+from retailos.exchanges.transport import Transport
 from retailos.receiver import Behaviour, Receiver
-from retailos.webhooks.exchange import ErrorClass
-from retailos.webhooks.networks import IPAddress
-from retailos.webhooks.transport import Transport
 from tests.reliability.certificates import DAY, NOW, Identity, authority, server_side, signed
 from tests.reliability.outbound import HOST, LOOPBACK, NEIGHBOURS, Names, named, put
 

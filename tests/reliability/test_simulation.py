@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from retailos.webhooks.outcome import Delivered, Outcome, Retry
+from retailos.deliveries.outcome import Delivered, Outcome, Retry
 from tests.reliability import stand
 from tests.reliability.simulated_register import Claimed, Key, SimulatedRegister
 from tests.reliability.simulation import Attempt, Simulation

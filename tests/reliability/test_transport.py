@@ -15,12 +15,12 @@ from msgspec.structs import replace
 from conformance import plays as hostiles
 from conformance.door import hostile
 from conformance.plays import ANSWERING, BABBLING, BREAKING_OFF, ENDLESS, LINGERING, Play
+from retailos.exchanges.exchange import ANSWER_BYTES_KEPT, ErrorClass, Reply, Request
+from retailos.exchanges.transport import Transport
+from retailos.exchanges.wire import DETAIL_LIMIT, HEADER_BYTES_LIMIT, HEADERS_LIMIT
 from retailos.receiver import Behaviour, Receiver
-from retailos.webhooks.exchange import ANSWER_BYTES_KEPT, ErrorClass, Reply, Request
-from retailos.webhooks.sender import sender
-from retailos.webhooks.transport import Transport
+from retailos.sending.sender import sender
 from retailos.webhooks.webhook import Webhook
-from retailos.webhooks.wire import DETAIL_LIMIT, HEADER_BYTES_LIMIT, HEADERS_LIMIT
 from tests.conftest import eventually, free_port
 from tests.reliability.outbound import LOOPBACK, put
 

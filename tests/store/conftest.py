@@ -10,10 +10,10 @@ import pytest
 
 from retailos.database.embedded import Cluster
 from retailos.database.pool import Connection, Pool, connect
+from retailos.deliveries import register
 from retailos.records.record import Draft, Written
 from retailos.records.writer import Writer
 from retailos.resources import RESOURCES
-from retailos.webhooks import register
 from tests.conftest import with_database
 
 

@@ -6,11 +6,11 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from retailos.database.pool import Connection, Pool, transaction
-from retailos.webhooks import register
-from retailos.webhooks.claim import Claim
-from retailos.webhooks.exchange import ErrorClass, Reply
-from retailos.webhooks.outcome import Blame, Delivered, Failed, Held, Outcome, Retry, Skipped
-from retailos.webhooks.settlement import Settlement
+from retailos.deliveries import register
+from retailos.deliveries.claim import Claim
+from retailos.deliveries.outcome import Blame, Delivered, Failed, Held, Outcome, Retry, Skipped
+from retailos.deliveries.settlement import Settlement
+from retailos.exchanges.exchange import ErrorClass, Reply
 
 DELIVERED: Final = Delivered()
 RETRY: Final = Retry(after_seconds=60.0, error_class=ErrorClass.HTTP_5XX, blame=Blame.RECEIVER)

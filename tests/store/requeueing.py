@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 from retailos.database.pool import Pool, acquire, transaction
-from retailos.webhooks import requeue
-from retailos.webhooks.operation import Held
-from retailos.webhooks.selection import Selection
+from retailos.deliveries.selection import Selection
+from retailos.stints import requeue
+from retailos.stints.operation import Held
 
 
 async def count_failed(pool: Pool, webhook_id: int) -> int:

@@ -9,10 +9,12 @@ from uuid import uuid4
 import pytest
 
 from retailos.database.pool import Pool, transaction
-from retailos.webhooks import gate, orders, register
-from retailos.webhooks.gate import Gate
-from retailos.webhooks.outcome import Outcome
-from retailos.webhooks.settlement import Settlement
+from retailos.deliveries import register
+from retailos.deliveries.outcome import Outcome
+from retailos.deliveries.settlement import Settlement
+from retailos.sending import gate
+from retailos.sending.gate import Gate
+from retailos.webhooks import orders
 from tests.store.conftest import LEASE_SECONDS, Store, add_webhook
 from tests.store.registers import DELIVERED, HELD, RETRY, claim, settlement
 

@@ -6,9 +6,9 @@ from uuid import uuid4
 import pytest
 
 from retailos.database.pool import transaction
-from retailos.webhooks import register
-from retailos.webhooks.outcome import Outcome, Skipped
-from retailos.webhooks.settlement import Settlement
+from retailos.deliveries import register
+from retailos.deliveries.outcome import Outcome, Skipped
+from retailos.deliveries.settlement import Settlement
 from tests.store.conftest import Store
 from tests.store.registers import FAILED, HELD, RETRY, claim, over, owe, settle, settlement, state
 from tests.store.requeueing import count_failed, requeue_failed

@@ -10,12 +10,13 @@ import pytest
 from retailos.catalogue import prices
 from retailos.database.pool import Connection
 from retailos.database.statements import load
+from retailos.deliveries import deliveries, register
 from retailos.keys import store
 from retailos.records import merge_sql, page, parked, query, referring_sql, sql
 from retailos.records.query import Filter
 from retailos.records.told_sql import Wanted, by_claim, reading
 from retailos.resources import RESOURCES
-from retailos.webhooks import deliveries, register, requeue
+from retailos.stints import requeue
 
 CUSTOMER, STORE = RESOURCES["customer"], RESOURCES["store"]
 REGISTER, DELIVERIES, KEYS = load(register.__file__), load(deliveries.__file__), load(store.__file__)

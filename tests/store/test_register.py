@@ -6,9 +6,9 @@ from uuid import uuid4
 import pytest
 from msgspec.structs import replace
 
-from retailos.webhooks import register
-from retailos.webhooks.claim import Claim
-from retailos.webhooks.outcome import Outcome
+from retailos.deliveries import register
+from retailos.deliveries.claim import Claim
+from retailos.deliveries.outcome import Outcome
 from tests.store.conftest import LEASE_SECONDS, Store, add_webhook
 from tests.store.registers import (
     DELIVERED,

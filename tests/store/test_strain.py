@@ -6,8 +6,8 @@ from dataclasses import replace
 from random import Random
 
 from retailos.database.pool import Connection, Pool, transaction
-from retailos.webhooks import register
-from retailos.webhooks.outcome import Outcome
+from retailos.deliveries import register
+from retailos.deliveries.outcome import Outcome
 from tests.conftest import eventually
 from tests.store.conftest import LEASE_SECONDS, Store, add_webhook, stored
 from tests.store.registers import (

@@ -6,9 +6,9 @@ from uuid import UUID
 import pytest
 
 from retailos.database.pool import Pool
+from retailos.deliveries import register, sweep
+from retailos.deliveries.outcome import Outcome
 from retailos.resources import RESOURCES
-from retailos.webhooks import register, sweep
-from retailos.webhooks.outcome import Outcome
 from tests.store.conftest import LEASE_SECONDS, Store, add_webhook
 from tests.store.registers import DELIVERED, FAILED, RETRY, claim, settle, settlement, state
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retailos.errors import ConfigurationError
-from retailos.webhooks import addresses
-from retailos.webhooks.addresses import Policy, Refused, Resolve, Vetted, judge, vet
-from retailos.webhooks.exchange import ErrorClass
-from retailos.webhooks.networks import IPAddress, carried, read_networks
+from retailos.exchanges import addresses
+from retailos.exchanges.addresses import Policy, Refused, Resolve, Vetted, judge, vet
+from retailos.exchanges.exchange import ErrorClass
+from retailos.exchanges.networks import IPAddress, carried, read_networks
 
 PUBLIC = Policy()
 LOCAL = Policy(allow=read_networks(["127.0.0.0/8", "::1/128", "10.20.0.0/16", "fd12:3456::/32"]))

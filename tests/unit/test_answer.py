@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from retailos.exchanges.exchange import ErrorClass, Reply
 from retailos.resources import RESOURCES
+from retailos.sending.answer import DETAIL_LONGEST, SAID_LONGEST, WARNINGS_MOST, Refusal, Verdicts, read_answer
+from retailos.sending.request import Told
 from retailos.webhooks.agreement import FORMS, STATUS, Agreement, Terms
-from retailos.webhooks.answer import DETAIL_LONGEST, SAID_LONGEST, WARNINGS_MOST, Refusal, Verdicts, read_answer
-from retailos.webhooks.exchange import ErrorClass, Reply
-from retailos.webhooks.request import Told
 
 CUSTOMER = RESOURCES["customer"]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from retailos.deliveries.claim import Claim
 from retailos.errors import Problem
 from retailos.resources import RESOURCES
-from retailos.webhooks.batch import Limit, cut, halves
+from retailos.sending.batch import Limit, cut, halves
+from retailos.sending.request import Item, Told, answer_bytes_most, frame_bytes
 from retailos.webhooks.batching import BYTES_LEAST
-from retailos.webhooks.claim import Claim
 from retailos.webhooks.pointer import Pointer, follow, tokens
-from retailos.webhooks.request import Item, Told, answer_bytes_most, frame_bytes
 
 ID = UUID(int=1)
 

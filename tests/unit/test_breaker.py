@@ -4,9 +4,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from retailos.webhooks.breaker import FIELDS, Breaker, BreakerPolicy, Noted, allowed, noted, spared
-from retailos.webhooks.exchange import ErrorClass
-from retailos.webhooks.outcome import Blame, Delivered, Failed, Held, Outcome, Retry, Skipped
+from retailos.deliveries.breaker import Breaker, Noted, allowed, noted, spared
+from retailos.deliveries.outcome import Blame, Delivered, Failed, Held, Outcome, Retry, Skipped
+from retailos.exchanges.exchange import ErrorClass
+from retailos.webhooks.breaker_policy import FIELDS, BreakerPolicy
 
 DELIVERED = Delivered()
 SKIPPED = Skipped(acknowledged=False)

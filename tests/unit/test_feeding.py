@@ -2,7 +2,7 @@
 
 import pytest
 
-from retailos.webhooks.feeding import AHEAD_FIRST, AHEAD_LEAST, AHEAD_MOST, STALLED_SECONDS, STEP_MOST, feed
+from retailos.stints.feeding import AHEAD_FIRST, AHEAD_LEAST, AHEAD_MOST, STALLED_SECONDS, STEP_MOST, feed
 
 
 def simulated(taken_a_step: int, steps: int = 600, rate: float | None = None) -> list[tuple[int, int]]:

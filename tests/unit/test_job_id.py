@@ -5,7 +5,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retailos.webhooks.job import job_id, record_of
+from retailos.deliveries.job import job_id, record_of
 
 WEBHOOKS = st.integers(1, 2**31 - 1)
 

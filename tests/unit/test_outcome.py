@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retailos.webhooks.exchange import ErrorClass, Reply
-from retailos.webhooks.outcome import (
+from retailos.deliveries.outcome import (
     TRANSIENT,
     Blame,
     Delivered,
@@ -23,6 +22,7 @@ from retailos.webhooks.outcome import (
     read_outcome,
     retry_or_fail,
 )
+from retailos.exchanges.exchange import ErrorClass, Reply
 from retailos.webhooks.retry import RetryPolicy
 
 STANDARD = RetryPolicy()

@@ -10,18 +10,18 @@ import msgspec
 import pytest
 from msgspec import structs
 
+from retailos.deliveries.claim import DOUBTFUL, LEFT, Claim
+from retailos.deliveries.name import delivery_id
 from retailos.resources import RESOURCES
-from retailos.webhooks.batching import Batching
-from retailos.webhooks.claim import DOUBTFUL, LEFT, Claim
-from retailos.webhooks.request import (
+from retailos.sending.request import (
     CannotBeAddressed,
     Item,
     Told,
     build_request,
     change_of,
-    delivery_id,
     render_url,
 )
+from retailos.webhooks.batching import Batching
 from retailos.webhooks.shape import Shape
 from retailos.webhooks.webhook import Webhook
 

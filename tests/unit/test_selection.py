@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from retailos.webhooks.selection import Selection
+from retailos.deliveries.selection import Selection
 
 BEGAN = datetime(2026, 11, 28, 12, tzinfo=UTC)
 

@@ -11,13 +11,13 @@ from uuid import UUID
 import pytest
 
 from retailos import observe
-from retailos.webhooks import seen
-from retailos.webhooks.claim import DOUBTFUL, LEFT, Claim
-from retailos.webhooks.exchange import ErrorClass
-from retailos.webhooks.outcome import Blame, Delivered, Failed, Outcome, Skipped, Why
-from retailos.webhooks.request import Item, Told
-from retailos.webhooks.settlement import Settlement
-from retailos.webhooks.sift import needless, sift
+from retailos.deliveries import seen
+from retailos.deliveries.claim import DOUBTFUL, LEFT, Claim
+from retailos.deliveries.outcome import Blame, Delivered, Failed, Outcome, Skipped, Why
+from retailos.deliveries.settlement import Settlement
+from retailos.exchanges.exchange import ErrorClass
+from retailos.sending.request import Item, Told
+from retailos.sending.sift import needless, sift
 from retailos.webhooks.webhook import Webhook
 
 ID, ONE, OTHER = UUID(int=7), UUID(int=8), UUID(int=9)

@@ -8,7 +8,7 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from retailos.errors import Problem
-from retailos.webhooks.exchange import Request
+from retailos.exchanges.exchange import Request
 from retailos.webhooks.hidden import HIDDEN, nothing_kept
 from retailos.webhooks.signature import Signing, SigningSecrets, new_secret, rotated, secret_problem, signed
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from retailos.webhooks.slots import Slots
+from retailos.sending.slots import Slots
 from tests.conftest import eventually
 
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from retailos.webhooks.telling import Change, Standing, Tried, told
+from retailos.deliveries.telling import Change, Standing, Tried, told
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 

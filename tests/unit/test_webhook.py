@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from retailos.exchanges.addresses import Policy
 from retailos.resources import RESOURCES
-from retailos.webhooks.addresses import Policy
 from retailos.webhooks.headers import HEADERS_MOST, Headers
 from retailos.webhooks.hidden import HIDDEN
 from retailos.webhooks.webhook import read_webhook, variables, webhook_fields

@@ -2,8 +2,8 @@
 
 import pytest
 
-from retailos.webhooks.addresses import URL_LIMIT, Policy, check_url
-from retailos.webhooks.networks import read_networks
+from retailos.exchanges.addresses import URL_LIMIT, Policy, check_url
+from retailos.exchanges.networks import read_networks
 
 PUBLIC = Policy()
 LOCAL = Policy(allow=read_networks(["127.0.0.0/8", "::1/128"]))

@@ -6,10 +6,10 @@ from typing import Final
 from retailos.api.call import Call, Engine, Operation
 from retailos.api.origin import origin
 from retailos.errors import Forbidden, RateLimited, Unauthorized
+from retailos.exchanges.networks import IPAddress, within
 from retailos.keys.key import Key
 from retailos.keys.text import taken_apart
 from retailos.settings import Settings
-from retailos.webhooks.networks import IPAddress, within
 
 #: `API_KEY` is the guide's word; generated clients and Swagger UI speak Bearer.
 _SCHEMES: Final = ("api_key", "bearer")

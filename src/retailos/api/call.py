@@ -12,12 +12,12 @@ from starlette.types import Receive, Scope
 from retailos.api.limits import FailureRate, RequestRate
 from retailos.database.pool import Pool
 from retailos.declare.resource import Resource, Resources
+from retailos.exchanges.networks import IPAddress
 from retailos.jobs.queue import Queue
 from retailos.keys import Key, KeyRing
 from retailos.records.watch import Watch
 from retailos.records.writer import Writer
 from retailos.settings import Settings
-from retailos.webhooks.networks import IPAddress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from ipaddress import IPv6Address
 from typing import Final
 
-from retailos.webhooks.networks import IPAddress
+from retailos.exchanges.networks import IPAddress
 
 #: Buckets kept by one process, some 200 bytes each; the one that was asked longest ago makes room, and is full again.
 BUCKETS_MOST: Final = 10_000

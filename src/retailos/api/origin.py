@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
-from retailos.webhooks.networks import IPAddress, IPNetwork, within
+from retailos.exchanges.networks import IPAddress, IPNetwork, within
 
 #: Proxies in a row; who has more of them than this has a loop.
 HOPS_MOST: Final = 32

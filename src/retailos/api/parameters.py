@@ -14,16 +14,16 @@ from retailos.declare.kind import Kind
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.texts import CURRENCY, Text
 from retailos.declare.values import Boolean, Timestamp, Uuid
+from retailos.deliveries.deliveries import STATUSES
+from retailos.deliveries.selection import ERROR_CLASSES
+from retailos.deliveries.statistics import STEP_MINUTES_MOST, STEPS_MOST
 from retailos.imports.apply import ERROR_ROWS_LEAST
 from retailos.imports.imports import STATUSES as IMPORT_STATUSES
 from retailos.imports.rows import FORMATS
 from retailos.jobs.jobs import STATUSES as JOB_STATUSES
 from retailos.records import query
 from retailos.records.record import OnUnresolved
-from retailos.webhooks import operation
-from retailos.webhooks.deliveries import STATUSES
-from retailos.webhooks.selection import ERROR_CLASSES
-from retailos.webhooks.statistics import STEP_MINUTES_MOST, STEPS_MOST
+from retailos.stints import operation
 
 Parameter = dict[str, Any]
 

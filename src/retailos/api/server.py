@@ -24,6 +24,7 @@ from retailos.api.routes import public_operations
 from retailos.api.tls import Certificate
 from retailos.database.pool import connect
 from retailos.declare.resource import Resources
+from retailos.deliveries.hint import Hint
 from retailos.jobs.queue import Queue
 from retailos.keys import KeyRing
 from retailos.keys.used import LastUsed
@@ -31,7 +32,6 @@ from retailos.records.watch import Watch
 from retailos.records.writer import Writer
 from retailos.resources import RESOURCES
 from retailos.settings import Settings
-from retailos.webhooks.hint import Hint
 
 #: A connection on which nothing is asked for so long is closed.
 IDLE_SECONDS = 15

@@ -9,7 +9,7 @@ import msgspec
 from retailos import operations as operator
 from retailos.cli.options import data_dir, on_deployment, output, tell, write_json
 from retailos.cli.table import write_table
-from retailos.webhooks.operation import STATUSES, Asked
+from retailos.stints.operation import STATUSES, Asked
 
 operation_id = click.argument("operation_id", metavar="ID", type=click.UUID)
 

@@ -14,7 +14,7 @@ from retailos.database.pool import Pool
 from retailos.operations import Operation
 from retailos.resources import RESOURCES
 from retailos.schedule.clock import run_schedules
-from retailos.webhooks import stint
+from retailos.stints import stint
 
 _LOOK_SECONDS: Final = 0.1
 _PATIENCE_SECONDS: Final = 5.0

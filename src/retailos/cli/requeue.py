@@ -13,11 +13,11 @@ from retailos.cli.options import data_dir, database_of, output, run, settings_of
 from retailos.cli.progress import followed
 from retailos.database.pool import Pool
 from retailos.declare.values import printed
+from retailos.deliveries.selection import ERROR_CLASSES
 from retailos.operations import Requeued
 from retailos.resources import RESOURCES
 from retailos.settings import Settings
-from retailos.webhooks.operation import OPERATOR
-from retailos.webhooks.selection import ERROR_CLASSES
+from retailos.stints.operation import OPERATOR
 
 
 def moment(_context: click.Context, _parameter: click.Parameter, value: datetime | None) -> str | None:

@@ -12,7 +12,7 @@ from retailos.cli.options import Deployment, data_dir, on_deployment, output, te
 from retailos.cli.progress import followed
 from retailos.operations import Operation, Switched
 from retailos.resources import RESOURCES
-from retailos.webhooks.operation import OPERATOR
+from retailos.stints.operation import OPERATOR
 
 webhook_id = click.argument("webhook_id", metavar="ID", type=int)
 

@@ -12,6 +12,7 @@ from asyncpg import Record
 from retailos.database.pool import Pool, acquire, transaction
 from retailos.database.statements import load
 from retailos.declare.resource import Resources
+from retailos.deliveries.hint import Hint
 from retailos.errors import BadRequest, Internal, RetailOSError, Unavailable
 from retailos.imports.apply import Hold, apply_chunk
 from retailos.imports.rows import Layout, Row, layout_of, read_chunk
@@ -19,7 +20,6 @@ from retailos.imports.upload import LAPSE_SECONDS
 from retailos.observe import DefectFound, ImportEnded, describe, emit
 from retailos.resources import RESOURCES
 from retailos.settings import Settings
-from retailos.webhooks.hint import Hint
 
 _SQL = load(__file__)
 _CLAIM, _CHUNK, _RELEASE, _FAIL = _SQL.claim, _SQL.chunk, _SQL.release, _SQL.fail

@@ -18,7 +18,7 @@ from retailos.declare.shapes import ListOf
 from retailos.declare.texts import Choice, Cidr, Text
 from retailos.declare.values import Number, Timestamp, moment
 from retailos.errors import Problem, ValidationFailed
-from retailos.webhooks.networks import IPAddress, IPNetwork, within
+from retailos.exchanges.networks import IPAddress, IPNetwork, within
 
 ADMIN = "admin:*"
 #: What an operation asks for whose endpoint alone can tell which resource it is about: any one's, as that will be

@@ -10,9 +10,9 @@ from retailos.database.pool import Connection, Pool, acquire
 from retailos.database.statements import load
 from retailos.declare.values import printed
 from retailos.errors import KeyRevoked, ResourceNotFound
+from retailos.exchanges.networks import IPNetwork
 from retailos.keys.key import Key, ListedKey, NewKey
 from retailos.keys.text import digested, draw, written
-from retailos.webhooks.networks import IPNetwork
 
 _SQL = load(__file__)
 _INSERT, _FIND, _LIST, _CHANGE = _SQL.insert, _SQL.find, _SQL.list, _SQL.change

@@ -50,7 +50,7 @@ from retailos.operations.webhooks import (
     rotate_signing_secret,
     show_webhook,
 )
-from retailos.webhooks.operation import Operation
+from retailos.stints.operation import Operation
 
 __all__ = (
     "Expiring",

@@ -5,9 +5,10 @@ from uuid import UUID
 from retailos.database.pool import Pool
 from retailos.declare.resource import Resources
 from retailos.declare.values import Uuid
+from retailos.deliveries import deliveries
+from retailos.deliveries.deliveries import Asked, DeliveryWithAttempts, Found
 from retailos.errors import ResourceNotFound
-from retailos.webhooks import deliveries, orders
-from retailos.webhooks.deliveries import Asked, DeliveryWithAttempts, Found
+from retailos.webhooks import orders
 
 
 async def find_deliveries(pool: Pool, resources: Resources, asked: Asked) -> Found:

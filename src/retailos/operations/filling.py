@@ -10,11 +10,12 @@ from retailos.declare.kind import expected
 from retailos.declare.object import read_object
 from retailos.declare.resource import Resources
 from retailos.declare.values import Number
+from retailos.deliveries import drift as drifting
+from retailos.deliveries.drift import Drift
 from retailos.errors import ValidationFailed
-from retailos.webhooks import drift as drifting
-from retailos.webhooks import operation, orders, resync
-from retailos.webhooks.drift import Drift
-from retailos.webhooks.operation import By, Operation, Order
+from retailos.stints import operation, resync
+from retailos.stints.operation import By, Operation, Order
+from retailos.webhooks import orders
 from retailos.webhooks.webhook import Webhook
 
 _RATE: Final = Field(name="rate", kind=Number(1, 100_000))
@@ -53,7 +54,7 @@ async def begin(
     order = Order(
         kind=kind,
         webhook_id=webhook.id,
-        total=await resync.count_living(connection, resources[webhook.resource]),
+        total=await drifting.count_living(connection, resources[webhook.resource]),
         selection=resync.ONLY_BEHIND if behind else {},
         rate=None if rate is None else float(rate),
     )

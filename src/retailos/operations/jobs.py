@@ -6,14 +6,15 @@ import msgspec
 
 from retailos.database.pool import Pool, acquire, transaction
 from retailos.declare.resource import Resources
+from retailos.deliveries import deliveries
+from retailos.deliveries.deliveries import Delivery
+from retailos.deliveries.job import JOB_STATUSES
 from retailos.errors import ResourceNotFound
 from retailos.jobs import jobs
 from retailos.jobs.jobs import JobQueueMeta
 from retailos.records import parked, waking
 from retailos.records.parked import Choice
-from retailos.webhooks import deliveries, orders
-from retailos.webhooks.deliveries import Delivery
-from retailos.webhooks.job import JOB_STATUSES
+from retailos.webhooks import orders
 
 _BEFORE_ALL = UUID(int=0)
 

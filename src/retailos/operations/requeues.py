@@ -14,11 +14,13 @@ from retailos.declare.object import read_object
 from retailos.declare.resource import Resources
 from retailos.declare.texts import Choice
 from retailos.declare.values import Number
+from retailos.deliveries import selection
+from retailos.deliveries.selection import Selection
 from retailos.errors import Problem, ValidationFailed
 from retailos.records import sql
-from retailos.webhooks import operation, orders, requeue, selection, stint
-from retailos.webhooks.operation import By, Operation, Order
-from retailos.webhooks.selection import Selection
+from retailos.stints import operation, requeue, stint
+from retailos.stints.operation import By, Operation, Order
+from retailos.webhooks import orders
 from retailos.webhooks.webhook import Webhook
 
 #: What a dismissal says: whose deliveries, and which of them.

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 import msgspec
 
 from retailos.database.pool import Pool
+from retailos.deliveries import statistics
+from retailos.deliveries.statistics import STEPS_MOST, Step
 from retailos.errors import Problem, ValidationFailed
-from retailos.webhooks import statistics
-from retailos.webhooks.statistics import STEPS_MOST, Step
 
 #: What is read unless a beginning is told.
 USUAL = timedelta(hours=1)

@@ -6,8 +6,8 @@ from retailos.database.pool import Pool, transaction
 from retailos.declare.resource import Resources
 from retailos.errors import Problem, ValidationFailed
 from retailos.operations import filling
+from retailos.stints.operation import By, Operation
 from retailos.webhooks import orders
-from retailos.webhooks.operation import By, Operation
 
 
 class Switched(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

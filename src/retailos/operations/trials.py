@@ -14,16 +14,18 @@ from retailos.declare.object import read_object
 from retailos.declare.resource import Resources
 from retailos.declare.texts import Text
 from retailos.declare.values import Uuid
+from retailos.deliveries import register
+from retailos.deliveries import story as stories
+from retailos.deliveries.name import delivery_id
+from retailos.deliveries.story import Story
 from retailos.errors import Problem, ResourceNotFound, ValidationFailed
+from retailos.exchanges.addresses import Policy
 from retailos.records import known_sql, sql
 from retailos.secrets import read_ring
+from retailos.sending import trial
+from retailos.sending.trial import Trial
 from retailos.settings import Settings
-from retailos.webhooks import orders, register, trial
-from retailos.webhooks import story as stories
-from retailos.webhooks.addresses import Policy
-from retailos.webhooks.request import delivery_id
-from retailos.webhooks.story import Story
-from retailos.webhooks.trial import Trial
+from retailos.webhooks import orders
 from retailos.webhooks.webhook import Webhook
 
 #: Which record is meant; none: the one that changed last.

@@ -15,15 +15,16 @@ from retailos.declare.object import read_object
 from retailos.declare.resource import Resources
 from retailos.declare.values import printed
 from retailos.errors import Problem, ValidationFailed
+from retailos.exchanges.addresses import Policy, Refused, vet
+from retailos.exchanges.exchange import ErrorClass
 from retailos.operations import filling
 from retailos.operations.switches import disabled
 from retailos.secrets import NO_KEY, read_ring
 from retailos.settings import Settings
-from retailos.webhooks import following, operation, orders, rearming
-from retailos.webhooks.addresses import Policy, Refused, vet
+from retailos.stints import following, operation, rearming
+from retailos.stints.operation import OPERATOR, By
+from retailos.webhooks import orders
 from retailos.webhooks.certificates import expires_at
-from retailos.webhooks.exchange import ErrorClass
-from retailos.webhooks.operation import OPERATOR, By
 from retailos.webhooks.requeue_policy import RequeuePolicy
 from retailos.webhooks.scope import Scope
 from retailos.webhooks.signature import ROTATION_FIELDS, new_secret, rotated, secret_problem

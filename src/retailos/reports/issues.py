@@ -10,12 +10,12 @@ import msgspec
 from retailos.database.pool import Connection, Pool, acquire
 from retailos.database.statements import load
 from retailos.declare.values import printed
+from retailos.deliveries.name import delivery_id
 from retailos.records.identity import new_id
 from retailos.reports import store
 from retailos.reports.file import FORMS, Row
 from retailos.reports.issue import FailureCount, Issue
 from retailos.reports.report import Report
-from retailos.webhooks.request import delivery_id
 
 _SQL = load(__file__)
 _MAKE, _COUNT, _LIST, _FIND, _ROWS = _SQL.make, _SQL.count, _SQL.list, _SQL.find, _SQL.rows

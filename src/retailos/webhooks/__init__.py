@@ -1,1 +1,1 @@
-"""The outbound law: what each webhook is owed of each record, how it is sent, and what the answer means."""
+"""The standing order: a webhook, and what may be said in it of what goes out, to whom, how, and how often."""

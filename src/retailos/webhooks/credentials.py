@@ -13,7 +13,7 @@ from retailos.declare.kind import expected
 from retailos.declare.shapes import Shape
 from retailos.declare.texts import Choice, Text
 from retailos.errors import Problem
-from retailos.webhooks.addresses import Policy, check_url
+from retailos.exchanges.addresses import Policy, check_url
 from retailos.webhooks.headers import header_problems
 from retailos.webhooks.hidden import HIDDEN, nothing_kept
 from retailos.webhooks.printable import Printable

@@ -6,7 +6,6 @@ from typing import Any, Final, Self
 
 from retailos.declare.field import Field
 from retailos.declare.values import Boolean, Number
-from retailos.webhooks.outcome import TRANSIENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +25,6 @@ class RequeuePolicy:
 
 #: The kind of schedule that it is done by, with the webhook's id as the subject.
 TICKS: Final = "requeue policy"
-#: Whose deliveries it owes again: those whose failure may pass without anyone changing the record or the webhook.
-PASSING: Final[tuple[str, ...]] = tuple(sorted(TRANSIENT))
 #: The words for it in a webhook.
 FIELDS: Final = (
     Field(name="requeueEvery", kind=Number(0, 2_592_000, places=3), default=0, nullable=False),

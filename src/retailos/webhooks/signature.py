@@ -21,7 +21,7 @@ from retailos.declare.field import Field
 from retailos.declare.shapes import Shape
 from retailos.declare.values import Number, Timestamp, moment, printed
 from retailos.errors import Problem
-from retailos.webhooks.exchange import Request
+from retailos.exchanges.exchange import Request
 from retailos.webhooks.hidden import HIDDEN, nothing_kept
 from retailos.webhooks.printable import Printable
 

@@ -22,10 +22,11 @@ from retailos.declare.shapes import FreeJson, ListOf
 from retailos.declare.texts import Choice, Text
 from retailos.declare.values import Boolean, Number, Timestamp, printed
 from retailos.errors import Problem
+from retailos.exchanges.addresses import Policy, check_url
 from retailos.webhooks import (
     agreement,
     batching,
-    breaker,
+    breaker_policy,
     certificates,
     credentials,
     requeue_policy,
@@ -34,10 +35,9 @@ from retailos.webhooks import (
     shape,
     signature,
 )
-from retailos.webhooks.addresses import Policy, check_url
 from retailos.webhooks.agreement import Agreement
 from retailos.webhooks.batching import Batching
-from retailos.webhooks.breaker import BreakerPolicy
+from retailos.webhooks.breaker_policy import BreakerPolicy
 from retailos.webhooks.headers import Headers
 from retailos.webhooks.hidden import Hiding
 from retailos.webhooks.requeue_policy import RequeuePolicy
@@ -67,7 +67,7 @@ SETTINGS: Final[Mapping[str, Field]] = MappingProxyType(
             _field("connectTimeout", Number(1, 300, places=3), 5),
             _field("concurrency", Number(1, 256), 16),
             _field("rate", Number(0, 10_000, places=3), 0),
-            *breaker.FIELDS,
+            *breaker_policy.FIELDS,
             *scope.FIELDS,
             *shape.FIELDS,
             *batching.FIELDS,

@@ -17,12 +17,12 @@ from retailos.api.examples import DELIVERY_ID
 from retailos.api.schemas import Schema, list_schema, struct_schema
 from retailos.declare.resource import Resources
 from retailos.declare.values import moment
+from retailos.deliveries.deliveries import STATUSES, Asked, Attempt, AttemptBatch, Delivery, DeliveryWithAttempts
+from retailos.deliveries.job import job_id
+from retailos.deliveries.selection import ERROR_CLASSES
 from retailos.errors import Problem, ValidationFailed
+from retailos.exchanges.exchange import ErrorClass
 from retailos.records import query
-from retailos.webhooks.deliveries import STATUSES, Asked, Attempt, AttemptBatch, Delivery, DeliveryWithAttempts
-from retailos.webhooks.exchange import ErrorClass
-from retailos.webhooks.job import job_id
-from retailos.webhooks.selection import ERROR_CLASSES
 
 _PARAMETERS = (
     *("webhook", "status", "externalId", "resource", "errorClass", "since", "until"),

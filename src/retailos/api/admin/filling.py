@@ -10,9 +10,9 @@ from retailos.api.call import Answer, Call, Engine, Operation
 from retailos.api.endpoints import refuse_parameters
 from retailos.api.envelope import encode
 from retailos.api.schemas import Schema, object_schema, struct_schema
+from retailos.deliveries.drift import Drift
 from retailos.operations.filling import BACKFILL_FIELDS, RESYNC_FIELDS
 from retailos.records.body import decode
-from retailos.webhooks.drift import Drift
 
 
 async def backfill(engine: Engine, call: Call) -> Answer:

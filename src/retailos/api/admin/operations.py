@@ -11,8 +11,8 @@ from retailos.api.envelope import encode
 from retailos.api.schemas import Schema, list_schema, struct_schema
 from retailos.errors import Problem, ValidationFailed
 from retailos.records import query
-from retailos.webhooks import operation
-from retailos.webhooks.operation import KINDS, STATUSES, Asked, By
+from retailos.stints import operation
+from retailos.stints.operation import KINDS, STATUSES, Asked, By
 
 
 def by(call: Call) -> By:

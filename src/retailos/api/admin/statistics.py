@@ -9,10 +9,10 @@ from retailos.api.call import Answer, Call, Engine, Operation
 from retailos.api.envelope import encode
 from retailos.api.schemas import Schema, struct_schema
 from retailos.declare.values import moment
+from retailos.deliveries.statistics import STEP_MINUTES_MOST, Step
 from retailos.errors import Problem, ValidationFailed
 from retailos.operations import Statistics
 from retailos.records import query
-from retailos.webhooks.statistics import STEP_MINUTES_MOST, Step
 
 
 async def read_statistics(engine: Engine, call: Call) -> Answer:

@@ -12,12 +12,12 @@ from retailos.api.envelope import encode
 from retailos.api.examples import DELIVERY_ID
 from retailos.api.schemas import Schema, object_schema, struct_schema
 from retailos.declare.values import Uuid
+from retailos.deliveries.story import Happening, Story
 from retailos.errors import Problem, ValidationFailed
 from retailos.operations.trials import RECORD_FIELDS, TRIAL_FIELDS, Triggered
 from retailos.records import query
 from retailos.records.body import decode
-from retailos.webhooks.story import Happening, Story
-from retailos.webhooks.trial import Trial
+from retailos.sending.trial import Trial
 
 _RECORD = UUID(DELIVERY_ID.partition("-")[2])
 

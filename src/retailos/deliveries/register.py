@@ -1,0 +1,293 @@
+"""The register: which version of each record each webhook is to have; claimed, settled and rescued by the set."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from asyncpg import Record
+
+from retailos.database.pool import Connection, Pool, acquire, transaction
+from retailos.database.statements import load
+from retailos.deliveries.breaker import Breaker
+from retailos.deliveries.claim import DOUBTFUL, Claim
+from retailos.deliveries.outcome import Delivered, Divided, Failed, Held, Outcome, Retry, Skipped
+from retailos.deliveries.settlement import Sent, Settlement
+from retailos.exchanges.exchange import ANSWER_BYTES_KEPT, Reply
+
+_SQL = load(__file__)
+_OWE, _MARK, _CLAIM, _CLAIMED = _SQL.owe, _SQL.mark, _SQL.claim, _SQL.claimed
+_SETTLE, _RELEASE = _SQL.settle, _SQL.release
+_KEEP_BATCH, _WAITING = _SQL.keep_batch, _SQL.waiting
+_ENLIST, _RENEW, _END_LEASES, _RESCUE = _SQL.enlist, _SQL.renew, _SQL.end_leases, _SQL.rescue
+_DISMISS, _NEXT_DUE, _SWEEP_DELETED = _SQL.dismiss, _SQL.next_due, _SQL.sweep_deleted
+_FOLD_TALLY, _TALLY_LENGTH = _SQL.fold_tally, _SQL.tally_length
+
+#: Differences that a count may have to add up.
+TALLY_MOST = 200
+
+
+async def owe(
+    transaction: Connection,
+    webhook_id: int,
+    record_ids: Sequence[UUID],
+    versions: Sequence[int],
+    *,
+    again: bool = True,
+    after_seconds: float = 0.0,
+) -> int:
+    """Owe records to a webhook outside of a write, as they are in these versions or later; give how many are owed.
+
+    They are sent once more whatever is acknowledged, also what failed or was dismissed; with `again` off only where
+    the version was not wanted yet. What waits for a later time is due after these seconds at the latest.
+    """
+    owed: int = await transaction.fetchval(_OWE, webhook_id, record_ids, versions, again, after_seconds)
+    return owed
+
+
+async def mark(transaction: Connection, webhook_id: int, record_ids: Sequence[UUID], versions: Sequence[int]) -> int:
+    """Owe records whose versions stand, and which may be shown otherwise since others changed; give how many.
+
+    They are sent unless that is what the receiver was told. What waits to be sent is not in need of it, what was
+    dismissed and what waits for a person stays.
+    """
+    marked: int = await transaction.fetchval(_MARK, webhook_id, record_ids, versions)
+    return marked
+
+
+async def claim(pool: Pool, webhook_id: int, most: int, worker_id: int, token: UUID) -> list[Claim]:
+    """Take at most `most` of what is due of a webhook; nothing, once the worker's lease has run out.
+
+    After Unavailable it may have been done all the same: `unclaim` the token before the next.
+    """
+    async with acquire(pool) as connection:
+        rows = await connection.fetch(_CLAIM, webhook_id, most, token, worker_id)
+    return [
+        Claim(
+            row["record_id"],
+            token,
+            row["attempts"],
+            row["acknowledged"],
+            row["again"],
+            row["passed"],
+            row["told"],
+            due_at=row["due_at"],
+        )
+        for row in rows
+    ]
+
+
+async def settle(
+    pool: Pool,
+    webhook_id: int,
+    settlements: Sequence[Settlement],
+    doubt_seconds: float,
+    *,
+    every: bool = False,
+    skips: bool = False,
+) -> int:
+    """Record what became of claims, all in one transaction; give how many of them still held.
+
+    A request that ended without an answer may still be applied for so many seconds after it was given up. Where every
+    change is sent, a change that failed is waited for until somebody requeues it, unless the webhook `skips` it.
+    """
+    now = datetime.now(UTC)
+    batches = [_row(each.sent, now) for each in settlements if each.sent]
+    async with transaction(pool) if batches else acquire(pool) as connection:
+        if batches:
+            await connection.executemany(_KEEP_BATCH, batches)
+        held: int = await connection.fetchval(
+            _SETTLE,
+            webhook_id,
+            doubt_seconds,
+            [each.claim.record_id for each in settlements],
+            [None if isinstance(each.outcome, Divided) else each.claim.token for each in settlements],
+            [each.version for each in settlements],
+            [_acknowledged(each) for each in settlements],
+            [status_of(each.outcome) for each in settlements],
+            [each.outcome.after_seconds if isinstance(each.outcome, Retry) else None for each in settlements],
+            [each.outcome.ambiguous for each in settlements],
+            [_error_class(each.outcome) for each in settlements],
+            [each.claim.attempt for each in settlements],
+            [each.claim.again for each in settlements],
+            [each.request_id for each in settlements],
+            [each.url for each in settlements],
+            *_columns([each.reply for each in settlements], now),
+            every,
+            skips,
+            [_told(each) for each in settlements],
+            [each.claim.due_at for each in settlements],
+        )
+    return held
+
+
+def status_of(outcome: Outcome) -> str:
+    """The register's word for an outcome."""
+    match outcome:
+        case Delivered():
+            return "delivered"
+        case Retry():
+            return "retrying"
+        case Failed():
+            return "failed"
+        case Held():
+            return "owed"
+        case Skipped():
+            return "skipped"
+        case Divided():
+            return "divided"
+
+
+def _acknowledged(settlement: Settlement) -> int | None:
+    match settlement.outcome:
+        case Delivered() | Skipped(acknowledged=True):
+            return settlement.version
+        case _:
+            return None
+
+
+def _told(settlement: Settlement) -> UUID | None:
+    """What the receiver has been told by then, as far as anybody knows."""
+    if settlement.outcome.ambiguous:
+        return DOUBTFUL
+    claim = settlement.claim
+    return claim.told if _acknowledged(settlement) is None else claim.tells
+
+
+def _error_class(outcome: Outcome) -> str | None:
+    return None if isinstance(outcome, Delivered | Skipped) else outcome.error_class
+
+
+def _columns(replies: Sequence[Reply | None], now: datetime) -> Iterator[list[Any]]:
+    """What the history keeps of replies, column by column."""
+    yield [each and each.status for each in replies]
+    yield [each and (_kept(each.detail) or None) for each in replies]
+    yield [each and each.milliseconds for each in replies]
+    yield [each and _headers(each) for each in replies]
+    yield [each and each.body for each in replies]
+    yield [each and each.truncated for each in replies]
+    yield [each and _age_seconds(each, now) for each in replies]
+
+
+def _row(sent: Sent, now: datetime) -> tuple[object, ...]:
+    """A batch as it is kept."""
+    reply = sent.reply
+    return (
+        sent.request_id,
+        sent.url,
+        sent.size,
+        sent.bytes,
+        reply.status,
+        _kept(reply.detail) or None,
+        reply.milliseconds,
+        _headers(reply),
+        reply.body[:ANSWER_BYTES_KEPT],
+        reply.truncated or len(reply.body) > ANSWER_BYTES_KEPT,
+        list(sent.warnings),
+        _age_seconds(reply, now),
+    )
+
+
+def _age_seconds(reply: Reply, now: datetime) -> float:
+    """How long ago an exchange began; the database counts back from its own clock."""
+    return (now - reply.at).total_seconds() + reply.milliseconds / 1000
+
+
+def _headers(reply: Reply) -> str | None:
+    if not reply.headers:
+        return None
+    return msgspec.json.encode([[_kept(each) for each in pair] for pair in reply.headers]).decode()
+
+
+def _kept(text: str) -> str:
+    """What the other side said, without the NUL that PostgreSQL can't keep."""
+    return text.replace("\x00", "")
+
+
+async def waiting(pool: Pool, webhook_id: int, most: int) -> tuple[int, float]:
+    """How many deliveries of a webhook are due, at most `most`, and for how many seconds the first has been."""
+    async with acquire(pool) as connection:
+        [row] = await connection.fetch(_WAITING, webhook_id, most)
+    return row["due"], row["seconds"]
+
+
+async def release(pool: Pool, webhook_id: int, claims: Sequence[Claim]) -> None:
+    """Give back claims that were not sent, without counting an attempt."""
+    async with acquire(pool) as connection:
+        await connection.execute(
+            _RELEASE,
+            webhook_id,
+            [each.record_id for each in claims],
+            [each.token for each in claims],
+            [each.again for each in claims],
+        )
+
+
+async def unclaim(pool: Pool, webhook_id: int, token: UUID) -> None:
+    """Give back a claim whose answer was lost on the way, so that nobody knows what it took."""
+    async with acquire(pool) as connection:
+        taken = [row["record_id"] for row in await connection.fetch(_CLAIMED, webhook_id, token)]
+    if taken:
+        # Why they were claimed is lost as well; one request too many is no harm.
+        await release(pool, webhook_id, [Claim(each, token, 0, 0, True) for each in taken])
+
+
+async def dismiss(transaction: Connection, webhook_id: int, record_ids: Sequence[UUID] | None, most: int) -> int:
+    """Set failed deliveries of a webhook aside, all (None) or those of some records; give how many, `most` at the most.
+
+    A dismissed delivery is owed again when its record changes, or when somebody owes it.
+    """
+    dismissed: int = await transaction.fetchval(_DISMISS, webhook_id, record_ids, most)
+    return dismissed
+
+
+async def enlist(pool: Pool, name: str, lease_seconds: float) -> int:
+    """Begin a worker's lease; give the worker's id."""
+    async with acquire(pool) as connection:
+        worker_id: int = await connection.fetchval(_ENLIST, name, lease_seconds)
+    return worker_id
+
+
+async def renew(pool: Pool, worker_id: int, lease_seconds: float) -> bool:
+    """Prolong a lease; False where it has run out already."""
+    async with acquire(pool) as connection:
+        return await connection.fetchval(_RENEW, worker_id, lease_seconds) is not None
+
+
+async def rescue(transaction: Connection, late_seconds: float, leaving: int | None = None) -> dict[str, int]:
+    """Owe again what dead workers, and one that is `leaving`, had claimed; give how many claims there were by name.
+
+    What they had sent may be applied as late as so many seconds after the webhook's timeout.
+    """
+    dead = await transaction.fetch(_END_LEASES, leaving)
+    # A second statement, since its snapshot must show the claims for whose end the first one waited.
+    return {row["name"]: await transaction.fetchval(_RESCUE, [row["id"]], late_seconds) for row in dead}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Next:
+    """When a webhook has something to send, and how its breaker stands."""
+
+    seconds: float
+    breaker: Breaker
+
+
+async def next_due(pool: Pool) -> dict[int, Next]:
+    """Give for each active webhook in how many seconds it has something to send, at the earliest with a probe."""
+    async with acquire(pool) as connection:
+        return {row["id"]: _next(row) for row in await connection.fetch(_NEXT_DUE)}
+
+
+def _next(row: Record) -> Next:
+    told = ("failures", "probe_seconds", "closed_seconds")
+    return Next(seconds=row["seconds"], breaker=Breaker(**{name: row[name] for name in told}))
+
+
+async def tidy(pool: Pool) -> None:
+    """Fold the tally where it has grown long, and sweep what writes still owed to deleted webhooks."""
+    async with acquire(pool) as connection:
+        await connection.execute(_SWEEP_DELETED)
+        if await connection.fetchval(_TALLY_LENGTH) > TALLY_MOST:
+            await connection.execute(_FOLD_TALLY)

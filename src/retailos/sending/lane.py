@@ -1,0 +1,312 @@
+"""A webhook's lane: what is due is claimed, read, sent and settled, by the hundred, at the receiver's own pace.
+
+No connection to the database is held while the receiver is waited for. What an answer means is decided once, in
+`outcome`; here it only flows on to be settled.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from uuid import UUID, uuid4
+
+from retailos.database.pool import Pool, acquire
+from retailos.declare.resource import Resources
+from retailos.deliveries import register
+from retailos.deliveries.claim import Claim
+from retailos.deliveries.outcome import Blame, Divided, Held, error_class_of
+from retailos.deliveries.seen import observe
+from retailos.deliveries.settlement import Settlement
+from retailos.errors import Unavailable
+from retailos.exchanges.exchange import Reply, Request
+from retailos.observe import AttemptSettled, WebhookGone, emit, wanted
+from retailos.sending.batch import Limit, cut, halves
+from retailos.sending.gate import Gate
+from retailos.sending.pace import Pace
+from retailos.sending.reading import Reading
+from retailos.sending.request import Batch, CannotBeAddressed, Item, Told, build_request, frame_bytes
+from retailos.sending.sender import Sender
+from retailos.sending.settling import batch_settlements, refused_whole, settlements, unaddressed
+from retailos.sending.sift import sift
+from retailos.webhooks import orders
+from retailos.webhooks.webhook import Webhook
+
+#: What one statement claims or settles; more gains nothing and holds locks for longer.
+SET_MOST = 200
+TOO_LARGE = 413
+#: Why a webhook was paused whose receiver wants no more.
+GONE = "the receiver answered 410 Gone"
+#: While the database is away, what was claimed or sent waits here.
+AGAIN_SECONDS = 0.2
+
+
+class Lane:
+    """The deliveries of one webhook in this process."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        resources: Resources,
+        webhook: Webhook,
+        sender: Sender,
+        gate: Gate,
+        lease: Callable[[], int | None],
+        ended: Callable[[asyncio.Task[None]], None],
+        *,
+        late_seconds: float,
+    ) -> None:
+        """`lease` gives the worker's id while its lease holds, by this process's own clock, else None.
+
+        `ended` is told of each of the lane's own tasks when it ends, as it should only after `close`. A request may be
+        applied as late as `late_seconds` after its timeout.
+        """
+        self.webhook, self.gate = webhook, gate
+        self._pool, self._sender, self._lease, self._ended = pool, sender, lease, ended
+        self._resource = resources[webhook.resource]
+        self._reading = Reading.of(resources, webhook)
+        self._terms = webhook.agreement.terms(self._resource)
+        self._limit = Limit(webhook.batching.bytes_most)
+        self._pace = Pace()
+        self._doubt_seconds = webhook.timeout + late_seconds
+        self._in_hand = 0
+        self._sending: set[asyncio.Task[None]] = set()
+        self._answered: deque[Settlement] = deque()
+        self._unsent: list[Claim] = []
+        self._lost_tokens: list[UUID] = []
+        self._stirred = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._stirs_at = 0.0
+        #: What is claimed as a probe, and passes where all else is held.
+        self._probing: UUID | None = None
+        self._gone = False
+        self._closing = False
+        self._settling: asyncio.Task[None] | None = None
+        self._claiming = asyncio.create_task(self._claim_on())
+        self._claiming.add_done_callback(ended)
+
+    @property
+    def owes_back(self) -> bool:
+        """Whether it has claims that nobody will send: the answer was lost, or the lease was over before their turn."""
+        return bool(self._lost_tokens or self._unsent)
+
+    def wake(self) -> None:
+        """Something is due, or to be given back."""
+        self._stirred.set()
+
+    async def close(self, patience_seconds: float) -> None:
+        """Claim no more, give back what was not sent, wait for what is under way, and settle it."""
+        self._closing = True
+        if self._timer:
+            self._timer.cancel()
+        self._stirred.set()
+        self.gate.slots.stir()
+        try:
+            async with asyncio.timeout(patience_seconds):
+                await asyncio.wait([self._claiming])
+                while self._sending or self._settling:
+                    await asyncio.wait([*self._sending, *([self._settling] if self._settling else [])])
+                await self._give_back()
+        except (TimeoutError, Unavailable):
+            # What is left counts as claimed by a worker that is gone: it is rescued, not lost.
+            pass
+        for task in (self._claiming, *self._sending, *([self._settling] if self._settling else [])):
+            task.cancel()
+        self._sender.close()
+
+    async def _claim_on(self) -> None:
+        """Claim while there is room and something is due; wait for either otherwise."""
+        while not self._closing:
+            self._stirred.clear()
+            if self._held:
+                await self._probe()
+            room = await self._filled(self._room())
+            if room and await self._claim(room) == room:
+                continue
+            await self._stirred.wait()
+
+    def _room(self) -> int:
+        """How many deliveries may be claimed now; 0: none, until some have been settled."""
+        size, most = self.webhook.batching.size, 0 if self._held else self.gate.most()
+        if most and (seconds := self.gate.seconds()):
+            self._stir_in(seconds)
+            return 0
+        if not most:
+            return 0
+        if size > 1:
+            size = self._limit.records(size)
+            # No more than can go out now: what waits here is no longer there to fill a batch.
+            free = min(most - len(self._sending), most - self._in_hand // size, max(1, SET_MOST // size))
+            return max(min(free, self.gate.room()), 0) * size
+        room = min(self._pace.capacity(most) - self._in_hand, SET_MOST)
+        if self.webhook.rate:
+            return max(min(room, self.gate.room()), 0)
+        # A few claims at a time would cost a statement each.
+        return room if room > self._in_hand // 2 else 0
+
+    async def _filled(self, room: int) -> int:
+        """How many deliveries to claim now, where batches wait to be full: none yet, full batches, or all there are."""
+        size, wait_seconds = self.webhook.batching.size, self.webhook.batching.wait_seconds
+        # What is claimed already and nobody will send is given back by the next claim, which so waits for nothing.
+        if size == 1 or not wait_seconds or not room or self.owes_back:
+            return room
+        try:
+            due, waited_seconds = await register.waiting(self._pool, self.webhook.id, room)
+        except Unavailable:
+            return 0
+        if waited_seconds >= wait_seconds:
+            return room
+        self._stir_in(wait_seconds - waited_seconds)
+        return due - due % self._limit.records(size)
+
+    def _stir_in(self, seconds: float) -> None:
+        """Look for work after so many seconds, if not sooner."""
+        loop = asyncio.get_running_loop()
+        when = loop.time() + seconds
+        if loop.time() < self._stirs_at <= when:
+            return
+        if self._timer:
+            self._timer.cancel()
+        # A handle knows its time in some loops only.
+        self._stirs_at, self._timer = when, loop.call_at(when, self._stirred.set)
+
+    @property
+    def _held(self) -> bool:
+        """Whether nothing may be sent, but perhaps a probe."""
+        return self._gone or self.gate.held
+
+    async def _probe(self) -> None:
+        """Give back what is held, and send one delivery through the open breaker where it is this lane's turn."""
+        try:
+            await self._give_back()
+            if self._gone or self._lease() is None or not await self.gate.probe():
+                return
+            if not await self._claim(1, probe=True):
+                await self.gate.note(())
+        except Unavailable:
+            self._stir_in(AGAIN_SECONDS)
+
+    async def _claim(self, room: int, *, probe: bool = False) -> int:
+        """Claim, read, and begin to send; give how many."""
+        worker_id, token = self._lease(), uuid4()
+        if worker_id is None:
+            return 0
+        try:
+            await self._give_back()
+            claims = await register.claim(self._pool, self.webhook.id, room, worker_id, token)
+        except Unavailable:
+            self._lost_tokens.append(token)
+            return 0
+        if not claims:
+            return 0
+        self._in_hand += len(claims)
+        if probe:
+            self._probing = token
+        records = await self._records(claims)
+        items = [Item(each, records[each.record_id]) for each in claims]
+        if self.webhook.scope.sifts:
+            items, needless = sift(items, marks=self.webhook.scope.marks)
+            self._answer(needless)
+        batches = list(cut(items, self.webhook.batching.size, self._limit.bytes - frame_bytes(self._resource)))
+        self.gate.take(len(batches))
+        for batch in batches:
+            self._begin(batch, worker_id)
+        return len(claims)
+
+    async def _records(self, claims: Sequence[Claim]) -> Mapping[UUID, Told]:
+        """Read what was claimed, as it is now; while the database is away, wait for it."""
+        while True:
+            try:
+                async with acquire(self._pool) as connection:
+                    rows = await connection.fetch(self._reading.statement, *self._reading.arguments(claims))
+                return {row["id"]: Told(**row) for row in rows}
+            except Unavailable:
+                await asyncio.sleep(AGAIN_SECONDS)
+
+    def _begin(self, batch: Batch, worker_id: int) -> None:
+        task = asyncio.create_task(self._send(batch, worker_id))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+        task.add_done_callback(self._ended)
+
+    async def _send(self, batch: Batch, worker_id: int) -> None:
+        """Make one attempt of a batch and pass what came of it on."""
+        async with self.gate.slots:
+            # A claim is given back while others wait for slots at the end, and when the lease that it was made under is
+            # over: a new one does not bring it back from whoever has rescued it. So it is while nothing gets through.
+            held = self._held and batch[0].claim.token != self._probing
+            if self._closing or held or self._lease() != worker_id:
+                self._unsent.extend(item.claim for item in batch)
+                self._in_hand -= len(batch)
+                self._stirred.set()
+                return
+            try:
+                request_id, request = build_request(self._resource, self.webhook, batch)
+            except CannotBeAddressed as error:
+                self._answer(unaddressed(batch, str(error)))
+                return
+            reply = await self._sender.send(request)
+        if self.webhook.batching.size == 1:
+            self._answer(settlements(batch, request_id, request, reply, self.webhook.retry))
+        else:
+            self._answer(batch_settlements(batch, request_id, request, reply, self.webhook.retry, self._terms))
+            self._heed(batch, request, reply, worker_id)
+
+    def _heed(self, batch: Batch, request: Request, reply: Reply, worker_id: int) -> None:
+        """Do what a batch's reply asks for beyond its deliveries: make smaller ones, or ask for each half alone."""
+        self._limit.note(len(request.body), len(batch))
+        if reply.status == TOO_LARGE:
+            self._limit.halve(len(request.body))
+        elif error_class_of(reply) is None:
+            self._limit.grow()
+        if refused_whole(batch, reply):
+            self.gate.take(2)
+            for half in halves(batch):
+                self._begin(half, worker_id)
+        self._stirred.set()
+
+    def _answer(self, answered: Iterable[Settlement]) -> None:
+        self._answered.extend(answered)
+        if self._settling is None:
+            self._settling = asyncio.create_task(self._settle_on())
+            self._settling.add_done_callback(self._ended)
+
+    async def _settle_on(self) -> None:
+        """Settle what has been answered; what is answered meanwhile goes together with the next."""
+        try:
+            while self._answered:
+                batch = [self._answered.popleft() for _ in range(min(len(self._answered), SET_MOST))]
+                try:
+                    await self._settle(batch)
+                except Unavailable:
+                    self._answered.extendleft(reversed(batch))
+                    await asyncio.sleep(AGAIN_SECONDS)
+                    continue
+                settled = sum(not isinstance(each.outcome, Divided) for each in batch)
+                self._in_hand -= settled
+                self._pace.count(settled)
+                self._stirred.set()
+        finally:
+            self._settling = None
+
+    async def _settle(self, batch: Sequence[Settlement]) -> None:
+        """Settle a set of answers, as the breaker takes them; an answer that the receiver is gone ends all sending."""
+        await self.gate.note(batch)
+        spared, scope = [self.gate.spared(each) for each in batch], self.webhook.scope
+        await register.settle(
+            self._pool, self.webhook.id, spared, self._doubt_seconds, every=scope.every, skips=scope.skips
+        )
+        if wanted(AttemptSettled) or scope.skips:
+            for each in spared:
+                observe(self.webhook, each)
+        if any(isinstance(each.outcome, Held) and each.outcome.blame is Blame.GONE for each in spared):
+            self._gone = True
+            if await orders.pause(self._pool, self.webhook.id, GONE):
+                emit(WebhookGone(webhook=self.webhook.name))
+
+    async def _give_back(self) -> None:
+        """Owe again what is claimed under a token of ours and will not be sent; nobody else would, while we live."""
+        while self._lost_tokens:
+            await register.unclaim(self._pool, self.webhook.id, self._lost_tokens[-1])
+            self._lost_tokens.pop()
+        while unsent := self._unsent[:SET_MOST]:
+            await register.release(self._pool, self.webhook.id, unsent)
+            del self._unsent[: len(unsent)]
