@@ -9,7 +9,9 @@ from retailos.database import history
 from retailos.database.pool import Pool
 from retailos.deliveries import register, statistics, sweep
 from retailos.keys.store import pepper_of
-from retailos.observe import CertificateExpiring, UpsertsExpired, emit
+from retailos.observe import emit
+from retailos.observe.deliveries import CertificateExpiring
+from retailos.observe.work import UpsertsExpired
 from retailos.operations import list_expiring, seal_secrets
 from retailos.records import parked
 from retailos.reports import issues, sending

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from retailos.observe import BreakerClosed, BreakerOpened, WebhookGone
+from retailos.observe.deliveries import BreakerClosed, BreakerOpened, WebhookGone
 from retailos.receiver import Behaviour, Receiver
 from tests.conftest import eventually
 from tests.contract.conftest import Api

@@ -13,7 +13,8 @@ from retailos.database.pool import Connection, Pool, acquire
 from retailos.database.statements import load
 from retailos.deliveries.breaker import Breaker, allowed, noted, spared
 from retailos.deliveries.settlement import Settlement
-from retailos.observe import BreakerClosed, BreakerOpened, emit
+from retailos.observe import emit
+from retailos.observe.deliveries import BreakerClosed, BreakerOpened
 from retailos.schedule import arm
 from retailos.sending.pace import Bucket
 from retailos.sending.slots import Slots
