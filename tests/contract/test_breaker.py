@@ -12,7 +12,7 @@ from retailos.observe.deliveries import BreakerClosed, BreakerOpened, WebhookGon
 from retailos.receiver import Behaviour, Receiver
 from tests.conftest import eventually
 from tests.contract.conftest import Api
-from tests.contract.delivering import all_settled, settled, webhook, working
+from tests.contract.delivering import HOLD_SECONDS, all_settled, most_at_once, settled, webhook, working
 
 DOWN = Behaviour(status=500)
 #: Few failures open it, and a probe comes every second.
@@ -88,6 +88,22 @@ async def test_probes_are_one_at_a_time_over_all_workers(api: Api) -> None:
         probes = [each.at for each in receiver.received if each.at > told]
     gaps = [later - earlier for earlier, later in pairwise(probes)]
     assert min(gaps) > 0.8, gaps
+
+
+async def test_what_one_worker_finds_mended_all_send_to(api: Api) -> None:
+    """The worker whose probe gets through closes the breaker for the other one too, which sends its share again."""
+    async with Receiver.listen(behaviour=DOWN) as receiver, working(api), working(api):
+        made = await webhook(api, receiver, **QUICK)
+        await write(api, 40)
+        await held(api, made)
+        before = receiver.count
+        await receiver.expect(before + 2)
+        receiver.behave(Behaviour(delay_seconds=HOLD_SECONDS))
+        mended = time.monotonic()
+        await write(api, 100, "B")
+        await all_settled(api)
+    # Each has two of the four requests at once.
+    assert most_at_once([each for each in receiver.received if each.at > mended], HOLD_SECONDS * 0.9) >= 3
 
 
 async def test_a_breaker_that_is_off_is_the_guides_policy(api: Api) -> None:

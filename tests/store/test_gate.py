@@ -147,7 +147,7 @@ async def test_what_a_worker_had_is_free_when_it_is_gone(store: Store, webhook: 
         assert await gate.divide(connection, workers[0], {webhook: 16}) == {webhook: 16}
         assert await gate.divide(connection, workers[1], {webhook: 16}) == {webhook: 0}
     await store.pool.execute("delete from worker where id = $1", workers[0])
-    await gate.forget(store.pool)
-    assert await store.value("select count(*) from share") == 1
     async with transaction(store.pool) as connection:
         assert await gate.divide(connection, workers[1], {webhook: 16}) == {webhook: 16}
+    await gate.forget(store.pool)
+    assert await store.value("select count(*) from share") == 1
