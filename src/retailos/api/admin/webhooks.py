@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from retailos import operations
-from retailos.api.admin.line import AT, ROOT, WHEN_OR_NULL, like, lines, webhook_id_of
+from retailos.api.admin.line import AT, ROOT, WHEN, WHEN_OR_NULL, like, lines, webhook_id_of
 from retailos.api.admin.operations import by
 from retailos.api.body import json_body
 from retailos.api.call import Answer, Call, Engine, Operation
@@ -12,12 +12,16 @@ from retailos.api.envelope import encode
 from retailos.api.examples import object_example
 from retailos.api.schemas import Schema, list_schema, object_schema, struct_schema
 from retailos.declare.resource import Resources
+from retailos.deliveries.openings import Opening
+from retailos.errors import Problem, ValidationFailed
 from retailos.operations import NewSigningSecret, Removed
 from retailos.operations.webhooks import BACKFILL
+from retailos.records import query
 from retailos.records.body import decode
 from retailos.webhooks.signature import ROTATION_FIELDS
 from retailos.webhooks.webhook import hidden, webhook_fields
 
+_OPENING = Opening(opened_at=AT, closed_at="2020-03-25T14:02:11.020Z", failures=103)
 #: A secret that signs nothing.
 _NEW_SECRET = NewSigningSecret(webhook=1, secret=f"whsec_{'A' * 43}=", former_until=AT)
 
@@ -58,6 +62,19 @@ async def remove_webhook(engine: Engine, call: Call) -> Answer:
     return Answer(encode(await operations.remove_webhook(engine.pool, webhook_id_of(call))))
 
 
+async def list_openings(engine: Engine, call: Call) -> Answer:
+    """GET from when to when the webhook's breaker held what it was owed, newest first."""
+    given = query.parameters(call.query)
+    query.refuse_unknown(given, ("limit", "offset"))
+    problems: list[Problem] = []
+    limit = query.whole(given, "limit", query.LIMIT_DEFAULT, query.LIMIT_MOST, problems)
+    offset = query.whole(given, "offset", 0, query.OFFSET_MOST, problems)
+    if problems:
+        raise ValidationFailed(problems)
+    rows = await operations.list_openings(engine.pool, webhook_id_of(call), limit, offset)
+    return Answer(encode({"count": None, "rows": rows}))
+
+
 async def rotate_signing_secret(engine: Engine, call: Call) -> Answer:
     """POST a rotation: the webhook signs with another secret, shown this once, and with the one it has for a while."""
     refuse_parameters(call)
@@ -86,6 +103,18 @@ def webhook_lines() -> Iterator[Operation]:
         body="SigningSecretInput",
         result="NewSigningSecret",
     )
+    opening = lines("Breaker opening", "Breaker openings")
+    yield opening(
+        "GET",
+        f"{one}/openings",
+        list_openings,
+        "WEBHOOK_OPENING_GET_ALL",
+        "List when a webhook's deliveries were held",
+        200,
+        404,
+        result="OpeningList",
+        parameters=("page",),
+    )
     yield line("DELETE", one, remove_webhook, "WEBHOOK_DELETE", "Delete a webhook", 200, 404, result="WebhookRemoved")
 
 
@@ -93,6 +122,7 @@ def webhook_schemas(resources: Resources) -> dict[str, Schema]:
     """Describe what the routes of webhooks take and give."""
     webhook, accepted = _webhook(resources), object_schema(webhook_fields(resources), input=True, owner="Webhook")
     added = object_schema({**webhook_fields(resources), "backfill": BACKFILL}, input=True, owner="Webhook")
+    opening = struct_schema(Opening, openedAt=WHEN, closedAt=WHEN_OR_NULL) | like(_OPENING)
     return {
         "Webhook": webhook,
         "WebhookInput": added,
@@ -100,6 +130,8 @@ def webhook_schemas(resources: Resources) -> dict[str, Schema]:
         "WebhookList": list_schema("Webhook", webhook),
         "SigningSecretInput": object_schema(ROTATION_FIELDS, input=True, owner="SigningSecret"),
         "NewSigningSecret": struct_schema(NewSigningSecret, formerUntil=WHEN_OR_NULL) | like(_NEW_SECRET),
+        "Opening": opening,
+        "OpeningList": list_schema("Opening", opening),
         "WebhookRemoved": struct_schema(Removed) | like(Removed(id=1, owed=0)),
     }
 
