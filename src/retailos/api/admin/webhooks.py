@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 
 from retailos import operations
-from retailos.api.admin.line import AT, ROOT, WHEN_OR_NULL, like, lines, webhook_id_of
-from retailos.api.admin.operations import by
-from retailos.api.body import json_body
+from retailos.api.admin.form import body_of, by, listed, made, webhook_id_of
+from retailos.api.admin.line import AT, WHEN_OR_NULL, like, lines
 from retailos.api.call import Answer, Call, Engine, Operation
 from retailos.api.endpoints import refuse_parameters
 from retailos.api.envelope import encode
@@ -14,7 +13,6 @@ from retailos.api.schemas import Schema, list_schema, object_schema, struct_sche
 from retailos.declare.resource import Resources
 from retailos.operations import NewSigningSecret, Removed
 from retailos.operations.webhooks import BACKFILL
-from retailos.records.body import decode
 from retailos.webhooks.signature import ROTATION_FIELDS
 from retailos.webhooks.webhook import hidden, webhook_fields
 
@@ -25,16 +23,14 @@ _NEW_SECRET = NewSigningSecret(webhook=1, secret=f"whsec_{'A' * 43}=", former_un
 async def list_webhooks(engine: Engine, call: Call) -> Answer:
     """GET all webhooks."""
     refuse_parameters(call)
-    rows = await operations.list_webhooks(engine.pool)
-    return Answer(encode({"count": len(rows), "rows": rows}))
+    return listed(await operations.list_webhooks(engine.pool))
 
 
 async def add_webhook(engine: Engine, call: Call) -> Answer:
     """POST a webhook."""
-    refuse_parameters(call)
-    body = decode(await json_body(call, engine.settings.body_limit_bytes))
+    body = await body_of(engine, call)
     added = await operations.add_webhook(engine.pool, engine.resources, engine.settings, body, by(call))
-    return Answer(encode(added), status=201, headers={"Location": f"{ROOT}/webhooks/{added['id']}"})
+    return made(added, f"/webhooks/{added['id']}")
 
 
 async def show_webhook(engine: Engine, call: Call) -> Answer:
@@ -45,9 +41,8 @@ async def show_webhook(engine: Engine, call: Call) -> Answer:
 
 async def change_webhook(engine: Engine, call: Call) -> Answer:
     """PUT a webhook: what is absent is kept."""
-    refuse_parameters(call)
     webhook_id = webhook_id_of(call)
-    body = decode(await json_body(call, engine.settings.body_limit_bytes))
+    body = await body_of(engine, call)
     changed = await operations.change_webhook(engine.pool, engine.resources, engine.settings, webhook_id, body)
     return Answer(encode(changed))
 
@@ -60,9 +55,8 @@ async def remove_webhook(engine: Engine, call: Call) -> Answer:
 
 async def rotate_signing_secret(engine: Engine, call: Call) -> Answer:
     """POST a rotation: the webhook signs with another secret, shown this once, and with the one it has for a while."""
-    refuse_parameters(call)
     webhook_id = webhook_id_of(call)
-    body = decode(await json_body(call, engine.settings.body_limit_bytes))
+    body = await body_of(engine, call)
     return Answer(encode(await operations.rotate_signing_secret(engine.pool, engine.settings, webhook_id, body)))
 
 
