@@ -67,7 +67,7 @@ def webhook_lines() -> Iterator[Operation]:
     yield line("GET", all_, list_webhooks, "WEBHOOK_GET_ALL", "List webhooks", result="WebhookList")
     yield line("POST", all_, add_webhook, "WEBHOOK_CREATE", "Add a webhook", 201, 409, **written)
     yield line("GET", one, show_webhook, "WEBHOOK_GET_ONE", "Get a webhook", 200, 404, result="Webhook")
-    yield line("PUT", one, change_webhook, "WEBHOOK_UPDATE", "Change a webhook", 200, 404, 409, **changed)
+    yield line("PUT", one, change_webhook, "WEBHOOK_UPDATE", "Change a webhook", 200, 404, 409, 422, **changed)
     yield line(
         "POST",
         f"{one}/signing-secrets",
