@@ -80,7 +80,7 @@ async def test_one_worker_probes_and_success_closes(
     some = await gates(store, 4)
     await some[0].note(await answers(store, webhook, worker, RETRY, RETRY, RETRY))
     assert [await each.probe() for each in some] == [False] * 4
-    await store.pool.execute("update breaker set probe_at = now()")
+    await store.pool.execute("update breaker set probe_at = now() - interval '1 second'")
     assert (await register.next_due(store.pool))[webhook].seconds <= 0
     await learn(store, webhook, *some)
     assert sorted(await asyncio.gather(*(each.probe() for each in some))) == [False, False, False, True]

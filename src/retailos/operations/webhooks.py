@@ -25,12 +25,13 @@ from retailos.settings import Settings
 from retailos.stints import following, operation, rearming
 from retailos.stints.operation import OPERATOR, By
 from retailos.webhooks import orders
+from retailos.webhooks.body import read_webhook
 from retailos.webhooks.certificates import expires_at
 from retailos.webhooks.redirected import redirected
 from retailos.webhooks.requeue_policy import RequeuePolicy
 from retailos.webhooks.scope import Scope
 from retailos.webhooks.signature import ROTATION_FIELDS, new_secret, rotated, secret_problem
-from retailos.webhooks.webhook import SECRETS, SETTINGS, Webhook, read_webhook, said, shown
+from retailos.webhooks.webhook import SECRETS, SETTINGS, Webhook, said, shown
 
 #: A webhook as it is shown: its members by name, its secrets hidden.
 Shown = dict[str, Any]

@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 
 from retailos import operations
-from retailos.api.admin.line import AT, ROOT, WHEN, WHEN_OR_NULL, like, lines, webhook_id_of
-from retailos.api.admin.operations import by
-from retailos.api.body import json_body
+from retailos.api.admin.form import body_of, by, listed, made, page_of, webhook_id_of
+from retailos.api.admin.line import AT, WHEN, WHEN_OR_NULL, like, lines
 from retailos.api.call import Answer, Call, Engine, Operation
 from retailos.api.endpoints import refuse_parameters
 from retailos.api.envelope import encode
@@ -13,11 +12,8 @@ from retailos.api.examples import object_example
 from retailos.api.schemas import Schema, list_schema, object_schema, struct_schema
 from retailos.declare.resource import Resources
 from retailos.deliveries.openings import Opening
-from retailos.errors import Problem, ValidationFailed
 from retailos.operations import NewSigningSecret, Removed
 from retailos.operations.webhooks import BACKFILL
-from retailos.records import query
-from retailos.records.body import decode
 from retailos.webhooks.signature import ROTATION_FIELDS
 from retailos.webhooks.webhook import hidden, webhook_fields
 
@@ -29,16 +25,14 @@ _NEW_SECRET = NewSigningSecret(webhook=1, secret=f"whsec_{'A' * 43}=", former_un
 async def list_webhooks(engine: Engine, call: Call) -> Answer:
     """GET all webhooks."""
     refuse_parameters(call)
-    rows = await operations.list_webhooks(engine.pool)
-    return Answer(encode({"count": len(rows), "rows": rows}))
+    return listed(await operations.list_webhooks(engine.pool))
 
 
 async def add_webhook(engine: Engine, call: Call) -> Answer:
     """POST a webhook."""
-    refuse_parameters(call)
-    body = decode(await json_body(call, engine.settings.body_limit_bytes))
+    body = await body_of(engine, call)
     added = await operations.add_webhook(engine.pool, engine.resources, engine.settings, body, by(call))
-    return Answer(encode(added), status=201, headers={"Location": f"{ROOT}/webhooks/{added['id']}"})
+    return made(added, f"/webhooks/{added['id']}")
 
 
 async def show_webhook(engine: Engine, call: Call) -> Answer:
@@ -49,9 +43,8 @@ async def show_webhook(engine: Engine, call: Call) -> Answer:
 
 async def change_webhook(engine: Engine, call: Call) -> Answer:
     """PUT a webhook: what is absent is kept."""
-    refuse_parameters(call)
     webhook_id = webhook_id_of(call)
-    body = decode(await json_body(call, engine.settings.body_limit_bytes))
+    body = await body_of(engine, call)
     changed = await operations.change_webhook(engine.pool, engine.resources, engine.settings, webhook_id, body)
     return Answer(encode(changed))
 
@@ -64,22 +57,15 @@ async def remove_webhook(engine: Engine, call: Call) -> Answer:
 
 async def list_openings(engine: Engine, call: Call) -> Answer:
     """GET from when to when the webhook's breaker held what it was owed, newest first."""
-    given = query.parameters(call.query)
-    query.refuse_unknown(given, ("limit", "offset"))
-    problems: list[Problem] = []
-    limit = query.whole(given, "limit", query.LIMIT_DEFAULT, query.LIMIT_MOST, problems)
-    offset = query.whole(given, "offset", 0, query.OFFSET_MOST, problems)
-    if problems:
-        raise ValidationFailed(problems)
+    limit, offset = page_of(call)
     rows = await operations.list_openings(engine.pool, webhook_id_of(call), limit, offset)
     return Answer(encode({"count": None, "rows": rows}))
 
 
 async def rotate_signing_secret(engine: Engine, call: Call) -> Answer:
     """POST a rotation: the webhook signs with another secret, shown this once, and with the one it has for a while."""
-    refuse_parameters(call)
     webhook_id = webhook_id_of(call)
-    body = decode(await json_body(call, engine.settings.body_limit_bytes))
+    body = await body_of(engine, call)
     return Answer(encode(await operations.rotate_signing_secret(engine.pool, engine.settings, webhook_id, body)))
 
 
