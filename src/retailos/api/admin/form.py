@@ -1,4 +1,4 @@
-"""What the administration's requests and answers have in common: a body, an id, a page, who asks, a list, what was made."""
+"""What the administration's requests and answers have in common: a body, an id, a page, who asks, what was made."""
 
 from collections.abc import Sequence
 from typing import Any
