@@ -53,7 +53,7 @@ mutants: setup  ## Take rules away from a copy of the program, and see that a te
 
 docs: setup  ## Write the generated pages of docs/
 	@$(PY) -c 'from retailos.settings import reference; print(reference(), end="")' > docs/settings.md
-	@$(PY) -c 'from retailos.observe import reference; print(reference(), end="")' > docs/observations.md
+	@$(PY) -c 'from retailos.observe.page import reference; print(reference(), end="")' > docs/observations.md
 
 migration:  ## Begin the next migration: make migration NAME=add_orders
 	@test -n "$(NAME)" || { echo 'Give it a name: make migration NAME=add_orders'; exit 2; }

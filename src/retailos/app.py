@@ -18,7 +18,8 @@ from retailos.database import embedded, migrate
 from retailos.database.embedded import Cluster
 from retailos.database.pool import Pool, acquire, connect
 from retailos.errors import ConfigurationError, Unavailable
-from retailos.observe import DatabaseBack, DatabaseLost, MigrationsApplied, ServedInClear, Started, Stopping, emit
+from retailos.observe import emit
+from retailos.observe.process import DatabaseBack, DatabaseLost, MigrationsApplied, ServedInClear, Started, Stopping
 from retailos.secrets.keyfile import read_keys
 from retailos.settings import Settings
 from retailos.supervisor import Program, Supervisor

@@ -21,7 +21,8 @@ from typing import Any, Final, Self
 import msgspec
 
 from retailos.errors import ConfigurationError
-from retailos.observe import ProcessRestarted, emit
+from retailos.observe import emit
+from retailos.observe.process import ProcessRestarted
 from retailos.settings import Settings, load
 
 #: A process that is told to stop has so long to finish what it holds: the API's 10 s for requests, and some more.

@@ -1,18 +1,21 @@
 """A worker beside the API of a test, webhooks to a receiver, and what became of their deliveries."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 from retailos.database.pool import connect
-from retailos.receiver import Receiver
+from retailos.receiver import Received, Receiver
 from retailos.resources import RESOURCES
 from retailos.sending.worker import Worker
 from retailos.timetable import run_timetable
 from tests.conftest import eventually
 from tests.contract.conftest import Api
+
+#: How long a receiver keeps an answer back, where it is seen how many requests are under way at once.
+HOLD_SECONDS = 0.05
 
 
 @asynccontextmanager
@@ -78,3 +81,13 @@ async def all_settled(api: Api, status: str = "delivered") -> None:
         return bool(rows) and all(row["status"] == status for row in rows)
 
     assert await eventually(look)
+
+
+def most_at_once(received: Sequence[Received], hold_seconds: float) -> int:
+    """How many requests were under way at once, each as long as its answer was held back."""
+    edges = sorted([(each.at, 1) for each in received] + [(each.at + hold_seconds, -1) for each in received])
+    count = most = 0
+    for _, edge in edges:
+        count += edge
+        most = max(most, count)
+    return most

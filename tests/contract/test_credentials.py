@@ -12,7 +12,8 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from retailos import operations
-from retailos.observe import CertificateExpiring, configure
+from retailos.observe import configure
+from retailos.observe.deliveries import CertificateExpiring
 from retailos.receiver import Behaviour, Received, Receiver
 from tests.conftest import eventually
 from tests.contract.conftest import Api, codes

@@ -1,24 +1,10 @@
 """A webhook's limits hold over all workers together: requests at once, and requests in a second."""
 
-from collections.abc import Sequence
-
-from retailos.receiver import Behaviour, Received, Receiver
+from retailos.receiver import Behaviour, Receiver
 from tests.conftest import eventually
 from tests.contract.conftest import Api
-from tests.contract.delivering import all_settled, webhook, working
+from tests.contract.delivering import HOLD_SECONDS, all_settled, most_at_once, webhook, working
 from tests.contract.test_breaker import write
-
-HOLD_SECONDS = 0.05
-
-
-def most_at_once(received: Sequence[Received], hold_seconds: float) -> int:
-    """How many requests were under way at once, each as long as its answer was held back."""
-    edges = sorted([(each.at, 1) for each in received] + [(each.at + hold_seconds, -1) for each in received])
-    count = most = 0
-    for _, edge in edges:
-        count += edge
-        most = max(most, count)
-    return most
 
 
 async def test_requests_at_once_are_shared_by_all_workers(api: Api) -> None:
@@ -36,6 +22,21 @@ async def test_requests_at_once_are_shared_by_all_workers(api: Api) -> None:
         await all_settled(api)
         # A request leaves its place when its answer has come, a little after the receiver has given it.
         assert 3 <= most_at_once(receiver.received, HOLD_SECONDS * 0.9) <= 5
+
+
+async def test_a_worker_that_joins_waits_for_what_others_have_under_way(api: Api) -> None:
+    """A worker that comes while all requests at once are under way makes none until some of them have ended."""
+    hanging = Behaviour(delay_seconds=2.5)
+    async with Receiver.listen(behaviour=hanging) as receiver, working(api):
+        await webhook(api, receiver, concurrency=4)
+        await write(api, 4)
+        await receiver.expect(4)
+        receiver.behave(Behaviour())
+        async with working(api):
+            await write(api, 100, "B")
+            await all_settled(api)
+    first, fifth = receiver.received[0], receiver.received[4]
+    assert fifth.at - first.at >= hanging.delay_seconds * 0.9
 
 
 async def test_a_rate_is_kept_over_all_workers(api: Api) -> None:

@@ -26,7 +26,7 @@ CONTAINERS: Final = frozenset(
     }
 )
 DISPLAYS: Final = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
-SPEAKING: Final = (f"{SRC}/observe.py", f"{SRC}/cli.py", f"{SRC}/cli/")
+SPEAKING: Final = (f"{SRC}/observe/", f"{SRC}/cli.py", f"{SRC}/cli/")
 SQL_HOMES: Final = (
     f"{SRC}/database/",
     *(
@@ -133,21 +133,21 @@ def test_only_observe_and_the_command_line_speak() -> None:
         for node in ast.walk(module.tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     )
-    none_of(prints, "Emit an Observation (observe.py) instead.")
+    none_of(prints, "Emit an Observation (observe/) instead.")
     streams = (
         f"{module.path}:{node.lineno} {ast.unparse(node)}"
         for module in elsewhere(SPEAKING)
         for node in ast.walk(module.tree)
         if isinstance(node, ast.Attribute) and ast.unparse(node) in {"sys.stdout", "sys.stderr"}
     )
-    none_of(streams, "Only observe.py and the command line write to the standard streams.")
+    none_of(streams, "Only observe/ and the command line write to the standard streams.")
     logs = (
         f"{module.path}:{line} {name}"
         for module in elsewhere(SPEAKING)
         for line, name in imported(module.tree)
         if name.split(".")[0] in {"logging", "structlog"}
     )
-    none_of(logs, "Only observe.py knows how a line is written; emit an Observation.")
+    none_of(logs, "Only observe/ knows how a line is written; emit an Observation.")
     rich = (
         f"{module.path}:{line} {name}"
         for module in elsewhere((*SPEAKING, f"{SRC}/demo"))

@@ -7,7 +7,8 @@ from typing import Final
 
 import pytest
 
-from retailos import observe, settings
+from retailos import settings
+from retailos.observe.page import OBSERVATIONS, reference
 from tests.facts.sources import ROOT, functions, is_one_sentence, modules, none_of, text
 
 SHARED: Final = ROOT.parent / "shared"
@@ -37,13 +38,13 @@ def test_the_page_of_settings_is_current() -> None:
 
 def test_the_page_of_observations_is_current() -> None:
     """An operator reads in docs/observations.md what the program says."""
-    assert text("docs/observations.md") == observe.reference(), "docs/observations.md is out of date; run: make docs"
+    assert text("docs/observations.md") == reference(), "docs/observations.md is out of date; run: make docs"
 
 
 def test_every_observation_is_one_sentence() -> None:
     """Each observation says in one sentence when it is made."""
     none_of(
-        (kind.__name__ for kind in observe.OBSERVATIONS if not is_one_sentence(kind.__doc__)),
+        (kind.__name__ for kind in OBSERVATIONS if not is_one_sentence(kind.__doc__)),
         "An observation's docstring is one sentence, with its full stop.",
     )
 

@@ -1,7 +1,7 @@
 """The rules that are taken away to test the tests are still there to be taken."""
 
 from tests.facts.sources import ROOT, functions, modules, none_of
-from tests.mutants import MUTANTS
+from tests.mutations import MUTANTS
 
 
 def test_what_mutants_replace_is_there() -> None:

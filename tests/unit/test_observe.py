@@ -4,12 +4,17 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 import pytest
 
 from retailos import observe
-from retailos.observe import AttemptSettled, ClaimsRescued, DefectFound, RequestAnswered, Started, Stopping
+from retailos.observe.deliveries import AttemptSettled, ClaimsRescued
+from retailos.observe.page import OBSERVATIONS
+from retailos.observe.process import DefectFound, Started, Stopping
+from retailos.observe.requests import RequestAnswered
 
 ANSWERED = RequestAnswered(
     method="PUT", route="/customers/{externalId}", status=200, milliseconds=1.5, request_id="r-1"
@@ -124,7 +129,7 @@ def test_a_defect_is_an_error() -> None:
 
 def test_every_observation_is_in_the_list() -> None:
     """No observation is missing from the list that the documentation is made of."""
-    kinds = {
-        kind for kind in vars(observe).values() if isinstance(kind, type) and issubclass(kind, observe.Observation)
-    }
-    assert kinds - {observe.Observation} == set(observe.OBSERVATIONS)
+    nouns = [import_module(f"retailos.observe.{each.name}") for each in iter_modules(observe.__path__)]
+    found = {kind for noun in nouns for kind in vars(noun).values() if isinstance(kind, type)}
+    kinds = {kind for kind in found if issubclass(kind, observe.Observation)}
+    assert kinds - {observe.Observation} == set(OBSERVATIONS)

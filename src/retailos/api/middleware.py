@@ -22,7 +22,9 @@ from retailos.errors import (
     RouteNotFound,
     UriTooLong,
 )
-from retailos.observe import DefectFound, RequestAnswered, describe, emit, wanted
+from retailos.observe import describe, emit, wanted
+from retailos.observe.process import DefectFound
+from retailos.observe.requests import RequestAnswered
 from retailos.records.identity import new_id
 
 #: Longer URLs are cut by proxies; 8 KiB is what most of them take.

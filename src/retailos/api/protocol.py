@@ -13,7 +13,8 @@ from retailos.api.body import WHOLE
 from retailos.api.envelope import AT_ONCE, Envelope, Fault, Meta, encode, phrase
 from retailos.declare.values import printed
 from retailos.errors import BadRequest, HeadersTooLarge, RetailOSError
-from retailos.observe import RequestRefusedByProtocol, emit
+from retailos.observe import emit
+from retailos.observe.requests import RequestRefusedByProtocol
 from retailos.records.identity import new_id
 
 #: A request's head is a few hundred bytes; whoever needs longer for them holds a connection on purpose.

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from retailos.errors import ConfigurationError
-from retailos.observe import CertificateRead, CertificateRefused, emit
+from retailos.observe import emit
+from retailos.observe.process import CertificateRead, CertificateRefused
 from retailos.settings import Settings
 
 #: New connections look after the files so often; a renewal is thought of in days.

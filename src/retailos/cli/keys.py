@@ -1,24 +1,18 @@
 """`retailos keys`: API keys made, listed, changed, rotated and taken away."""
 
 import re
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from retailos import keys as api_keys
 from retailos import operations
-from retailos.cli.options import data_dir, database_of, output, run, settings_of, write_json
-from retailos.cli.table import write_table
-from retailos.database.pool import Pool
+from retailos.cli.command import Deployment, Told, listed, on_deployment
 from retailos.declare.values import moment, printed
 from retailos.keys import ListedKey, NewKey
 from retailos.resources import RESOURCES
-from retailos.settings import Settings
 
-T = TypeVar("T")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}.get
 
 
@@ -55,9 +49,8 @@ def keys() -> None:
 @click.option("--scopes", default=",".join(api_keys.DEFAULT_SCOPES), show_default=True, help=_SCOPES_HELP)
 @click.option("--networks", help=f"{_NETWORKS_HELP}  [default: anywhere]")
 @click.option("--expires-in", type=Duration(), metavar="TIME", help=f"{_EXPIRES_HELP}  [default: never]")
-@data_dir
-@output
-def create(data_dir: Path | None, output: str, **given: Any) -> None:
+@on_deployment
+async def create(here: Deployment, **given: Any) -> Told:
     """Make a key and show it, this once.
 
     \b
@@ -65,31 +58,22 @@ def create(data_dir: Path | None, output: str, **given: Any) -> None:
       retailos keys create --name erp --output json
       retailos keys create --name operator --scopes 'admin:*' --networks 10.20.0.0/16 --expires-in 90d
     """
-    settings, body = settings_of(data_dir), _body(given)
-    made = _with_pool(settings, lambda pool: operations.add_key(pool, RESOURCES, settings, body))
-    _tell_new(made, output, f"This is the key {made.name}, with {', '.join(made.scopes)}.")
+    made = await operations.add_key(here.pool, RESOURCES, here.settings, _body(given))
+    return _new(made, f"This is the key {made.name}, with {', '.join(made.scopes)}.")
 
 
 @keys.command("list")
-@data_dir
-@output
-def list_(data_dir: Path | None, output: str) -> None:
+@on_deployment
+async def list_(here: Deployment) -> Told:
     """List all keys, the newest first; a key itself can't be shown again.
 
     \b
     Example:
       retailos keys list --data-dir data
     """
-    found = _with_pool(settings_of(data_dir), operations.list_keys)
-    if output == "json":
-        write_json(found)
-    elif not found:
-        click.echo("There is no key yet; make one: retailos keys create --name NAME")
-    else:
-        rows = [
-            (key.id, key.name, ", ".join(key.scopes), _minute(key.created_at), _used(key), _state(key)) for key in found
-        ]
-        write_table(("id", "name", "scopes", "created", "last used", "state"), rows)
+    nothing = "There is no key yet; make one: retailos keys create --name NAME"
+    columns = ("id", "name", "scopes", "created", "last used", "state")
+    return listed(await operations.list_keys(here.pool), columns, _row, nothing)
 
 
 @keys.command()
@@ -98,26 +82,23 @@ def list_(data_dir: Path | None, output: str) -> None:
 @click.option("--scopes", help=_SCOPES_HELP)
 @click.option("--networks", help=f"{_NETWORKS_HELP} Empty: anywhere.")
 @click.option("--expires-in", type=Duration(), metavar="TIME", help=_EXPIRES_HELP)
-@data_dir
-@output
-def change(key_id: str, data_dir: Path | None, output: str, **given: Any) -> None:
+@on_deployment
+async def change(here: Deployment, key_id: str, **given: Any) -> Told:
     """Change the key with this ID; what is not given stays. Every process goes by it within 5 s.
 
     \b
     Example:
       retailos keys change 4fK2mQ8sZ1 --networks 10.20.0.0/16 --expires-in 30d
     """
-    body = _body(given)
-    changed = _with_pool(settings_of(data_dir), lambda pool: operations.change_key(pool, RESOURCES, key_id, body))
-    _tell(changed, output, f"The key {key_id} is changed: {', '.join(changed.scopes)}, {_state(changed)}.")
+    changed = await operations.change_key(here.pool, RESOURCES, key_id, _body(given))
+    return Told(changed, f"The key {key_id} is changed: {', '.join(changed.scopes)}, {_state(changed)}.")
 
 
 @keys.command()
 @click.argument("key_id", metavar="ID")
 @click.option("--grace", type=Duration(), default="24h", show_default=True, metavar="TIME", help="0 ends the old now.")
-@data_dir
-@output
-def rotate(key_id: str, grace: int, data_dir: Path | None, output: str) -> None:
+@on_deployment
+async def rotate(here: Deployment, key_id: str, grace: int) -> Told:
     """Give the key with this ID another secret and show it, this once; the old one opens on for the time of grace.
 
     \b
@@ -125,33 +106,23 @@ def rotate(key_id: str, grace: int, data_dir: Path | None, output: str) -> None:
       retailos keys rotate 4fK2mQ8sZ1
       retailos keys rotate 4fK2mQ8sZ1 --grace 7d
     """
-    settings, body = settings_of(data_dir), {"graceSeconds": grace}
-    made = _with_pool(settings, lambda pool: operations.rotate_key(pool, settings, key_id, body))
+    made = await operations.rotate_key(here.pool, here.settings, key_id, {"graceSeconds": grace})
     until = f"until {_minute(made.rotating_until)} UTC" if made.rotating_until else "no more"
-    _tell_new(made, output, f"This is the key {made.name} from now on; the one before opens {until}.")
+    return _new(made, f"This is the key {made.name} from now on; the one before opens {until}.")
 
 
 @keys.command()
 @click.argument("key_id", metavar="ID")
-@data_dir
-@output
-def revoke(key_id: str, data_dir: Path | None, output: str) -> None:
+@on_deployment
+async def revoke(here: Deployment, key_id: str) -> Told:
     """Take the key with this ID away, for good; every process refuses it within 5 s.
 
     \b
     Example:
       retailos keys revoke 4fK2mQ8sZ1
     """
-    _with_pool(settings_of(data_dir), lambda pool: operations.revoke_key(pool, key_id))
-    _tell({"id": key_id, "revoked": True}, output, f"The key {key_id} is revoked.")
-
-
-def _with_pool(settings: Settings, work: Callable[[Pool], Awaitable[T]]) -> T:
-    async def worked() -> T:
-        async with database_of(settings, "keys") as pool:
-            return await work(pool)
-
-    return run(worked())
+    await operations.revoke_key(here.pool, key_id)
+    return Told({"id": key_id, "revoked": True}, f"The key {key_id} is revoked.")
 
 
 def _body(given: dict[str, Any]) -> dict[str, Any]:
@@ -167,15 +138,12 @@ def _words(text: str) -> list[str]:
     return [each.strip() for each in text.split(",") if each.strip()]
 
 
-def _tell(value: Any, output: str, said: str) -> None:
-    if output == "json":
-        write_json(value)
-    else:
-        click.echo(said)
+def _new(made: NewKey, said: str) -> Told:
+    return Told(made, f"{made.key}\n\n{said} It is not shown again.")
 
 
-def _tell_new(made: NewKey, output: str, said: str) -> None:
-    _tell(made, output, f"{made.key}\n\n{said} It is not shown again.")
+def _row(key: ListedKey) -> tuple[str, ...]:
+    return key.id, key.name, ", ".join(key.scopes), _minute(key.created_at), _used(key), _state(key)
 
 
 def _minute(at: str) -> str:

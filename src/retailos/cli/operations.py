@@ -1,14 +1,11 @@
 """`retailos operations`: requeues, backfills and resyncs that go on, listed, shown and cancelled."""
 
-from pathlib import Path
 from uuid import UUID
 
 import click
-import msgspec
 
 from retailos import operations as operator
-from retailos.cli.options import data_dir, on_deployment, output, tell, write_json
-from retailos.cli.table import write_table
+from retailos.cli.command import Deployment, Told, in_full, listed, on_deployment
 from retailos.stints.operation import STATUSES, Asked
 
 operation_id = click.argument("operation_id", metavar="ID", type=click.UUID)
@@ -27,9 +24,8 @@ def operations() -> None:
 @operations.command("list")
 @click.option("--webhook", type=int, metavar="ID", help="Those of this webhook.")
 @click.option("--status", type=click.Choice(STATUSES), help="Those that are so far.")
-@data_dir
-@output
-def list_(webhook: int | None, status: str | None, data_dir: Path | None, output: str) -> None:
+@on_deployment
+async def list_(here: Deployment, webhook: int | None, status: str | None) -> Told:
     """List operations, the newest first.
 
     \b
@@ -37,51 +33,37 @@ def list_(webhook: int | None, status: str | None, data_dir: Path | None, output
       retailos operations list --webhook 3
     """
     asked = Asked(webhook_id=webhook, status=status)
-    found = on_deployment("operations", data_dir, lambda here: operator.list_operations(here.pool, asked))
-    if output == "json":
-        write_json(found)
-    elif not found:
-        click.echo("There is no such operation.")
-    else:
-        rows = [
-            (
-                str(each.id),
-                each.kind,
-                str(each.webhook_id),
-                each.status,
-                f"{each.done + each.skipped:,} of {each.total:,}",
-                each.created_at,
-            )
-            for each in found
-        ]
-        write_table(("id", "kind", "webhook", "status", "so far", "begun"), rows)
+    columns = ("id", "kind", "webhook", "status", "so far", "begun")
+    return listed(await operator.list_operations(here.pool, asked), columns, _row, "There is no such operation.")
 
 
 @operations.command()
 @operation_id
-@data_dir
-@output
-def show(operation_id: UUID, data_dir: Path | None, output: str) -> None:
+@on_deployment
+async def show(here: Deployment, operation_id: UUID) -> Told:
     """Show the operation with this ID, and how far it is.
 
     \b
     Example:
       retailos operations show 0190c2a4-7b1e-7c3a-9d52-3f1b2c4d5e6f
     """
-    found = on_deployment("operations", data_dir, lambda here: operator.show_operation(here.pool, operation_id))
-    tell(found, output, msgspec.json.format(msgspec.json.encode(found)).decode())
+    return in_full(await operator.show_operation(here.pool, operation_id))
 
 
 @operations.command()
 @operation_id
-@data_dir
-@output
-def cancel(operation_id: UUID, data_dir: Path | None, output: str) -> None:
+@on_deployment
+async def cancel(here: Deployment, operation_id: UUID) -> Told:
     """End the operation with this ID; what is done stays.
 
     \b
     Example:
       retailos operations cancel 0190c2a4-7b1e-7c3a-9d52-3f1b2c4d5e6f
     """
-    done = on_deployment("operations", data_dir, lambda here: operator.cancel_operation(here.pool, operation_id))
-    tell(done, output, f"The operation {done.id} is {done.status} after {done.done:,} of {done.total:,}.")
+    done = await operator.cancel_operation(here.pool, operation_id)
+    return Told(done, f"The operation {done.id} is {done.status} after {done.done:,} of {done.total:,}.")
+
+
+def _row(one: operator.Operation) -> tuple[str, ...]:
+    so_far = f"{one.done + one.skipped:,} of {one.total:,}"
+    return str(one.id), one.kind, str(one.webhook_id), one.status, so_far, one.created_at

@@ -1,10 +1,8 @@
-"""What commands share: the settings that they were given, the database that they name, and how they write."""
+"""What commands share: the options of most, the settings that they were given, and how they run and write."""
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,8 +10,7 @@ import click
 import msgspec
 import uvloop
 
-from retailos.app import DATA_DIR, bring_up_to_date, open_database, open_pool
-from retailos.database.pool import Pool
+from retailos.app import DATA_DIR
 from retailos.errors import ConfigurationError
 from retailos.settings import Settings, load
 
@@ -30,6 +27,7 @@ output = click.option(
     default="text",
     help="For people, or for programs.  [default: text]",
 )
+rate = click.option("--rate", type=click.IntRange(1, 100_000), help="Records a second at the most.")
 
 
 def settings_of(data_dir: Path | None, *, host: str | None = None, port: int | None = None) -> Settings:
@@ -60,56 +58,9 @@ def check_named(settings: Settings) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deployment:
-    """What a command works with: a pool on the database, and the settings with all that the database's place keeps."""
-
-    pool: Pool
-    settings: Settings
-
-
-@asynccontextmanager
-async def deployment_of(settings: Settings, command: str) -> AsyncIterator[Deployment]:
-    """The deployment of the settings, its database brought up to date, for the length of a command.
-
-    An embedded server that runs is joined; otherwise it runs as long as the command. Raises click.UsageError where
-    no database is named.
-    """
-    check_named(settings)
-    async with open_database(settings) as database:
-        await bring_up_to_date(database.url)
-        async with open_pool(database.url, command) as pool:
-            yield Deployment(pool=pool, settings=database.settings)
-
-
-@asynccontextmanager
-async def database_of(settings: Settings, command: str) -> AsyncIterator[Pool]:
-    """A pool on the database of the settings, as deployment_of() opens it."""
-    async with deployment_of(settings, command) as deployment:
-        yield deployment.pool
-
-
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def write_json(value: Any) -> None:
     """Write a value for programs: one line of JSON on stdout."""
     click.echo(_encode(value))
-
-
-def on_deployment(command: str, data_dir: Path | None, work: Callable[[Deployment], Awaitable[T]]) -> T:
-    """Do what a command is about on the database that it names."""
-
-    async def worked() -> T:
-        async with deployment_of(settings_of(data_dir), command) as deployment:
-            return await work(deployment)
-
-    return run(worked())
-
-
-def tell(value: Any, output: str, said: str) -> None:
-    """Show what came of it, to programs or to people."""
-    if output == "json":
-        write_json(value)
-    else:
-        click.echo(said)

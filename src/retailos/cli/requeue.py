@@ -1,6 +1,6 @@
 """`retailos requeue` and `retailos dismiss`: what failed is owed again, or set aside."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,14 +9,13 @@ import click
 import msgspec
 
 from retailos import operations
-from retailos.cli.options import data_dir, database_of, output, run, settings_of, write_json
+from retailos.cli.command import Deployment, Told, carry_out
+from retailos.cli.options import data_dir, output, rate
 from retailos.cli.progress import followed
-from retailos.database.pool import Pool
 from retailos.declare.values import printed
 from retailos.deliveries.selection import ERROR_CLASSES
 from retailos.operations import Requeued
 from retailos.resources import RESOURCES
-from retailos.settings import Settings
 from retailos.stints.operation import OPERATOR
 
 
@@ -48,7 +47,7 @@ def which(command: Callable[..., None]) -> Callable[..., None]:
 @click.command()
 @which
 @click.option("--dismissed", is_flag=True, help="Those that were dismissed, instead of failed ones.")
-@click.option("--rate", type=click.IntRange(1, 100_000), help="Records a second at the most.")
+@rate
 @data_dir
 @output
 def requeue(data_dir: Path | None, output: str, **given: Any) -> None:
@@ -61,10 +60,10 @@ def requeue(data_dir: Path | None, output: str, **given: Any) -> None:
     """
     body = _body(given) | {"rate": given["rate"], "status": "dismissed" if given["dismissed"] else "failed"}
 
-    async def requeued(pool: Pool) -> Requeued:
-        return await _followed(pool, await operations.requeue_failed(pool, RESOURCES, body, OPERATOR), output)
+    async def requeued(here: Deployment) -> Told:
+        return await _ended(here, await operations.requeue_failed(here.pool, RESOURCES, body, OPERATOR), "owed again")
 
-    _told(run(_on(settings_of(data_dir), requeued)), output, "owed again")
+    carry_out(data_dir, output, requeued)
 
 
 @click.command()
@@ -81,13 +80,13 @@ def dismiss(data_dir: Path | None, output: str, yes: bool, **given: Any) -> None
     """
     body = _body(given)
 
-    async def dismissed(pool: Pool) -> Requeued:
+    async def dismissed(here: Deployment) -> Told:
         if not (yes or given["dry_run"]):
-            counted = await operations.dismiss_failed(pool, RESOURCES, body | {"dryRun": True}, OPERATOR)
+            counted = await operations.dismiss_failed(here.pool, RESOURCES, body | {"dryRun": True}, OPERATOR)
             click.confirm(f"{counted.count:,} failed deliveries would be set aside. Dismiss them?", abort=True)
-        return await _followed(pool, await operations.dismiss_failed(pool, RESOURCES, body, OPERATOR), output)
+        return await _ended(here, await operations.dismiss_failed(here.pool, RESOURCES, body, OPERATOR), "dismissed")
 
-    _told(run(_on(settings_of(data_dir), dismissed)), output, "dismissed")
+    carry_out(data_dir, output, dismissed)
 
 
 def _body(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,21 +98,10 @@ def _body(given: Mapping[str, Any]) -> dict[str, Any]:
     return said | {name: list(values) for name, values in lists.items() if values}
 
 
-async def _on(settings: Settings, work: Callable[[Pool], Awaitable[Requeued]]) -> Requeued:
-    async with database_of(settings, "requeue") as pool:
-        return await work(pool)
-
-
-async def _followed(pool: Pool, begun: Requeued, output: str) -> Requeued:
-    ended = await followed(pool, begun.operations, shown=output == "text")
-    return msgspec.structs.replace(begun, operations=ended)
-
-
-def _told(done: Requeued, output: str, word: str) -> None:
-    if output == "json":
-        write_json(done)
-        return
-    click.echo(f"{done.count:,} failed deliveries {'would be' if done.dry_run else 'are'} {word}.")
+async def _ended(here: Deployment, begun: Requeued, word: str) -> Told:
+    done = msgspec.structs.replace(begun, operations=await followed(here.pool, begun.operations, shown=here.for_people))
+    lines = [f"{done.count:,} failed deliveries {'would be' if done.dry_run else 'are'} {word}."]
     for each in done.operations:
         if each.status != "completed":
-            click.echo(f"The operation {each.id} is {each.status} after {each.done:,} of {each.total:,}.")
+            lines.append(f"The operation {each.id} is {each.status} after {each.done:,} of {each.total:,}.")
+    return Told(done, "\n".join(lines))

@@ -6,7 +6,8 @@ import click
 
 from retailos import operations
 from retailos.app import DATA_DIR
-from retailos.cli.options import data_dir, on_deployment, output, settings_of, write_json
+from retailos.cli.command import Deployment, Told, on_deployment
+from retailos.cli.options import data_dir, settings_of
 from retailos.secrets import new_key as draw
 from retailos.secrets.keyfile import NAME, add_key
 
@@ -45,9 +46,8 @@ def new_key(data_dir: Path | None) -> None:
 
 
 @secrets.command()
-@data_dir
-@output
-def rotate(data_dir: Path | None, output: str) -> None:
+@on_deployment
+async def rotate(here: Deployment) -> Told:
     """Seal every secret with the newest key; afterwards the older keys can go, once everything runs with the newest.
 
     Exits with 1 if a secret is left whose key is not here.
@@ -56,10 +56,6 @@ def rotate(data_dir: Path | None, output: str) -> None:
     Example:
       retailos secrets rotate --data-dir data
     """
-    done = on_deployment("secrets", data_dir, lambda here: operations.rotate_secrets(here.pool, here.settings))
-    if output == "json":
-        write_json(done)
-    else:
-        click.echo(f"{done.sealed} secrets are sealed anew; {done.left} are left that the newest key does not open.")
-    if done.left:
-        raise click.exceptions.Exit(1)
+    done = await operations.rotate_secrets(here.pool, here.settings)
+    said = f"{done.sealed} secrets are sealed anew; {done.left} are left that the newest key does not open."
+    return Told(done, said, failed=done.left > 0)

@@ -5,15 +5,18 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
-import msgspec
 
 from retailos import operations
-from retailos.cli.options import Deployment, data_dir, on_deployment, output, tell
+from retailos.cli.command import Deployment, Told, carry_out, in_full, listed, on_deployment
+from retailos.cli.options import data_dir, output, rate
 from retailos.cli.progress import followed
-from retailos.operations import Operation, Switched
+from retailos.deliveries.openings import Opening
+from retailos.operations import Operation
 from retailos.resources import RESOURCES
 from retailos.stints.operation import OPERATOR
 
+#: Openings that are listed.
+OPENINGS_MOST: Final = 50
 webhook_id = click.argument("webhook_id", metavar="ID", type=int)
 
 
@@ -23,103 +26,84 @@ def record(command: Callable[..., None]) -> Callable[..., None]:
     return click.option("--external-id", metavar="ID", help="The record, by its external id.")(command)
 
 
-rate = click.option("--rate", type=click.IntRange(1, 100_000), help="Records a second at the most.")
-
-
 @click.command()
 @webhook_id
-@data_dir
-@output
-def pause(webhook_id: int, data_dir: Path | None, output: str) -> None:
+@on_deployment
+async def pause(here: Deployment, webhook_id: int) -> Told:
     """Send nothing for now; what it is owed meanwhile is kept.
 
     \b
     Example:
       retailos webhook pause 3
     """
-    done = on_deployment("webhook", data_dir, lambda here: operations.pause_webhook(here.pool, webhook_id))
-    tell(done, output, f"The webhook {webhook_id} is paused; it is owed {done.owed:,} deliveries.")
+    done = await operations.pause_webhook(here.pool, webhook_id)
+    return Told(done, f"The webhook {webhook_id} is paused; it is owed {done.owed:,} deliveries.")
 
 
 @click.command()
 @webhook_id
-@data_dir
-@output
-def resume(webhook_id: int, data_dir: Path | None, output: str) -> None:
+@on_deployment
+async def resume(here: Deployment, webhook_id: int) -> Told:
     """Send again, beginning with what it is owed.
 
     \b
     Example:
       retailos webhook resume 3
     """
-    done = on_deployment("webhook", data_dir, lambda here: operations.resume_webhook(here.pool, webhook_id))
-    tell(done, output, f"The webhook {webhook_id} is active; it is owed {done.owed:,} deliveries.")
+    done = await operations.resume_webhook(here.pool, webhook_id)
+    return Told(done, f"The webhook {webhook_id} is active; it is owed {done.owed:,} deliveries.")
 
 
 @click.command()
 @webhook_id
-@data_dir
-@output
-def disable(webhook_id: int, data_dir: Path | None, output: str) -> None:
+@on_deployment
+async def disable(here: Deployment, webhook_id: int) -> Told:
     """Send nothing, and owe nothing of what changes from now on.
 
     \b
     Example:
       retailos webhook disable 3
     """
-    done = on_deployment("webhook", data_dir, lambda here: operations.disable_webhook(here.pool, webhook_id))
-    tell(done, output, f"The webhook {webhook_id} is disabled; {done.owed:,} deliveries wait until it is enabled.")
+    done = await operations.disable_webhook(here.pool, webhook_id)
+    return Told(done, f"The webhook {webhook_id} is disabled; {done.owed:,} deliveries wait until it is enabled.")
 
 
 @click.command()
 @webhook_id
-@data_dir
-@output
-def enable(webhook_id: int, data_dir: Path | None, output: str) -> None:
+@on_deployment
+async def enable(here: Deployment, webhook_id: int) -> Told:
     """Owe and send again, and catch up with what changed while it was disabled.
 
     \b
     Example:
       retailos webhook enable 3
     """
-
-    async def enabled(here: Deployment) -> Switched:
-        done = await operations.enable_webhook(here.pool, RESOURCES, webhook_id, OPERATOR)
-        if done.operation is not None:
-            await followed(here.pool, (done.operation,), shown=output == "text")
-        return done
-
-    done = on_deployment("webhook", data_dir, enabled)
-    tell(done, output, f"The webhook {webhook_id} is active; it is owed {done.owed:,} deliveries.")
+    done = await operations.enable_webhook(here.pool, RESOURCES, webhook_id, OPERATOR)
+    if done.operation is not None:
+        await followed(here.pool, (done.operation,), shown=here.for_people)
+    return Told(done, f"The webhook {webhook_id} is active; it is owed {done.owed:,} deliveries.")
 
 
 @click.command()
 @webhook_id
 @rate
-@data_dir
-@output
-def backfill(webhook_id: int, rate: int | None, data_dir: Path | None, output: str) -> None:
+@on_deployment
+async def backfill(here: Deployment, webhook_id: int, rate: int | None) -> Told:
     """Tell it of every record that exists and that it does not know; changes go first.
 
     \b
     Example:
       retailos webhook backfill 3 --rate 500
     """
-
-    async def begun(here: Deployment) -> Operation:
-        begun = await operations.backfill(here.pool, RESOURCES, webhook_id, {"rate": rate}, OPERATOR)
-        return (await followed(here.pool, (begun,), shown=output == "text"))[0]
-
-    _told(on_deployment("webhook", data_dir, begun), output)
+    return await _ended(here, await operations.backfill(here.pool, RESOURCES, webhook_id, {"rate": rate}, OPERATOR))
 
 
 @click.command()
 @webhook_id
 @rate
 @click.option("--behind", is_flag=True, help="Only records of which it was not owed the newest version.")
-@data_dir
-@output
-def resync(webhook_id: int, rate: int | None, behind: bool, data_dir: Path | None, output: str) -> None:
+@on_deployment
+async def resync(here: Deployment, webhook_id: int, rate: int | None, behind: bool) -> Told:
     """Tell it of every record once more, whatever it has acknowledged; changes go first.
 
     \b
@@ -127,29 +111,22 @@ def resync(webhook_id: int, rate: int | None, behind: bool, data_dir: Path | Non
       retailos webhook resync 3
     """
     said: dict[str, Any] = {"rate": rate, "behind": behind}
-
-    async def begun(here: Deployment) -> Operation:
-        begun = await operations.resync_webhook(here.pool, RESOURCES, webhook_id, said, OPERATOR)
-        return (await followed(here.pool, (begun,), shown=output == "text"))[0]
-
-    _told(on_deployment("webhook", data_dir, begun), output)
+    return await _ended(here, await operations.resync_webhook(here.pool, RESOURCES, webhook_id, said, OPERATOR))
 
 
 @click.command()
 @webhook_id
-@data_dir
-@output
-def drift(webhook_id: int, data_dir: Path | None, output: str) -> None:
+@on_deployment
+async def drift(here: Deployment, webhook_id: int) -> Told:
     """Count how many deliveries are in sync, behind and failed, and which records it was never told of.
 
     \b
     Example:
       retailos webhook drift 3
     """
-    found = on_deployment("webhook", data_dir, lambda here: operations.show_drift(here.pool, RESOURCES, webhook_id))
-    tell(
+    found = await operations.show_drift(here.pool, RESOURCES, webhook_id)
+    return Told(
         found,
-        output,
         f"{found.matched:,} in sync, {found.behind:,} behind, {found.failed:,} failed, {found.dismissed:,} dismissed; "
         f"{found.never_told:,} of {found.records:,} records it was never told of.",
     )
@@ -157,11 +134,25 @@ def drift(webhook_id: int, data_dir: Path | None, output: str) -> None:
 
 @click.command()
 @webhook_id
+@on_deployment
+async def openings(here: Deployment, webhook_id: int) -> Told:
+    """List from when to when its breaker held what it was owed, newest first.
+
+    \b
+    Example:
+      retailos webhook openings 3
+    """
+    found = await operations.list_openings(here.pool, webhook_id, OPENINGS_MOST, 0)
+    nothing = "Its breaker was not open, as far as the history is kept."
+    return listed(found, ("held from", "until", "failures"), _opening, nothing)
+
+
+@click.command()
+@webhook_id
 @record
 @click.option("--dry-run", is_flag=True, help="Only show the request.")
-@data_dir
-@output
-def test(webhook_id: int, data_dir: Path | None, output: str, dry_run: bool, **named: str | None) -> None:
+@on_deployment
+async def test(here: Deployment, webhook_id: int, dry_run: bool, **named: str | None) -> Told:
     """Send it what it would be sent of a record, and show what came of it; nothing that is owed changes.
 
     \b
@@ -169,18 +160,14 @@ def test(webhook_id: int, data_dir: Path | None, output: str, dry_run: bool, **n
       retailos webhook test 3 --external-id example-customer-id --dry-run
     """
     body = _named(named) | {"dryRun": dry_run}
-    tried = on_deployment(
-        "webhook", data_dir, lambda here: operations.try_webhook(here.pool, RESOURCES, here.settings, webhook_id, body)
-    )
-    tell(tried, output, msgspec.json.format(msgspec.json.encode(tried)).decode())
+    return in_full(await operations.try_webhook(here.pool, RESOURCES, here.settings, webhook_id, body))
 
 
 @click.command()
 @webhook_id
 @record
-@data_dir
-@output
-def trigger(webhook_id: int, data_dir: Path | None, output: str, **named: str | None) -> None:
+@on_deployment
+async def trigger(here: Deployment, webhook_id: int, **named: str | None) -> Told:
     """Tell it of one record now, whatever it has acknowledged.
 
     \b
@@ -188,8 +175,8 @@ def trigger(webhook_id: int, data_dir: Path | None, output: str, **named: str | 
       retailos webhook trigger 3 --external-id example-customer-id
     """
     body = _named(named)
-    done = on_deployment("webhook", data_dir, lambda here: operations.trigger(here.pool, RESOURCES, webhook_id, body))
-    tell(done, output, f"Version {done.version} is owed to the webhook {webhook_id}: delivery {done.delivery_id}.")
+    done = await operations.trigger(here.pool, RESOURCES, webhook_id, body)
+    return Told(done, f"Version {done.version} is owed to the webhook {webhook_id}: delivery {done.delivery_id}.")
 
 
 @click.command()
@@ -207,9 +194,17 @@ def explain(webhook_id: int, data_dir: Path | None, output: str, **named: str | 
     said = _named(named)
     if len(said) != 1:
         raise click.UsageError("Say which record: --external-id ID, or --record ID.")
-    told = on_deployment("webhook", data_dir, lambda here: operations.explain(here.pool, RESOURCES, webhook_id, said))
-    lines = [f"{each.at}  {each.text}" for each in told.happenings]
-    tell(told, output, "\n".join(lines) or "Nothing is known of it, as far as the history is kept.")
+
+    async def explained(here: Deployment) -> Told:
+        story = await operations.explain(here.pool, RESOURCES, webhook_id, said)
+        lines = [f"{each.at}  {each.text}" for each in story.happenings]
+        return Told(story, "\n".join(lines) or "Nothing is known of it, as far as the history is kept.")
+
+    carry_out(data_dir, output, explained)
+
+
+def _opening(each: Opening) -> tuple[str, ...]:
+    return each.opened_at, each.closed_at or "now", f"{each.failures:,}"
 
 
 def _named(named: Mapping[str, str | None]) -> dict[str, Any]:
@@ -217,12 +212,10 @@ def _named(named: Mapping[str, str | None]) -> dict[str, Any]:
     return {name: value for name, value in names.items() if value is not None}
 
 
-def _told(done: Operation, output: str) -> None:
-    tell(
-        done,
-        output,
-        f"{done.done:,} records are owed to the webhook {done.webhook_id}; {done.skipped:,} needed nothing.",
-    )
+async def _ended(here: Deployment, begun: Operation) -> Told:
+    [done] = await followed(here.pool, (begun,), shown=here.for_people)
+    said = f"{done.done:,} records are owed to the webhook {done.webhook_id}; {done.skipped:,} needed nothing."
+    return Told(done, said)
 
 
-COMMANDS: Final = (pause, resume, disable, enable, backfill, resync, drift, test, trigger)
+COMMANDS: Final = (pause, resume, disable, enable, backfill, resync, drift, openings, test, trigger)

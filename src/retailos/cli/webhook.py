@@ -10,10 +10,9 @@ import msgspec
 
 from retailos import operations
 from retailos.cli import tending
+from retailos.cli.command import Deployment, Told, carry_out, in_full, listed, on_deployment
 from retailos.cli.keys import Duration
-from retailos.cli.options import data_dir, on_deployment, output, tell, write_json
-from retailos.cli.table import write_table
-from retailos.database.pool import Pool
+from retailos.cli.options import data_dir, output
 from retailos.resources import RESOURCES
 from retailos.webhooks.agreement import FORMS
 
@@ -88,18 +87,19 @@ def add(data_dir: Path | None, output: str, headers: tuple[str, ...], where: tup
     if where:
         body["where"] = _where(where)
     body["headers"] = dict(_header(each) for each in headers)
-    added = on_deployment(
-        "webhook", data_dir, lambda here: operations.add_webhook(here.pool, RESOURCES, here.settings, body)
-    )
-    tell(added, output, f"The webhook {added['id']} is told of every {added['resource']} that changes.")
+
+    async def added(here: Deployment) -> Told:
+        made = await operations.add_webhook(here.pool, RESOURCES, here.settings, body)
+        return Told(made, f"The webhook {made['id']} is told of every {made['resource']} that changes.")
+
+    carry_out(data_dir, output, added)
 
 
 @webhook.command("rotate-secret")
-@click.argument("webhook_id", metavar="ID", type=int)
+@tending.webhook_id
 @click.option("--grace", type=Duration(), default="24h", show_default=True, metavar="TIME", help="0 ends the old now.")
-@data_dir
-@output
-def rotate_secret(webhook_id: int, grace: int, data_dir: Path | None, output: str) -> None:
+@on_deployment
+async def rotate_secret(here: Deployment, webhook_id: int, grace: int) -> Told:
     """Sign what the webhook with this ID sends with another secret, shown this once.
 
     The secret that it has signs too for the time of grace. A webhook that was not signed is from now on.
@@ -108,82 +108,60 @@ def rotate_secret(webhook_id: int, grace: int, data_dir: Path | None, output: st
     Example:
       retailos webhook rotate-secret 3 --grace 7d
     """
-    body = {"graceSeconds": grace}
-    made = on_deployment(
-        "webhook",
-        data_dir,
-        lambda here: operations.rotate_signing_secret(here.pool, here.settings, webhook_id, body),
-    )
+    made = await operations.rotate_signing_secret(here.pool, here.settings, webhook_id, {"graceSeconds": grace})
     until = f" The one before signs too until {made.former_until}." if made.former_until else ""
-    tell(made, output, f"{made.secret}\n\nThis is what the webhook {webhook_id} signs with.{until} Not shown again.")
+    return Told(made, f"{made.secret}\n\nThis is what the webhook {webhook_id} signs with.{until} Not shown again.")
 
 
 @webhook.command("list")
-@data_dir
-@output
-def list_(data_dir: Path | None, output: str) -> None:
+@on_deployment
+async def list_(here: Deployment) -> Told:
     """List all webhooks, the oldest first.
 
     \b
     Example:
       retailos webhook list --data-dir data
     """
-    found = on_deployment("webhook", data_dir, lambda here: operations.list_webhooks(here.pool))
-    if output == "json":
-        write_json(found)
-    elif not found:
-        click.echo("There is no webhook yet; add one: retailos webhook add --help")
-    else:
-        rows = [
-            (
-                str(each["id"]),
-                each["name"],
-                each["resource"],
-                _state(each),
-                f"{each['method']} {each['url']}",
-            )
-            for each in found
-        ]
-        write_table(("id", "name", "resource", "state", "told by"), rows)
+    nothing = "There is no webhook yet; add one: retailos webhook add --help"
+    columns = ("id", "name", "resource", "state", "told by")
+    return listed(await operations.list_webhooks(here.pool), columns, _row, nothing)
 
 
 @webhook.command()
-@click.argument("webhook_id", metavar="ID", type=int)
-@data_dir
-@output
-def show(webhook_id: int, data_dir: Path | None, output: str) -> None:
+@tending.webhook_id
+@on_deployment
+async def show(here: Deployment, webhook_id: int) -> Told:
     """Show the webhook with this ID, but for the values of its headers.
 
     \b
     Example:
       retailos webhook show 3
     """
-    found = on_deployment("webhook", data_dir, lambda here: operations.show_webhook(here.pool, webhook_id))
-    tell(found, output, msgspec.json.format(msgspec.json.encode(found)).decode())
+    return in_full(await operations.show_webhook(here.pool, webhook_id))
 
 
 @webhook.command()
-@click.argument("webhook_id", metavar="ID", type=int)
+@tending.webhook_id
 @click.option("--yes", is_flag=True, help="Delete it without being asked.")
-@data_dir
-@output
-def delete(webhook_id: int, yes: bool, data_dir: Path | None, output: str) -> None:
+@on_deployment
+async def delete(here: Deployment, webhook_id: int, yes: bool) -> Told:
     """Take the webhook with this ID away, with all that it is owed.
 
     \b
     Example:
       retailos webhook delete 3 --yes
     """
-    removed = on_deployment("webhook", data_dir, lambda here: _removed(here.pool, webhook_id, yes))
-    tell(removed, output, f"The webhook {webhook_id} is gone; it was still owed {removed.owed} deliveries.")
-
-
-async def _removed(pool: Pool, webhook_id: int, yes: bool) -> operations.Removed:
     if not yes:
-        drift = await operations.show_drift(pool, RESOURCES, webhook_id)
+        drift = await operations.show_drift(here.pool, RESOURCES, webhook_id)
         owed = f"{drift.behind + drift.failed:,} deliveries are owed by it, and will never be sent."
         click.confirm(f"{owed} Delete the webhook {webhook_id}?", abort=True)
-    return await operations.remove_webhook(pool, webhook_id)
+    removed = await operations.remove_webhook(here.pool, webhook_id)
+    return Told(removed, f"The webhook {webhook_id} is gone; it was still owed {removed.owed} deliveries.")
+
+
+def _row(webhook: Mapping[str, Any]) -> tuple[str, ...]:
+    told_by = f"{webhook['method']} {webhook['url']}"
+    return str(webhook["id"]), webhook["name"], webhook["resource"], _state(webhook), told_by
 
 
 def _state(webhook: Mapping[str, Any]) -> str:

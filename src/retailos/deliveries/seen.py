@@ -4,7 +4,8 @@ from retailos.deliveries import register
 from retailos.deliveries.name import delivery_id
 from retailos.deliveries.outcome import Delivered, Failed, Skipped
 from retailos.deliveries.settlement import Settlement
-from retailos.observe import AttemptSettled, ChangePassedOver, DeliverySkipped, emit, wanted
+from retailos.observe import emit, wanted
+from retailos.observe.deliveries import AttemptSettled, ChangePassedOver, DeliverySkipped
 from retailos.webhooks.webhook import Webhook
 
 

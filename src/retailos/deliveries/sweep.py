@@ -8,7 +8,8 @@ from retailos.database.pool import Pool, acquire
 from retailos.database.statements import load
 from retailos.declare.resource import Resource, Resources
 from retailos.deliveries import register
-from retailos.observe import DeliveriesFound, emit
+from retailos.observe import emit
+from retailos.observe.deliveries import DeliveriesFound
 from retailos.records.bypassed import bypassed
 
 _SQL = load(__file__)

@@ -21,7 +21,8 @@ from retailos.errors import Internal, RetailOSError, TooManyFailed
 from retailos.imports.rows import Row
 from retailos.jobs import jobs
 from retailos.jobs.jobs import Refused
-from retailos.observe import DefectFound, describe, emit
+from retailos.observe import describe, emit
+from retailos.observe.process import DefectFound
 from retailos.records import parked, waking
 from retailos.records.identity import new_id
 from retailos.records.record import Draft, Written

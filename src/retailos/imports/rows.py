@@ -13,7 +13,8 @@ from retailos.declare.resource import Resource, Resources
 from retailos.errors import Internal, RetailOSError
 from retailos.imports.columns import NOTES, Header, read_header, record_of
 from retailos.imports.framing import read_rows
-from retailos.observe import DefectFound, describe, emit
+from retailos.observe import describe, emit
+from retailos.observe.process import DefectFound
 from retailos.records import body
 from retailos.records.record import Draft
 

@@ -17,7 +17,9 @@ from retailos.errors import BadRequest, Internal, RetailOSError, Unavailable
 from retailos.imports.apply import Hold, apply_chunk
 from retailos.imports.rows import Layout, Row, layout_of, read_chunk
 from retailos.imports.upload import LAPSE_SECONDS
-from retailos.observe import DefectFound, ImportEnded, describe, emit
+from retailos.observe import describe, emit
+from retailos.observe.process import DefectFound
+from retailos.observe.work import ImportEnded
 from retailos.resources import RESOURCES
 from retailos.settings import Settings
 

@@ -20,7 +20,8 @@ from retailos.declare.resource import Resource, Resources
 from retailos.errors import Internal, RetailOSError, Unavailable
 from retailos.jobs import jobs
 from retailos.jobs.jobs import JobQueueMeta
-from retailos.observe import DefectFound, describe, emit
+from retailos.observe import describe, emit
+from retailos.observe.process import DefectFound
 from retailos.records import waking
 from retailos.records.identity import new_id
 from retailos.records.record import Draft, Written

@@ -11,7 +11,8 @@ from typing import Final, Self
 from uuid import UUID
 
 from retailos.database.pool import Connection, Pool, transaction
-from retailos.observe import ReportNotSent, ReportSent, emit
+from retailos.observe import emit
+from retailos.observe.work import ReportNotSent, ReportSent
 from retailos.reports import issues, link, mail, store
 from retailos.reports.issue import Issue
 from retailos.reports.mail import Mail

@@ -13,7 +13,8 @@ from asyncpg import Record
 from retailos.database.pool import Pool, acquire, transaction
 from retailos.database.statements import load
 from retailos.errors import Unavailable
-from retailos.observe import DefectFound, describe, emit
+from retailos.observe import describe, emit
+from retailos.observe.process import DefectFound
 from retailos.schedule.schedule import Schedule, Tick
 
 _SQL = load(__file__)

@@ -14,18 +14,16 @@ from retailos.database.statements import load
 from retailos.deliveries.breaker import Breaker, allowed, got_through, noted, spared
 from retailos.deliveries.outcome import Outcome
 from retailos.deliveries.settlement import Settlement
-from retailos.observe import BreakerClosed, BreakerOpened, emit
+from retailos.observe import emit
+from retailos.observe.deliveries import BreakerClosed, BreakerOpened
 from retailos.schedule import arm
 from retailos.sending.pace import Bucket
 from retailos.webhooks.requeue_policy import TICKS
 from retailos.webhooks.webhook import Webhook
 
 _SQL = load(__file__)
-_BEGIN, _NOTE, _PROBE, _GIVE_BACK_PROBE = _SQL.begin, _SQL.note, _SQL.probe, _SQL.give_back_probe
+_BEGIN, _NOTE, _PROBE, _PUT_BACK = _SQL.begin, _SQL.note, _SQL.probe, _SQL.put_back
 _SHARES, _LOCK_WEBHOOKS, _DIVIDE, _FORGET = _SQL.shares, _SQL.lock_webhooks, _SQL.divide, _SQL.forget
-
-#: A probe that found nothing to send is wanted again so soon.
-AGAIN_SECONDS = 1.0
 
 
 class Gate:
@@ -93,12 +91,13 @@ class Gate:
             return False
         seconds = self._policy.probe_seconds + self._webhook.timeout
         async with acquire(self._pool) as connection:
-            return await connection.fetchval(_PROBE, self._webhook.id, seconds) is not None
+            given = (self._webhook.id, seconds, self._webhook.updated_at)
+            return await connection.fetchval(_PROBE, *given) is not None
 
-    async def give_back_probe(self) -> None:
-        """There was nothing to send as a probe: whoever has something soon need not wait for the next one."""
+    async def put_back(self) -> None:
+        """Give back the probe that fell to this lane, since there was nothing to send."""
         async with acquire(self._pool) as connection:
-            await connection.execute(_GIVE_BACK_PROBE, self._webhook.id, AGAIN_SECONDS)
+            await connection.execute(_PUT_BACK, self._webhook.id)
 
     def spared(self, settlement: Settlement) -> Settlement:
         """A settlement as the breaker takes it: what comes to nothing while deliveries are held counts no attempt."""

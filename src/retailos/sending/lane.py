@@ -18,7 +18,8 @@ from retailos.deliveries.seen import observe
 from retailos.deliveries.settlement import Settlement
 from retailos.errors import Unavailable
 from retailos.exchanges.exchange import Reply, Request
-from retailos.observe import AttemptSettled, WebhookGone, emit, wanted
+from retailos.observe import emit, wanted
+from retailos.observe.deliveries import AttemptSettled, WebhookGone
 from retailos.sending.batch import Limit, cut, halves
 from retailos.sending.gate import Gate
 from retailos.sending.pace import Pace
@@ -200,7 +201,7 @@ class Lane:
             if self._gone or self._lease() is None or not await self.gate.probe():
                 return
             if not await self._claim(1, probe=True):
-                await self.gate.give_back_probe()
+                await self.gate.put_back()
         except Unavailable:
             self._stir_in(AGAIN_SECONDS)
 

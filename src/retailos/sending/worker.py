@@ -16,7 +16,9 @@ from retailos.deliveries import register
 from retailos.deliveries.hint import CHANNEL
 from retailos.errors import Unavailable
 from retailos.exchanges.addresses import Policy
-from retailos.observe import ClaimsRescued, DatabaseBack, DatabaseLost, Stopping, WebhookLocked, WorkerStarted, emit
+from retailos.observe import emit
+from retailos.observe.deliveries import ClaimsRescued, WebhookLocked, WorkerStarted
+from retailos.observe.process import DatabaseBack, DatabaseLost, Stopping
 from retailos.resources import RESOURCES
 from retailos.secrets import Locked, read_ring
 from retailos.sending import gate

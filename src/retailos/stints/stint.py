@@ -9,7 +9,8 @@ from uuid import UUID
 from retailos.database.pool import Connection, Pool
 from retailos.declare.resource import Resources
 from retailos.deliveries import hint
-from retailos.observe import OperationEnded, emit
+from retailos.observe import emit
+from retailos.observe.work import OperationEnded
 from retailos.schedule import Schedule, Tick
 from retailos.stints import operation
 from retailos.stints.feeding import feed

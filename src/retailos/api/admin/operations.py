@@ -12,12 +12,7 @@ from retailos.api.schemas import Schema, list_schema, struct_schema
 from retailos.errors import Problem, ValidationFailed
 from retailos.records import query
 from retailos.stints import operation
-from retailos.stints.operation import KINDS, STATUSES, Asked, By
-
-
-def by(call: Call) -> By:
-    """Who asks for an operation: the key, in this request."""
-    return By(request_id=call.request_id, api_key_id=call.api_key_id)
+from retailos.stints.operation import KINDS, STATUSES, Asked
 
 
 async def list_operations(engine: Engine, call: Call) -> Answer:
