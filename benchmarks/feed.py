@@ -24,7 +24,7 @@ _IDS: Final = "select record_id from change where resource = 'customer' order by
 class _Page(msgspec.Struct):
     #: Counted, and left as they came: what a reader makes of them is its own affair.
     rows: list[msgspec.Raw]
-    nextCursor: str  # noqa: N815 - the guide's spelling
+    nextCursor: str
 
 
 class _Envelope(msgspec.Struct):
