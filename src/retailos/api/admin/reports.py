@@ -90,8 +90,7 @@ async def list_issues(engine: Engine, call: Call) -> Answer:
     given = query.parameters(call.query)
     query.refuse_unknown(given, ("limit", "offset"))
     problems: list[Any] = []
-    limit = query.whole(given, "limit", query.LIMIT_DEFAULT, query.LIMIT_MOST, problems)
-    offset = query.whole(given, "offset", 0, query.OFFSET_MOST, problems)
+    limit, offset = query.span(given, problems)
     if problems:
         raise ValidationFailed(problems)
     rows = await operations.list_issues(engine.pool, engine.settings, _report_id(call), limit, offset)
