@@ -13,6 +13,8 @@ from retailos.declare.kind import expected
 from retailos.declare.object import read_object
 from retailos.declare.resource import Resources
 from retailos.declare.values import printed
+from retailos.deliveries import openings
+from retailos.deliveries.openings import Opening
 from retailos.errors import Problem, SecretsRedirected, ValidationFailed
 from retailos.exchanges.addresses import Policy, Refused, origin_of, vet
 from retailos.exchanges.exchange import ErrorClass
@@ -130,6 +132,13 @@ def _refuse_change(stored: Webhook, kept: Mapping[str, Any], values: Mapping[str
         raise disabled()
     if problems := list(redirected(values, body, kept)):
         raise SecretsRedirected(problems)
+
+
+async def list_openings(pool: Pool, webhook_id: int, limit: int, offset: int) -> list[Opening]:
+    """List from when to when a webhook's breaker held what it was owed, the newest first."""
+    await orders.webhook(pool, webhook_id)
+    async with acquire(pool) as connection:
+        return await openings.openings(connection, webhook_id, limit, offset)
 
 
 async def rotate_signing_secret(pool: Pool, settings: Settings, webhook_id: int, body: Any) -> NewSigningSecret:

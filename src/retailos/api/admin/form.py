@@ -1,4 +1,4 @@
-"""What the administration's requests and answers have in common: a body, an id, who asks, a list, what was made."""
+"""What the administration's requests and answers have in common: a body, an id, a page, who asks, what was made."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,8 @@ from retailos.api.body import json_body
 from retailos.api.call import Answer, Call, Engine
 from retailos.api.endpoints import refuse_parameters
 from retailos.api.envelope import encode
-from retailos.errors import ResourceNotFound
+from retailos.errors import Problem, ResourceNotFound, ValidationFailed
+from retailos.records import query
 from retailos.records.body import decode
 from retailos.stints.operation import By
 
@@ -35,6 +36,17 @@ def webhook_id_of(call: Call) -> int:
 def by(call: Call) -> By:
     """Who asks for an operation: the key, in this request."""
     return By(request_id=call.request_id, api_key_id=call.api_key_id)
+
+
+def page_of(call: Call) -> tuple[int, int]:
+    """How many rows of a list are asked for, and behind how many, where nothing else can be asked."""
+    given = query.parameters(call.query)
+    query.refuse_unknown(given, ("limit", "offset"))
+    problems: list[Problem] = []
+    asked = query.span(given, problems)
+    if problems:
+        raise ValidationFailed(problems)
+    return asked
 
 
 def listed(rows: Sequence[Any]) -> Answer:

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from retailos import operations
-from retailos.api.admin.form import body_of, listed, made, number_of
+from retailos.api.admin.form import body_of, listed, made, number_of, page_of
 from retailos.api.admin.line import AT, WHEN, WHEN_OR_NULL, like, lines
 from retailos.api.call import Answer, Call, Engine, Operation
 from retailos.api.endpoints import refuse_parameters
@@ -14,9 +14,8 @@ from retailos.api.envelope import encode
 from retailos.api.examples import job_id, object_example
 from retailos.api.schemas import Schema, list_schema, object_schema, struct_schema
 from retailos.declare.values import Uuid
-from retailos.errors import ResourceNotFound, ValidationFailed
+from retailos.errors import ResourceNotFound
 from retailos.operations import ReportPreview, ReportRemoved, ShownIssue
-from retailos.records import query
 from retailos.reports.issue import STATUSES, FailureCount
 from retailos.reports.report import FIELDS
 
@@ -87,12 +86,7 @@ async def send_report(engine: Engine, call: Call) -> Answer:
 
 async def list_issues(engine: Engine, call: Call) -> Answer:
     """GET what a report told at each of its moments, newest first, with links to the files."""
-    given = query.parameters(call.query)
-    query.refuse_unknown(given, ("limit", "offset"))
-    problems: list[Any] = []
-    limit, offset = query.span(given, problems)
-    if problems:
-        raise ValidationFailed(problems)
+    limit, offset = page_of(call)
     rows = await operations.list_issues(engine.pool, engine.settings, _report_id(call), limit, offset)
     return Answer(encode({"count": None, "rows": rows}))
 

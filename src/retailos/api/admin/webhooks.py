@@ -3,19 +3,21 @@
 from collections.abc import Iterator
 
 from retailos import operations
-from retailos.api.admin.form import body_of, by, listed, made, webhook_id_of
-from retailos.api.admin.line import AT, WHEN_OR_NULL, like, lines
+from retailos.api.admin.form import body_of, by, listed, made, page_of, webhook_id_of
+from retailos.api.admin.line import AT, WHEN, WHEN_OR_NULL, like, lines
 from retailos.api.call import Answer, Call, Engine, Operation
 from retailos.api.endpoints import refuse_parameters
 from retailos.api.envelope import encode
 from retailos.api.examples import object_example
 from retailos.api.schemas import Schema, list_schema, object_schema, struct_schema
 from retailos.declare.resource import Resources
+from retailos.deliveries.openings import Opening
 from retailos.operations import NewSigningSecret, Removed
 from retailos.operations.webhooks import BACKFILL
 from retailos.webhooks.signature import ROTATION_FIELDS
 from retailos.webhooks.webhook import hidden, webhook_fields
 
+_OPENING = Opening(opened_at=AT, closed_at="2020-03-25T14:02:11.020Z", failures=103)
 #: A secret that signs nothing.
 _NEW_SECRET = NewSigningSecret(webhook=1, secret=f"whsec_{'A' * 43}=", former_until=AT)
 
@@ -53,6 +55,13 @@ async def remove_webhook(engine: Engine, call: Call) -> Answer:
     return Answer(encode(await operations.remove_webhook(engine.pool, webhook_id_of(call))))
 
 
+async def list_openings(engine: Engine, call: Call) -> Answer:
+    """GET from when to when the webhook's breaker held what it was owed, newest first."""
+    limit, offset = page_of(call)
+    rows = await operations.list_openings(engine.pool, webhook_id_of(call), limit, offset)
+    return Answer(encode({"count": None, "rows": rows}))
+
+
 async def rotate_signing_secret(engine: Engine, call: Call) -> Answer:
     """POST a rotation: the webhook signs with another secret, shown this once, and with the one it has for a while."""
     webhook_id = webhook_id_of(call)
@@ -80,6 +89,18 @@ def webhook_lines() -> Iterator[Operation]:
         body="SigningSecretInput",
         result="NewSigningSecret",
     )
+    opening = lines("Breaker opening", "Breaker openings")
+    yield opening(
+        "GET",
+        f"{one}/openings",
+        list_openings,
+        "WEBHOOK_OPENING_GET_ALL",
+        "List when a webhook's deliveries were held",
+        200,
+        404,
+        result="OpeningList",
+        parameters=("page",),
+    )
     yield line("DELETE", one, remove_webhook, "WEBHOOK_DELETE", "Delete a webhook", 200, 404, result="WebhookRemoved")
 
 
@@ -87,6 +108,7 @@ def webhook_schemas(resources: Resources) -> dict[str, Schema]:
     """Describe what the routes of webhooks take and give."""
     webhook, accepted = _webhook(resources), object_schema(webhook_fields(resources), input=True, owner="Webhook")
     added = object_schema({**webhook_fields(resources), "backfill": BACKFILL}, input=True, owner="Webhook")
+    opening = struct_schema(Opening, openedAt=WHEN, closedAt=WHEN_OR_NULL) | like(_OPENING)
     return {
         "Webhook": webhook,
         "WebhookInput": added,
@@ -94,6 +116,8 @@ def webhook_schemas(resources: Resources) -> dict[str, Schema]:
         "WebhookList": list_schema("Webhook", webhook),
         "SigningSecretInput": object_schema(ROTATION_FIELDS, input=True, owner="SigningSecret"),
         "NewSigningSecret": struct_schema(NewSigningSecret, formerUntil=WHEN_OR_NULL) | like(_NEW_SECRET),
+        "Opening": opening,
+        "OpeningList": list_schema("Opening", opening),
         "WebhookRemoved": struct_schema(Removed) | like(Removed(id=1, owed=0)),
     }
 
