@@ -16,7 +16,8 @@ from retailos.declare.values import printed
 from retailos.deliveries.job import job_id, record_of
 from retailos.deliveries.name import delivery_id
 from retailos.errors import ResourceNotFound
-from retailos.records import sql
+from retailos.exchanges.exchange import ErrorClass, class_of_status
+from retailos.records import named_sql
 from retailos.webhooks.webhook import Webhook
 
 _SQL = load(__file__)
@@ -25,6 +26,8 @@ _OF_JOB, _SINCE = _SQL.of_job, _SQL.since
 
 STATUSES = ("owed", "sending", "retrying", "confirming", "delivered", "skipped", "failed", "dismissed")
 _WAITING = ("owed", "retrying", "confirming", "failed")
+#: An HTTP status has three digits.
+HTTP_STATUS_MOST = 999
 #: Attempts that are shown of one delivery.
 ATTEMPTS_MOST = 100
 
@@ -39,6 +42,8 @@ class Asked:
     #: What is told of.
     resource: str | None = None
     error_class: str | None = None
+    #: With what the last attempt was answered, where it failed.
+    http_status: int | None = None
     #: Settled last from this moment on, and before that one.
     since: datetime | None = None
     until: datetime | None = None
@@ -131,6 +136,8 @@ async def find(pool: Pool, resources: Resources, orders: Sequence[Webhook], aske
             asked.since,
             asked.until,
             of_resource,
+            asked.http_status,
+            None if asked.http_status is None else _classes(asked.http_status),
         )
         rows = await connection.fetch(statement, *which, asked.limit, asked.offset)
         count = await connection.fetchval(_COUNT, *which) if asked.with_count else None
@@ -144,7 +151,7 @@ async def one(
 ) -> DeliveryWithAttempts:
     """Give one delivery with its attempts; ResourceNotFound if there is none."""
     async with acquire(pool) as connection:
-        row = await connection.fetchrow(_LIST, webhook_id, None, [record_id], None, None, None, None, 1, 0)
+        row = await connection.fetchrow(_LIST, webhook_id, None, [record_id], *[None] * 6, 1, 0)
         if row is None:
             raise ResourceNotFound("There is no such delivery; GET /v2/admin/deliveries lists them.")
         names = await _external_ids(connection, resources, orders, [row])
@@ -169,9 +176,15 @@ async def of_job(
     return Delivery(**_shown(row, order, names)), _printed(since)
 
 
+def _classes(status: int) -> list[str]:
+    """The classes of failures with a status; a batch that is answered with a 2xx may have been taken in part."""
+    found = class_of_status(status)
+    return [found] if found else [ErrorClass.RECORD_REFUSED, ErrorClass.INVALID_BATCH_ANSWER]
+
+
 async def _records(connection: Connection, resources: Resources, external_id: str) -> list[UUID]:
     """The records of every resource that have or had an external id, be they merged into others by now."""
-    found = [await connection.fetchval(sql.named(resource, "$1"), external_id) for resource in resources.values()]
+    found = [await connection.fetchval(named_sql.named(resource, "$1"), external_id) for resource in resources.values()]
     return [each for each in found if each is not None]
 
 
@@ -185,7 +198,7 @@ async def _external_ids(
             wanted.setdefault(resources[kinds[row["webhook_id"]]], []).append(row["record_id"])
     names: dict[UUID, str] = {}
     for resource, ids in wanted.items():
-        found = await connection.fetch(sql.external_ids(resource), ids)
+        found = await connection.fetch(named_sql.external_ids(resource), ids)
         names.update((row["id"], row["external_id"]) for row in found)
     return names
 

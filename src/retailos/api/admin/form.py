@@ -43,11 +43,10 @@ def page_of(call: Call) -> tuple[int, int]:
     given = query.parameters(call.query)
     query.refuse_unknown(given, ("limit", "offset"))
     problems: list[Problem] = []
-    limit = query.whole(given, "limit", query.LIMIT_DEFAULT, query.LIMIT_MOST, problems)
-    offset = query.whole(given, "offset", 0, query.OFFSET_MOST, problems)
+    asked = query.span(given, problems)
     if problems:
         raise ValidationFailed(problems)
-    return limit, offset
+    return asked
 
 
 def listed(rows: Sequence[Any]) -> Answer:

@@ -89,19 +89,14 @@ def _asked(call: Call) -> Asked:
     given = query.parameters(call.query)
     query.refuse_unknown(given, ("webhook", "kind", "status", "limit", "offset"))
     problems: list[Problem] = []
+    limit, offset = query.span(given, problems)
     asked = Asked(
         webhook_id=query.whole(given, "webhook", None, 2**31 - 1, problems),
-        kind=_word(given.get("kind"), "kind", KINDS, problems),
-        status=_word(given.get("status"), "status", STATUSES, problems),
-        limit=query.whole(given, "limit", query.LIMIT_DEFAULT, query.LIMIT_MOST, problems),
-        offset=query.whole(given, "offset", 0, query.OFFSET_MOST, problems),
+        kind=query.word(given, "kind", KINDS, problems),
+        status=query.word(given, "status", STATUSES, problems),
+        limit=limit,
+        offset=offset,
     )
     if problems:
         raise ValidationFailed(problems)
     return asked
-
-
-def _word(text: str | None, name: str, words: tuple[str, ...], problems: list[Problem]) -> str | None:
-    if text is not None and text not in words:
-        problems.append(Problem(name, "UNKNOWN_CHOICE", f"expected one of {', '.join(words)}"))
-    return text
