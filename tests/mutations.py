@@ -165,8 +165,8 @@ BREAKER: Final = (
     Mutant(
         name="who mends a webhook waits for the next probe",
         path="src/retailos/webhooks/orders.sql",
-        old="update breaker set probe_at = now() where webhook_id = $5",
-        new="update breaker set probe_at = probe_at where webhook_id = $5",
+        old="probe_at = case when still then now() end",
+        new="probe_at = case when still then probe_at end",
         test="tests/contract/test_breaker.py::test_a_changed_webhook_is_probed_at_once",
     ),
     Mutant(

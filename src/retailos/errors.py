@@ -15,7 +15,7 @@
     ├── Merged 410 · CursorExpired 410 · LinkExpired 410
     ├── VersionConflict 412
     ├── PayloadTooLarge 413 · UriTooLong 414 · UnsupportedMediaType 415 · HeadersTooLarge 431
-    ├── ReferenceNotFound 422 · IdempotencyKeyReused 422 · TooManyFailed 422
+    ├── ReferenceNotFound 422 · IdempotencyKeyReused 422 · TooManyFailed 422 · SecretsRedirected 422
     ├── RateLimited 429 · Unavailable 503        with Retry-After
     └── Internal 500                              a defect of ours, never of the caller
 
@@ -278,6 +278,13 @@ class ReferenceNotFound(ValidationFailed):
 
     status = 422
     code = "REFERENCE_NOT_FOUND"
+
+
+class SecretsRedirected(ValidationFailed):
+    """Secrets that are kept would go to another host by this change; see details.errors. Send each of them anew."""
+
+    status = 422
+    code = "SECRETS_REDIRECTED"
 
 
 class IdempotencyKeyReused(RetailOSError):

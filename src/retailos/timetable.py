@@ -7,7 +7,7 @@ from functools import partial
 from retailos import answers
 from retailos.database import history
 from retailos.database.pool import Pool
-from retailos.deliveries import register, statistics, sweep
+from retailos.deliveries import openings, register, statistics, sweep
 from retailos.keys.store import pepper_of
 from retailos.observe import emit
 from retailos.observe.deliveries import CertificateExpiring
@@ -53,6 +53,7 @@ def timetable(settings: Settings) -> tuple[Schedule, ...]:
         every(HOUR, "make days", history.make_days),
         every(DROP_SECONDS, "drop history", partial(history.drop, kept_days=kept_days(settings))),
         every(MINUTE, "fold statistics", statistics.fold),
+        every(DROP_SECONDS, "forget openings", partial(openings.forget, days=settings.attempt_retention_days)),
         every(DROP_SECONDS, "forget issues", partial(issues.forget, days=settings.report_retention_days)),
         *sending.schedules(Office.of(settings, partial(pepper_of, configured=settings.pepper_bytes))),
     )

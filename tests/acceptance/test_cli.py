@@ -26,7 +26,10 @@ HELPED = (
     *(("secrets", name) for name in ("new-key", "rotate")),
     *(("webhook", name) for name in ("add", "list", "show", "pause", "resume", "rotate-secret", "delete")),
     *(("report", name) for name in ("add", "list", "preview", "send", "issues", "pause", "resume", "delete")),
-    *(("webhook", name) for name in ("disable", "enable", "backfill", "resync", "drift", "test", "trigger")),
+    *(
+        ("webhook", name)
+        for name in ("disable", "enable", "backfill", "resync", "drift", "openings", "test", "trigger")
+    ),
     *(("operations", name) for name in ("list", "show", "cancel")),
 )
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from retailos.declare.values import moment
 from retailos.observe.deliveries import BreakerClosed, BreakerOpened, WebhookGone
 from retailos.receiver import Behaviour, Receiver
 from tests.conftest import eventually
-from tests.contract.conftest import Api
+from tests.contract.conftest import Api, check_envelope, codes
 from tests.contract.delivering import HOLD_SECONDS, all_settled, most_at_once, settled, webhook, working
 
 DOWN = Behaviour(status=500)
@@ -113,6 +114,43 @@ async def test_a_breaker_that_is_off_is_the_guides_policy(api: Api) -> None:
         await write(api, 10)
         await all_settled(api, "failed")
         assert (receiver.count, (await shown(api, made))["heldSince"]) == (30, None)
+
+
+async def test_a_breaker_that_is_switched_off_holds_nothing_any_more(api: Api) -> None:
+    """Who switches an open breaker off has everything attempted at once, and the opening is over."""
+    async with Receiver.listen(behaviour=DOWN) as receiver, working(api):
+        made = await webhook(api, receiver, **{**QUICK, "breakerProbe": 3600, "retryLimit": 0})
+        await write(api, 8)
+        await held(api, made)
+        changed = await api.admin("PUT", f"/webhooks/{made}", json={"breaker": "off"})
+        assert (changed.result["breaker"], changed.result["heldSince"]) == ("off", None)
+        await all_settled(api, "failed")
+        [opening] = (await api.admin("GET", f"/webhooks/{made}/openings")).result["rows"]
+        assert opening["closedAt"] is not None
+
+
+async def test_when_deliveries_were_held_is_told(api: Api) -> None:
+    """Openings are listed, the one that lasts without an end; and a delivery's story says until when it waited."""
+    async with Receiver.listen(behaviour=DOWN) as receiver, working(api):
+        made = await webhook(api, receiver, **QUICK)
+        openings = f"/webhooks/{made}/openings"
+        assert check_envelope(await api.admin("GET", openings), 200)["result"] == {"count": None, "rows": []}
+        await write(api, 8)
+        since = (await held(api, made))["heldSince"]
+        [opening] = (await api.admin("GET", openings)).result["rows"]
+        assert (opening["openedAt"], opening["closedAt"], opening["failures"] >= 3) == (since, None, True)
+        await api.put("/customers/late", {"firstName": "A"})
+        receiver.behave(Behaviour())
+        await settled(api, made, "late")
+        [opening] = (await api.admin("GET", openings)).result["rows"]
+        until = f"{moment(opening['closedAt']):%Y-%m-%d %H:%M:%S}"
+        story = (await api.admin("GET", f"/webhooks/{made}/explain?externalId=late")).result["happenings"]
+        texts = [each["text"] for each in story]
+        assert texts[1:] == [f"v1: held by the breaker until {until} UTC", "v1: delivered"]
+        assert story[0]["at"] == story[1]["at"]
+        assert (await api.admin("GET", f"{openings}?offset=1")).result["rows"] == []
+        assert codes(await api.admin("GET", f"{openings}?limit=0x1")) == [("limit", "OUT_OF_RANGE")]
+        assert (await api.admin("GET", "/webhooks/999999/openings")).status == 404
 
 
 async def test_a_refused_record_holds_nobody_up(api: Api) -> None:

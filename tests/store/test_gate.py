@@ -9,12 +9,13 @@ from uuid import uuid4
 import pytest
 
 from retailos.database.pool import Pool, transaction
-from retailos.deliveries import register
+from retailos.deliveries import openings, register
 from retailos.deliveries.outcome import Outcome
 from retailos.deliveries.settlement import Settlement
 from retailos.sending import gate
 from retailos.sending.gate import Gate
 from retailos.webhooks import orders
+from tests.conftest import eventually
 from tests.store.conftest import LEASE_SECONDS, Store, add_webhook
 from tests.store.registers import DELIVERED, HELD, RETRY, claim, settlement
 
@@ -79,7 +80,7 @@ async def test_one_worker_probes_and_success_closes(
     some = await gates(store, 4)
     await some[0].note(await answers(store, webhook, worker, RETRY, RETRY, RETRY))
     assert [await each.probe() for each in some] == [False] * 4
-    await store.pool.execute("update breaker set probe_at = now()")
+    await store.pool.execute("update breaker set probe_at = now() - interval '1 second'")
     assert (await register.next_due(store.pool))[webhook].seconds <= 0
     await learn(store, webhook, *some)
     assert sorted(await asyncio.gather(*(each.probe() for each in some))) == [False, False, False, True]
@@ -91,12 +92,43 @@ async def test_one_worker_probes_and_success_closes(
     await some[1].note(await answers(store, webhook, worker, DELIVERED))
     closed = await row(store.pool)
     assert (closed["failures"], closed["opened_at"], closed["probe_at"]) == (0, None, None)
+    [opening] = await store.pool.fetch("select * from opening")
+    assert (opening["webhook_id"], opening["failures"], opening["closed_at"]) == (webhook, 4, closed["closed_at"])
     assert closed["closed_at"] is not None
     assert (some[1].held, some[1].most()) == (False, 1)
     said = [each.msg["event"] for each in caplog.records if isinstance(each.msg, dict)]
     assert said == ["BreakerOpened", "BreakerClosed"]
     await learn(store, webhook, *some)
     assert [each.held for each in some] == [False] * 4
+
+
+async def test_a_probe_that_finds_nothing_to_send_is_put_back(store: Store, webhook: int, worker: int) -> None:
+    """It is wanted again as soon as there is something, as when a lane that closes has given back what it had."""
+    await store.write("customer", "c-1", {"firstName": "A"})
+    one, other = await gates(store, 2)
+    await one.note(await answers(store, webhook, worker, RETRY, RETRY, RETRY))
+    await store.pool.execute("update breaker set probe_at = now() - interval '1 second'")
+    await learn(store, webhook, one, other)
+    assert (await one.probe(), await other.probe()) == (True, False)
+    await one.put_back()
+    await learn(store, webhook, other)
+    assert await eventually(other.probe)
+
+
+async def test_openings_are_kept_as_long_as_they_should(store: Store, webhook: int, worker: int) -> None:
+    """A breaker that something got through and that opens at once again has two; what is long over is forgotten."""
+    [one] = await gates(store)
+    await one.note(await answers(store, webhook, worker, RETRY, RETRY, RETRY))
+    await store.pool.execute("update breaker set opened_at = now() - interval '1 hour'")
+    await one.note(await answers(store, webhook, worker, DELIVERED, HELD, HELD, HELD))
+    async with store.pool.acquire() as connection:
+        now, before = await openings.openings(connection, webhook, 10, 0)
+    assert (now.closed_at, now.failures, before.closed_at, before.failures) == (None, 3, now.opened_at, 3)
+    await openings.forget(store.pool, 0)
+    assert await store.value("select count(*) from opening") == 1
+    await store.pool.execute("update opening set closed_at = now() - interval '2 days'")
+    await openings.forget(store.pool, 1)
+    assert await store.value("select count(*) from opening") == 0
 
 
 async def test_a_breaker_that_is_off_keeps_nothing_back(store: Store, webhook: int, worker: int) -> None:

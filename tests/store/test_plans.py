@@ -12,7 +12,7 @@ from retailos.database.pool import Connection
 from retailos.database.statements import load
 from retailos.deliveries import deliveries, register
 from retailos.keys import store
-from retailos.records import merge_sql, page, parked, query, referring_sql, sql
+from retailos.records import merge_sql, named_sql, page, parked, query, referring_sql, sql
 from retailos.records.query import Filter
 from retailos.records.told_sql import Wanted, by_claim, reading
 from retailos.resources import RESOURCES
@@ -175,11 +175,11 @@ async def test_a_look_up_by_external_id_finds_it_by_the_index(filled: Connection
         (page.by_external_id(RESOURCES, CUSTOMER, show), "c-77", {"customers_external_id_key", "alias_pkey"}),
         (page.by_id(RESOURCES, CUSTOMER, CUSTOMER.shown), SOMEBODY, {"customers_pkey"}),
         (page.by_ids(RESOURCES, CUSTOMER, CUSTOMER.webhook_relations), [SOMEBODY], {"customers_pkey"}),
-        (sql.external_ids(CUSTOMER), [SOMEBODY], {"customers_pkey"}),
+        (named_sql.external_ids(CUSTOMER), [SOMEBODY], {"customers_pkey"}),
     ):
         plan = await planned(filled, statement, argument)
         assert expected <= used(plan), statement
-    plan = await planned(filled, sql.find(CUSTOMER), ["c-1", "old-c-2"], [SOMEBODY])
+    plan = await planned(filled, named_sql.find(CUSTOMER), ["c-1", "old-c-2"], [SOMEBODY])
     assert {"customers_external_id_key", "alias_pkey", "customers_pkey"} <= used(plan)
 
 
@@ -358,7 +358,7 @@ async def test_what_a_variant_has_is_found_by_its_indexes(catalogue: Connection)
     price = load(prices.__file__).find
     plan = await planned(catalogue, price, SOMEBODY, SOMEBODY, "2026", None, "default", 1, generic=False)
     assert {each for each in used(plan) if each.startswith("prices_variant_id")}
-    statement = sql.by_natural_key(RESOURCES, RESOURCES["stockLevel"])
+    statement = named_sql.by_natural_key(RESOURCES, RESOURCES["stockLevel"])
     plan = await planned(catalogue, statement, "s-7", "v-7", generic=False)
     assert {each for each in used(plan) if each.startswith("stock_levels_variant_id")}
 

@@ -20,7 +20,18 @@ from retailos.database.statements import load
 from retailos.declare.field import Field, Reference
 from retailos.declare.resource import Resource
 from retailos.errors import ValidationFailed
-from retailos.records import bypassed, known_sql, merge_sql, page, query, referring_sql, sql, survivors, told_sql
+from retailos.records import (
+    bypassed,
+    known_sql,
+    merge_sql,
+    named_sql,
+    page,
+    query,
+    referring_sql,
+    sql,
+    survivors,
+    told_sql,
+)
 from retailos.records.query import OPERATORS, Filter, Query, filterable, sortable
 from retailos.records.told_sql import Wanted
 from retailos.resources import RESOURCES
@@ -62,8 +73,8 @@ def composed(resource: Resource) -> Iterator[tuple[str, list[Any]]]:
     yield sql.lock(resource), [records[0], None]
     yield sql.lock(resource), [None, "x"]
     yield sql.lock(resource, follow=False), [None, "x"]
-    yield sql.find(resource), [names, records]
-    yield sql.external_ids(resource), [records]
+    yield named_sql.find(resource), [names, records]
+    yield named_sql.external_ids(resource), [records]
     yield known_sql.known_to(resource), [1, records[0], datetime.now(UTC), 10]
     yield known_sql.count_living(resource), []
     yield referring_sql.living(resource), [records[0], 10]
@@ -71,7 +82,7 @@ def composed(resource: Resource) -> Iterator[tuple[str, list[Any]]]:
         yield referring_sql.referring(resource, reference), [records, records[0], 10]
     yield known_sql.newest(resource), []
     yield known_sql.count_untold(resource), [1]
-    yield sql.named(resource, "$1"), ["x"]
+    yield named_sql.named(resource, "$1"), ["x"]
     for reference in resource.references:
         if reference.levels:
             yield sql.ancestors(resource, reference), [records[0], reference.levels, "x"]

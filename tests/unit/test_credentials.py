@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from retailos.resources import RESOURCES
+from retailos.webhooks.body import read_webhook
 from retailos.webhooks.credentials import client_credentials, headers_of
-from retailos.webhooks.webhook import read_webhook
 from tests.unit.test_webhook import LEAST, POLICY, problems
 
 OAUTH = {"type": "oauth2", "tokenUrl": "https://login.example.com/token", "clientId": "a b", "clientSecret": "s:%"}

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from retailos.deliveries.telling import Change, Standing, Tried, told
+from retailos.deliveries.telling import Change, Held, Standing, Tried, told
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
@@ -42,6 +42,39 @@ def test_an_outage_is_told_in_order() -> None:
         "v8: confirmed",
     ]
     assert [each.at for each in story] == sorted(each.at for each in story)
+
+
+def held(minute: int, until: int) -> Held:
+    """A time at which the breaker was open."""
+    return Held(at=NOON + timedelta(minutes=minute), until=NOON + timedelta(minutes=until))
+
+
+def test_what_the_breaker_held_is_told_with_its_end() -> None:
+    """What was owed when it opened was held until it closed; a probe that came to nothing stands where it was made."""
+    attempts = [*(tried(minute, 1, 503, "http_5xx") for minute in (2, 3, 10)), tried(31, 1)]
+    story = told([change(1, 1)], attempts, None, [held(4, 31)])
+    assert [(each.at.minute, each.text) for each in story] == [
+        (1, "v1: update by key erp"),
+        (2, "v1: 503 twice"),
+        (4, "v1: held by the breaker until 2026-11-28 12:31:00 UTC"),
+        (10, "v1: 503 once"),
+        (31, "v1: delivered"),
+    ]
+
+
+def test_only_what_was_owed_was_held() -> None:
+    """A change that comes while the breaker is open is held from then on; what was delivered before it is not."""
+    changes, until = [change(1, 1), change(9, 2), change(12, 3), change(40, 4)], "2026-11-28 12:31:00 UTC"
+    story = told(changes, [tried(2, 1), tried(31, 3), tried(41, 4)], None, [held(4, 31), held(33, 35)])
+    assert [(each.at.minute, each.text) for each in story if "held" in each.text] == [
+        (9, f"v2: held by the breaker until {until}")
+    ]
+
+
+def test_each_time_that_it_was_held_is_told() -> None:
+    """A delivery that waits through several openings was held by each."""
+    story = told([change(1, 1)], [tried(10, 1, 422, "http_4xx"), tried(31, 1)], None, [held(4, 9), held(12, 31)])
+    assert [each.at.minute for each in story if "held" in each.text] == [4, 12]
 
 
 def test_a_change_after_a_delivery_joins_nothing() -> None:

@@ -8,9 +8,11 @@ import pytest
 
 from retailos.exchanges.addresses import Policy
 from retailos.resources import RESOURCES
+from retailos.webhooks.body import read_webhook
 from retailos.webhooks.headers import HEADERS_MOST, Headers
 from retailos.webhooks.hidden import HIDDEN
-from retailos.webhooks.webhook import read_webhook, variables, webhook_fields
+from retailos.webhooks.url import variables
+from retailos.webhooks.webhook import webhook_fields
 
 POLICY = Policy(allow=(ip_network("127.0.0.0/8"),))
 LEAST = {"name": "erp", "resource": "customer", "url": "http://127.0.0.1:8080/{externalCustomerId}"}

@@ -56,11 +56,8 @@ async def get_imports(engine: Engine, call: Call) -> Answer:
     query.refuse_unknown(given, ("resource", "status", "limit", "offset"))
     problems: list[Problem] = []
     named = _resource(engine, given["resource"], problems) if "resource" in given else None
-    status = given.get("status")
-    if status is not None and status not in STATUSES:
-        problems.append(Problem("status", "UNKNOWN_CHOICE", f"expected one of {', '.join(STATUSES)}"))
-    limit = query.whole(given, "limit", query.LIMIT_DEFAULT, query.LIMIT_MOST, problems)
-    offset = query.whole(given, "offset", 0, query.OFFSET_MOST, problems)
+    status = query.word(given, "status", STATUSES, problems)
+    limit, offset = query.span(given, problems)
     if problems:
         raise ValidationFailed(problems)
     if named:
@@ -111,9 +108,7 @@ def _asked(engine: Engine, call: Call) -> upload.Asked:
     problems: list[Problem] = []
     resource = _resource(engine, given.get("resource"), problems)
     rate = _rate(given.get("maxErrorRate", "1"), problems)
-    form = given.get("format")
-    if form is not None and form not in FORMATS:
-        problems.append(Problem("format", "UNKNOWN_CHOICE", f"expected one of {', '.join(FORMATS)}"))
+    form = query.word(given, "format", FORMATS, problems)
     if problems or resource is None:
         raise ValidationFailed(problems)
     _check_may_write(call, resource.name)

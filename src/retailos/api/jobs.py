@@ -83,24 +83,19 @@ def _asked(engine: Engine, call: Call) -> Asked:
     given = query.parameters(call.query)
     query.refuse_unknown(given, _PARAMETERS)
     problems: list[Problem] = []
+    limit, offset = query.span(given, problems)
     asked = Asked(
         queue_name=given.get("queueName"),
-        status=_one_of(given.get("status"), "status", STATUSES, problems),
-        resource=_one_of(given.get("resource"), "resource", tuple(engine.resources), problems),
+        status=query.word(given, "status", STATUSES, problems),
+        resource=query.word(given, "resource", tuple(engine.resources), problems),
         external_id=given.get("externalId"),
         batch_id=_uuid(given.get("batchId"), problems),
-        limit=query.whole(given, "limit", query.LIMIT_DEFAULT, query.LIMIT_MOST, problems),
-        offset=query.whole(given, "offset", 0, query.OFFSET_MOST, problems),
+        limit=limit,
+        offset=offset,
     )
     if problems:
         raise ValidationFailed(problems)
     return asked
-
-
-def _one_of(text: str | None, name: str, words: tuple[str, ...], problems: list[Problem]) -> str | None:
-    if text is not None and text not in words:
-        problems.append(Problem(name, "UNKNOWN_CHOICE", f"expected one of {', '.join(words)}"))
-    return text
 
 
 def _uuid(text: str | None, problems: list[Problem]) -> UUID | None:

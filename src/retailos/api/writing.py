@@ -20,7 +20,7 @@ from retailos.database.pool import Connection, acquire, in_the_way
 from retailos.declare.resource import Resource
 from retailos.errors import ExternalIdExists, ExternalIdMismatch, Unavailable
 from retailos.jobs import jobs, queue
-from retailos.records import body, careful, query, sql, store, waking
+from retailos.records import body, careful, named_sql, query, store, waking
 from retailos.records.body import Reading
 from retailos.records.careful import Demand, Origin
 from retailos.records.record import Draft, Outcome, Written
@@ -74,7 +74,7 @@ async def upsert_by_natural_key(engine: Engine, call: Call) -> Answer:
     entity, at = body.unwrapped(resource, body.decode(await json_body(call, engine.settings.body_limit_bytes)))
     keys = _natural_key(engine, call, resource, entity)
     async with acquire(engine.pool) as connection:
-        known = await connection.fetchval(sql.by_natural_key(engine.resources, resource), *keys)
+        known = await connection.fetchval(named_sql.by_natural_key(engine.resources, resource), *keys)
     draft = body.draft(engine.resources, resource, entity, at, known, wishes.reading())
     if wishes.conditional:
         written = await _write_carefully(engine, call, wishes, draft, Demand(external_id=draft.external_id))

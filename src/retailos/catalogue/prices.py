@@ -9,7 +9,7 @@ from retailos.database.statements import load
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.values import Uuid, printed
 from retailos.errors import Problem, ResourceNotFound, ValidationFailed
-from retailos.records import sql
+from retailos.records import named_sql
 
 _SQL = load(__file__)
 _FIND = _SQL.find
@@ -56,6 +56,6 @@ async def _known(connection: Connection, resource: Resource, name: str) -> UUID 
         ids = [Uuid().parse(name)]
     except ValueError:
         ids = []
-    rows = await connection.fetch(sql.find(resource), [name], ids)
+    rows = await connection.fetch(named_sql.find(resource), [name], ids)
     known: dict[bool, UUID] = {row["id"] is None: row["found"] for row in rows}
     return known.get(False) or known.get(True)

@@ -7,13 +7,16 @@ from typing import Any, Final
 import click
 
 from retailos import operations
-from retailos.cli.command import Deployment, Told, carry_out, in_full, on_deployment
+from retailos.cli.command import Deployment, Told, carry_out, in_full, listed, on_deployment
 from retailos.cli.options import data_dir, output, rate
 from retailos.cli.progress import followed
+from retailos.deliveries.openings import Opening
 from retailos.operations import Operation
 from retailos.resources import RESOURCES
 from retailos.stints.operation import OPERATOR
 
+#: Openings that are listed.
+OPENINGS_MOST: Final = 50
 webhook_id = click.argument("webhook_id", metavar="ID", type=int)
 
 
@@ -131,6 +134,21 @@ async def drift(here: Deployment, webhook_id: int) -> Told:
 
 @click.command()
 @webhook_id
+@on_deployment
+async def openings(here: Deployment, webhook_id: int) -> Told:
+    """List from when to when its breaker held what it was owed, newest first.
+
+    \b
+    Example:
+      retailos webhook openings 3
+    """
+    found = await operations.list_openings(here.pool, webhook_id, OPENINGS_MOST, 0)
+    nothing = "Its breaker was not open, as far as the history is kept."
+    return listed(found, ("held from", "until", "failures"), _opening, nothing)
+
+
+@click.command()
+@webhook_id
 @record
 @click.option("--dry-run", is_flag=True, help="Only show the request.")
 @on_deployment
@@ -185,6 +203,10 @@ def explain(webhook_id: int, data_dir: Path | None, output: str, **named: str | 
     carry_out(data_dir, output, explained)
 
 
+def _opening(each: Opening) -> tuple[str, ...]:
+    return each.opened_at, each.closed_at or "now", f"{each.failures:,}"
+
+
 def _named(named: Mapping[str, str | None]) -> dict[str, Any]:
     names = {"externalId": named["external_id"], "recordId": named["record_id"]}
     return {name: value for name, value in names.items() if value is not None}
@@ -196,4 +218,4 @@ async def _ended(here: Deployment, begun: Operation) -> Told:
     return Told(done, said)
 
 
-COMMANDS: Final = (pause, resume, disable, enable, backfill, resync, drift, test, trigger)
+COMMANDS: Final = (pause, resume, disable, enable, backfill, resync, drift, openings, test, trigger)

@@ -16,7 +16,7 @@ from retailos.declare.values import printed
 from retailos.deliveries.job import job_id, record_of
 from retailos.deliveries.name import delivery_id
 from retailos.errors import ResourceNotFound
-from retailos.records import sql
+from retailos.records import named_sql
 from retailos.webhooks.webhook import Webhook
 
 _SQL = load(__file__)
@@ -171,7 +171,7 @@ async def of_job(
 
 async def _records(connection: Connection, resources: Resources, external_id: str) -> list[UUID]:
     """The records of every resource that have or had an external id, be they merged into others by now."""
-    found = [await connection.fetchval(sql.named(resource, "$1"), external_id) for resource in resources.values()]
+    found = [await connection.fetchval(named_sql.named(resource, "$1"), external_id) for resource in resources.values()]
     return [each for each in found if each is not None]
 
 
@@ -185,7 +185,7 @@ async def _external_ids(
             wanted.setdefault(resources[kinds[row["webhook_id"]]], []).append(row["record_id"])
     names: dict[UUID, str] = {}
     for resource, ids in wanted.items():
-        found = await connection.fetch(sql.external_ids(resource), ids)
+        found = await connection.fetch(named_sql.external_ids(resource), ids)
         names.update((row["id"], row["external_id"]) for row in found)
     return names
 

@@ -8,6 +8,7 @@ import msgspec
 from retailos.database.pool import Connection
 from retailos.database.statements import load
 from retailos.declare.values import printed
+from retailos.deliveries import openings
 from retailos.deliveries.telling import Change, Standing, Tried, told
 from retailos.webhooks.webhook import Webhook
 
@@ -56,10 +57,12 @@ async def story(connection: Connection, webhook: Webhook, record_id: UUID) -> St
             held_since=webhook.held_since,
         )
     )
+    first = min((each["at"] for each in (*changes, *attempts)), default=datetime.now(UTC))
     lines = told(
         [Change(**each) for each in changes],
         [Tried(**{name: each[name] for name in Tried.__slots__}) for each in attempts],
         standing,
+        await openings.held(connection, webhook.id, first, TOLD_MOST),
     )
     return Story(
         webhook_id=webhook.id,

@@ -1,4 +1,4 @@
-"""The story of one delivery in order, made of rows: what changed, what was attempted, and how it stands."""
+"""The story of one delivery in order, made of rows: what changed, was attempted and was held, and how it stands."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+_MOMENT: Final = "%Y-%m-%d %H:%M:%S"
 _TIMES: Final = ("", "once", "twice", "three times", "four times", "five times", "six times")
 
 
@@ -33,6 +34,14 @@ class Tried:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A time at which the webhook's breaker held what it was owed, and that is over."""
+
+    at: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """How the delivery stands, and since when its webhook's breaker holds what it is owed."""
 
@@ -54,21 +63,38 @@ class Line:
     request_id: UUID | None = None
 
 
-def told(changes: Sequence[Change], attempts: Sequence[Tried], standing: Standing | None) -> list[Line]:
-    """Tell the story, oldest first: changes that came before the one before was told have joined it."""
-    happened: list[Change | Tried] = sorted([*changes, *attempts], key=lambda each: each.at)
+def told(
+    changes: Sequence[Change], attempts: Sequence[Tried], standing: Standing | None, held: Sequence[Held] = ()
+) -> list[Line]:
+    """Tell the story, oldest first: changes that came before the one before was told have joined it.
+
+    The record was `held` where something was to be told of it when the breaker opened, or came before it closed.
+    """
+    happened: list[Change | Tried | Held] = sorted([*held, *changes, *attempts], key=lambda each: each.at)
     lines: list[Line] = []
-    open_version, i = 0, 0
+    open_version, newest, i = 0, 0, 0
+    holding: Held | None = None
     while i < len(happened):
-        each = happened[i]
-        if isinstance(each, Change):
+        each, same = happened[i], 1
+        if isinstance(each, Tried):
+            same = _alike(happened, i)
+            lines.append(_tried(each, same))
+            open_version = 0 if each.error_class is None else open_version
+        elif isinstance(each, Change):
             lines.append(_changed(each, open_version))
-            open_version, i = open_version or each.version, i + 1
-            continue
-        same = _alike(happened, i)
-        lines.append(_tried(each, same))
-        open_version, i = 0 if each.error_class is None else open_version, i + same
+            open_version, newest = open_version or each.version, each.version
+        else:
+            holding = each
+        if holding and open_version and not isinstance(each, Tried):
+            if each.at < holding.until:
+                lines.append(_held(holding, each.at, newest))
+            holding = None
+        i += same
     return lines if standing is None else [*lines, *_stands(standing)]
+
+
+def _held(held: Held, since: datetime, version: int) -> Line:
+    return Line(at=since, text=f"v{version}: held by the breaker until {held.until:{_MOMENT}} UTC", version=version)
 
 
 def _changed(change: Change, open_version: int) -> Line:
@@ -78,7 +104,7 @@ def _changed(change: Change, open_version: int) -> Line:
     return Line(at=change.at, text=text, version=change.version, request_id=change.request_id)
 
 
-def _alike(happened: Sequence[Change | Tried], first: int) -> int:
+def _alike(happened: Sequence[Change | Tried | Held], first: int) -> int:
     """How many attempts in a row came to the same."""
     count = 0
     for each in happened[first:]:
@@ -111,5 +137,5 @@ def _stands(standing: Standing) -> Iterator[Line]:
     if standing.held_since is not None and status != "failed":
         yield Line(at=standing.held_since, text=f"v{version}: held by the breaker", version=version)
         return
-    next_at = f", next at {standing.due_at:%Y-%m-%d %H:%M:%S} UTC" if status == "retrying" and standing.due_at else ""
+    next_at = f", next at {standing.due_at:{_MOMENT}} UTC" if status == "retrying" and standing.due_at else ""
     yield Line(at=standing.at, text=f"v{version}: {status}{next_at}", version=version)

@@ -6,7 +6,9 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from types import MappingProxyType
 from typing import Final
+from urllib.parse import urlsplit
 
 from retailos.errors import Problem
 from retailos.exchanges.exchange import ErrorClass
@@ -123,6 +125,7 @@ _LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECA
 _NUMERIC_LABEL: Final = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE | re.ASCII)
 _HOST_LIMIT: Final = 253
 _PORTS: Final = range(1, 65_536)
+_STANDARD_PORTS: Final = MappingProxyType({"http": 80, "https": 443})
 
 
 def check_url(url: str, policy: Policy) -> list[Problem]:
@@ -148,6 +151,12 @@ def check_url(url: str, policy: Policy) -> list[Problem]:
     if "#" in rest:
         problems.append(_problem("FRAGMENT", "expected no #; what follows it is never sent"))
     return problems
+
+
+def origin_of(url: str) -> tuple[str, str, int]:
+    """The scheme, host and port of a URL in which `check_url` finds no problem."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or _STANDARD_PORTS.get(parts.scheme, 0)
 
 
 def _problem(code: str, message: str) -> Problem:

@@ -17,7 +17,7 @@ from retailos.declare.values import Number
 from retailos.deliveries import selection
 from retailos.deliveries.selection import Selection
 from retailos.errors import Problem, ValidationFailed
-from retailos.records import sql
+from retailos.records import named_sql
 from retailos.stints import operation, requeue, stint
 from retailos.stints.operation import By, Operation, Order
 from retailos.webhooks import orders
@@ -131,7 +131,7 @@ async def _records(
     found: dict[str, list[UUID]] = {}
     for kind in kinds:
         for name in names:
-            record_id = await connection.fetchval(sql.named(resources[kind], "$1"), name)
+            record_id = await connection.fetchval(named_sql.named(resources[kind], "$1"), name)
             if record_id is not None:
                 found.setdefault(name, []).append(record_id)
     return found

@@ -20,7 +20,7 @@ from retailos.deliveries.name import delivery_id
 from retailos.deliveries.story import Story
 from retailos.errors import Problem, ResourceNotFound, ValidationFailed
 from retailos.exchanges.addresses import Policy
-from retailos.records import known_sql, sql
+from retailos.records import known_sql, named_sql
 from retailos.secrets import read_ring
 from retailos.sending import trial
 from retailos.sending.trial import Trial
@@ -84,10 +84,10 @@ async def explain(pool: Pool, resources: Resources, webhook_id: int, said: Mappi
 async def _record(connection: Connection, resources: Resources, webhook: Webhook, said: Mapping[str, Any]) -> UUID:
     resource = resources[webhook.resource]
     if said.get("recordId") is not None:
-        found = await connection.fetch(sql.external_ids(resource), [UUID(said["recordId"])])
+        found = await connection.fetch(named_sql.external_ids(resource), [UUID(said["recordId"])])
         record_id = found[0]["id"] if found else None
     elif said.get("externalId") is not None:
-        record_id = await connection.fetchval(sql.named(resource, "$1"), said["externalId"])
+        record_id = await connection.fetchval(named_sql.named(resource, "$1"), said["externalId"])
     else:
         record_id = await connection.fetchval(known_sql.newest(resource))
     if record_id is None:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -14,8 +13,10 @@ from retailos.declare.kind import expected
 from retailos.declare.object import read_object
 from retailos.declare.resource import Resources
 from retailos.declare.values import printed
-from retailos.errors import Problem, ValidationFailed
-from retailos.exchanges.addresses import Policy, Refused, vet
+from retailos.deliveries import openings
+from retailos.deliveries.openings import Opening
+from retailos.errors import Problem, SecretsRedirected, ValidationFailed
+from retailos.exchanges.addresses import Policy, Refused, origin_of, vet
 from retailos.exchanges.exchange import ErrorClass
 from retailos.operations import filling
 from retailos.operations.switches import disabled
@@ -24,19 +25,19 @@ from retailos.settings import Settings
 from retailos.stints import following, operation, rearming
 from retailos.stints.operation import OPERATOR, By
 from retailos.webhooks import orders
+from retailos.webhooks.body import read_webhook
 from retailos.webhooks.certificates import expires_at
+from retailos.webhooks.redirected import redirected
 from retailos.webhooks.requeue_policy import RequeuePolicy
 from retailos.webhooks.scope import Scope
 from retailos.webhooks.signature import ROTATION_FIELDS, new_secret, rotated, secret_problem
-from retailos.webhooks.webhook import SECRETS, SETTINGS, read_webhook, said, shown
+from retailos.webhooks.webhook import SECRETS, SETTINGS, Webhook, said, shown
 
 #: A webhook as it is shown: its members by name, its secrets hidden.
 Shown = dict[str, Any]
 
 #: Said when a webhook is added, and no part of it afterwards.
 BACKFILL = flag("backfill")
-
-_PORTS = {"http": 80, "https": 443}.get
 
 
 class Removed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -89,20 +90,29 @@ async def add_webhook(pool: Pool, resources: Resources, settings: Settings, body
 
 
 async def change_webhook(pool: Pool, resources: Resources, settings: Settings, webhook_id: int, body: Any) -> Shown:
-    """Change a webhook: what is absent is kept. Its resource stays, since what is owed belongs to it."""
+    """Change a webhook: what is absent is kept. Its resource stays, since what is owed belongs to it.
+
+    SecretsRedirected where a secret that is kept would go to another host.
+    """
+    while not await _changed(pool, resources, settings, webhook_id, body):
+        # Somebody else changed it meanwhile, so that what it keeps is to be looked at anew.
+        pass
+    return await show_webhook(pool, webhook_id)
+
+
+async def _changed(pool: Pool, resources: Resources, settings: Settings, webhook_id: int, body: Any) -> bool:
+    """Change a webhook, unless it is not any more what the change was judged by: then nothing is done."""
     ring = read_ring(settings.encryption_keys)
     stored = await orders.webhook(pool, webhook_id)
     async with acquire(pool) as connection:
         kept = said(await orders.openable(connection, ring, stored))
     values = await _checked(pool, resources, body, settings, kept)
-    if values["resource"] != kept["resource"]:
-        message = f"expected {kept['resource']}, which can't be changed; add another webhook instead"
-        raise ValidationFailed([Problem("/resource", "NOT_SETTABLE", message)])
-    if stored.disabled and values["active"]:
-        raise disabled()
+    _refuse_change(stored, kept, values, body)
     anew = SECRETS.intersection(body)
     as_stored = {name: stored.settings[name] for name in SECRETS - anew}
     async with transaction(pool) as connection:
+        if (await orders.locked(connection, webhook_id)).updated_at != stored.updated_at:
+            return False
         await orders.change(connection, ring, webhook_id, {**values, **as_stored}, anew)
         policy = RequeuePolicy.of(values)
         if policy != stored.requeue:
@@ -110,7 +120,25 @@ async def change_webhook(pool: Pool, resources: Resources, settings: Settings, w
         scope = Scope.of(values)
         if scope.marks != stored.scope.marks:
             await following.plan(connection, webhook_id, scope)
-    return await show_webhook(pool, webhook_id)
+    return True
+
+
+def _refuse_change(stored: Webhook, kept: Mapping[str, Any], values: Mapping[str, Any], body: Any) -> None:
+    """Refuse what a webhook may be and this one may not become."""
+    if values["resource"] != stored.resource:
+        message = f"expected {stored.resource}, which can't be changed; add another webhook instead"
+        raise ValidationFailed([Problem("/resource", "NOT_SETTABLE", message)])
+    if stored.disabled and values["active"]:
+        raise disabled()
+    if problems := list(redirected(values, body, kept)):
+        raise SecretsRedirected(problems)
+
+
+async def list_openings(pool: Pool, webhook_id: int, limit: int, offset: int) -> list[Opening]:
+    """List from when to when a webhook's breaker held what it was owed, the newest first."""
+    await orders.webhook(pool, webhook_id)
+    async with acquire(pool) as connection:
+        return await openings.openings(connection, webhook_id, limit, offset)
 
 
 async def rotate_signing_secret(pool: Pool, settings: Settings, webhook_id: int, body: Any) -> NewSigningSecret:
@@ -201,9 +229,8 @@ def _unsealable(name: str) -> Problem:
 
 async def _address_problems(at: str, url: str, policy: Policy) -> list[Problem]:
     """Look the host up and judge its addresses now, so that who saves the webhook learns it, and not its deliveries."""
-    parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port or _PORTS(parts.scheme) or 0
-    vetted = await vet(host, port, policy, scheme=parts.scheme)
+    scheme, host, port = origin_of(url)
+    vetted = await vet(host, port, policy, scheme=scheme)
     # A name that can't be resolved just now may be resolved later; an address that is forbidden stays forbidden.
     if isinstance(vetted, Refused) and vetted.error_class is ErrorClass.BLOCKED_ADDRESS:
         return [Problem(at, "BLOCKED_ADDRESS", f"expected a host that may be reached: {vetted.reason}")]

@@ -9,9 +9,9 @@ from retailos.declare.finders import During, Finder, Item, Through
 from retailos.declare.kind import Kind
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.texts import Text
+from retailos.records.named_sql import named
 from retailos.records.query import Filter, Near, Query
 from retailos.records.render import joins, rendered
-from retailos.records.sql import named
 from retailos.records.table import items_at, read_as
 
 #: Mean radius of the earth, in kilometres.

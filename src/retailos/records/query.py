@@ -4,7 +4,7 @@ What is refused here: parameters, fields, sorts, filters and operators that the 
 another kind, numbers beyond the limits. A mistyped filter that were ignored would return every customer.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
@@ -219,6 +219,20 @@ def flag(given: Mapping[str, str], name: str, default: bool, problems: list[Prob
     except ValueError as error:
         problems.append(Problem(name, "WRONG_TYPE", str(error)))
         return default
+
+
+def word(given: Mapping[str, str], name: str, words: Collection[str], problems: list[Problem]) -> str | None:
+    """Read one of some words; None where none is given."""
+    text = given.get(name)
+    if text is not None and text not in words:
+        problems.append(Problem(name, "UNKNOWN_CHOICE", f"expected one of {', '.join(words)}"))
+    return text
+
+
+def span(given: Mapping[str, str], problems: list[Problem]) -> tuple[int, int]:
+    """Read how many rows are wanted, and how many before them are not."""
+    limit = whole(given, "limit", LIMIT_DEFAULT, LIMIT_MOST, problems)
+    return limit, whole(given, "offset", 0, OFFSET_MOST, problems)
 
 
 def filterable(resources: Resources, resource: Resource) -> dict[str, Kind]:

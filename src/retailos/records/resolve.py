@@ -12,7 +12,7 @@ from retailos.database.pool import Connection
 from retailos.declare.field import Reference
 from retailos.declare.resource import Resource, Resources
 from retailos.errors import IdMismatch, Problem, ReferenceConflict, ReferenceNotFound, RetailOSError, ValidationFailed
-from retailos.records import sql, survivors
+from retailos.records import named_sql, sql, survivors
 from retailos.records.record import Awaited, Draft, OnUnresolved, Want
 from retailos.records.survivors import followed
 
@@ -103,7 +103,7 @@ async def _find(connection: Connection, resources: Resources, resource: Resource
                 ids[target].add(want.id)
     found: Found = {}
     for target in names.keys() | ids.keys():
-        rows = await connection.fetch(sql.find(resources[target]), list(names[target]), list(ids[target]))
+        rows = await connection.fetch(named_sql.find(resources[target]), list(names[target]), list(ids[target]))
         for row in rows:
             found[target, row["external_id"] if row["id"] is None else row["id"]] = row["found"]
     return found
@@ -197,7 +197,7 @@ async def _check_ids(
         return
     external_ids = [drafts[i].external_id for i in claiming]
     claimed = [drafts[i].claimed_id for i in claiming]
-    rows = await connection.fetch(sql.find(resource), [each for each in external_ids if each], claimed)
+    rows = await connection.fetch(named_sql.find(resource), [each for each in external_ids if each], claimed)
     ids = {row["external_id"] if row["id"] is None else row["id"]: row["found"] for row in rows}
     for i in claiming:
         known, claims = ids.get(drafts[i].external_id), drafts[i].claimed_id

@@ -11,7 +11,7 @@ from retailos.database.pool import Connection, Pool, acquire
 from retailos.declare.field import Field, Reference
 from retailos.declare.resource import Resource, Resources
 from retailos.errors import Merged
-from retailos.records import cursor, page, sql
+from retailos.records import cursor, named_sql, page
 from retailos.records.query import Query
 
 
@@ -99,7 +99,7 @@ async def _shown(connection: Connection, resource: Resource, row: Record | None,
 
 async def merged(connection: Connection, resource: Resource, survivor: UUID) -> Merged:
     """The error that tells which record another was merged into."""
-    [row] = await connection.fetch(sql.external_ids(resource), [survivor])
+    [row] = await connection.fetch(named_sql.external_ids(resource), [survivor])
     return Merged(details={"resourceId": str(row["id"]), "externalId": row["external_id"]})
 
 

@@ -14,7 +14,7 @@ import asyncpg
 from retailos.database.pool import Connection
 from retailos.declare.resource import Resource, Resources
 from retailos.errors import ExternalIdExists, RetailOSError
-from retailos.records import parked, sql
+from retailos.records import named_sql, parked, sql
 from retailos.records.identity import new_id
 from retailos.records.parked import Choice
 from retailos.records.record import Outcome, Written
@@ -185,8 +185,8 @@ async def _written(
 
 async def _names(transaction: Connection, resource: Resource, upserts: Sequence[Upsert]) -> dict[str, str]:
     """The external ids that records have now, by those that upserts address them with, where there are any."""
-    found = await transaction.fetch(sql.find(resource), [each.external_id for each in upserts], [])
-    now = await transaction.fetch(sql.external_ids(resource), [row["found"] for row in found])
+    found = await transaction.fetch(named_sql.find(resource), [each.external_id for each in upserts], [])
+    now = await transaction.fetch(named_sql.external_ids(resource), [row["found"] for row in found])
     names = {row["id"]: row["external_id"] for row in now}
     return {row["external_id"]: names[row["found"]] for row in found}
 

@@ -22,7 +22,7 @@ from retailos.webhooks.requeue_policy import TICKS
 from retailos.webhooks.webhook import Webhook
 
 _SQL = load(__file__)
-_BEGIN, _NOTE, _PROBE = _SQL.begin, _SQL.note, _SQL.probe
+_BEGIN, _NOTE, _PROBE, _PUT_BACK = _SQL.begin, _SQL.note, _SQL.probe, _SQL.put_back
 _SHARES, _LOCK_WEBHOOKS, _DIVIDE, _FORGET = _SQL.shares, _SQL.lock_webhooks, _SQL.divide, _SQL.forget
 
 
@@ -84,6 +84,11 @@ class Gate:
         seconds = self._policy.probe_seconds + self._webhook.timeout
         async with acquire(self._pool) as connection:
             return await connection.fetchval(_PROBE, self._webhook.id, seconds) is not None
+
+    async def put_back(self) -> None:
+        """Give back the probe that fell to this lane, since there was nothing to send."""
+        async with acquire(self._pool) as connection:
+            await connection.execute(_PUT_BACK, self._webhook.id)
 
     def spared(self, settlement: Settlement) -> Settlement:
         """A settlement as the breaker takes it: what comes to nothing while deliveries are held counts no attempt."""

@@ -5,13 +5,18 @@ insert into breaker (webhook_id) select id from webhook where id = $1 on conflic
 -- name: note
 -- Tell a webhook's breaker ($1) of answers: so many requests came to nothing ($2) since the last one that got through, if
 -- any did ($3). It opens at so many failures ($4) in a row, and then wants a probe after so many seconds ($5), or sooner
--- where that is planned already; it closes when anything gets through.
+-- where that is planned already; it closes when anything gets through, and what it held until then is history.
 with before as materialized (
     select failures, opened_at, case when $3::boolean then 0 else failures end + $2::integer as now_failures
     from breaker where webhook_id = $1 for update
 ),
 after as materialized (
     select *, now_failures >= $4::integer or (opened_at is not null and not $3::boolean) as held from before
+),
+ended as (
+    insert into opening (webhook_id, opened_at, closed_at, failures)
+    select $1, opened_at, now(), failures from after where opened_at is not null and (not held or $3::boolean)
+    on conflict (webhook_id, opened_at) do nothing
 )
 update breaker set
     failures = now_failures,
@@ -31,6 +36,10 @@ returning breaker.failures, held,
 -- seconds ($2), there is another.
 update breaker set probe_at = now() + $2 * interval '1 second' where webhook_id = $1 and probe_at <= now()
 returning webhook_id;
+
+-- name: put_back
+-- Put back the probe of a breaker ($1): there was nothing to send, so that it is wanted as soon as there is.
+update breaker set probe_at = now() where webhook_id = $1 and probe_at is not null;
 
 -- name: shares
 -- What a worker ($1) has and is to have of each active webhook's requests at once: as much as any other, the rest going

@@ -181,7 +181,7 @@ class Lane:
             if self._gone or self._lease() is None or not await self.gate.probe():
                 return
             if not await self._claim(1, probe=True):
-                await self.gate.note(())
+                await self.gate.put_back()
         except Unavailable:
             self._stir_in(AGAIN_SECONDS)
 

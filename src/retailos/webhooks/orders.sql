@@ -33,9 +33,23 @@ returning id;
 
 -- name: update
 -- Save a webhook ($5) anew; the resource stays what it is, since what is owed belongs to it. What was wrong may be mended
--- by it: an open breaker wants a probe at once.
-with probed as (
-    update breaker set probe_at = now() where webhook_id = $5 and probe_at is not null
+-- by it: an open breaker wants a probe at once, or closes where it is switched off.
+with breaks as materialized (
+    select $3::jsonb ->> 'breaker' is distinct from 'off' as still
+),
+ended as (
+    insert into opening (webhook_id, opened_at, closed_at, failures)
+    select webhook_id, opened_at, now(), failures from breaker, breaks
+    where webhook_id = $5 and opened_at is not null and not still
+    on conflict (webhook_id, opened_at) do nothing
+),
+probed as (
+    update breaker set
+        failures = case when still then failures else 0 end,
+        opened_at = case when still then opened_at end,
+        probe_at = case when still then now() end,
+        closed_at = case when still then closed_at else now() end
+    from breaks where webhook_id = $5 and probe_at is not null
 )
 update webhook set
     name = $1, settings = $3::jsonb, active = $4, paused_reason = case when not $4 then paused_reason end,

@@ -4,25 +4,17 @@ What a webhook says is made of parts. Each part is a noun with a module of its o
 its value from the settings; a new setting is a line here and nothing in SQL.
 """
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as member
-from datetime import UTC, datetime
-from functools import lru_cache
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, Self
 
-from retailos.declare import shapes
 from retailos.declare.field import CREATED_AT, UPDATED_AT, Field
-from retailos.declare.kind import expected, storable
-from retailos.declare.object import read_object
-from retailos.declare.resource import Resources, did_you_mean
-from retailos.declare.shapes import FreeJson, ListOf
+from retailos.declare.resource import Resources
 from retailos.declare.texts import Choice, Text
 from retailos.declare.values import Boolean, Number, Timestamp, printed
-from retailos.errors import Problem
-from retailos.exchanges.addresses import Policy, check_url
 from retailos.webhooks import (
     agreement,
     batching,
@@ -42,10 +34,10 @@ from retailos.webhooks.headers import Headers
 from retailos.webhooks.hidden import Hiding
 from retailos.webhooks.requeue_policy import RequeuePolicy
 from retailos.webhooks.retry import RetryPolicy
-from retailos.webhooks.scope import Scope, scope_problems
-from retailos.webhooks.shape import Shape, shape_problems
+from retailos.webhooks.scope import Scope
+from retailos.webhooks.shape import Shape
+from retailos.webhooks.url import variables
 
-_VARIABLE = re.compile(r"\{([^{}]*)\}")
 _URL_LIKE = "https://erp.example.com/v1/customer/{externalCustomerId}"
 
 
@@ -188,13 +180,6 @@ class Webhook:
         return variables(self.url)
 
 
-# A worker asks for each delivery anew.
-@lru_cache(maxsize=1_000)
-def variables(url: str) -> tuple[str, ...]:
-    """The names in braces of a URL template, in order."""
-    return tuple(_VARIABLE.findall(url))
-
-
 def shown(webhook: Webhook) -> dict[str, Any]:
     """A webhook as it is shown: its members in the declared order, its secrets hidden."""
     ends = certificates.expires_at(webhook.settings)
@@ -233,63 +218,5 @@ def said(webhook: Webhook) -> dict[str, Any]:
     }
 
 
-def read_webhook(
-    resources: Resources, body: Any, policy: Policy, kept: Mapping[str, Any] | None = None
-) -> tuple[dict[str, Any], list[Problem]]:
-    """Read a webhook from a request's body, over what is `kept` of it where it exists; give it and every problem.
-
-    A secret that is kept and could not be opened stands hidden in `kept`; it is a problem only where it is referred to.
-    """
-    if type(body) is not dict:
-        return {}, [expected("an object with the fields of a webhook", body, "")]
-    values, problems = read_object(webhook_fields(resources), "webhook", dict(kept or {}) | body)
-    wrong = {f"/{problem.path[1:].split('/')[0]}" for problem in problems}
-    if not wrong & {"/url", "/resource"}:
-        problems.extend(_url_problems(resources, values, policy))
-        if "/batchSize" not in wrong and values["batchSize"] > 1:
-            problems.extend(_batch_problems(values))
-    if not wrong & {"/resource", "/fields"}:
-        problems.extend(shape_problems(resources[values["resource"]], values))
-    if not wrong & {"/resource", "/where", "/whenChanged"}:
-        problems.extend(scope_problems(resources, resources[values["resource"]], values))
-    for name, field in SETTINGS.items():
-        # What is not said anew may be hidden still: it stays as it is kept.
-        said_anew = f"/{name}" not in wrong and values[name] is not None and (name in body or not kept)
-        if isinstance(field.kind, Hiding) and said_anew:
-            values[name] = field.kind.restored(values[name], (kept or {}).get(name), f"/{name}", problems)
-    if not wrong & {"/credentials", "/headers"} and values["credentials"]:
-        problems.extend(credentials.credential_problems(values["credentials"], values["headers"], policy))
-    if not wrong & {f"/{each.name}" for each in certificates.FIELDS}:
-        problems.extend(certificates.certificate_problems(values, body, datetime.now(UTC)))
-    if "/name" not in wrong and not (storable(values["name"]) and values["name"].isprintable()):
-        problems.append(Problem("/name", "INVALID_NAME", "expected a name of printable characters"))
-    return values, problems
-
-
 def _hidden(field: Field, value: Any) -> Any:
     return field.kind.hidden(value) if isinstance(field.kind, Hiding) and value is not None else value
-
-
-def _url_problems(resources: Resources, values: Mapping[str, Any], policy: Policy) -> list[Problem]:
-    url, resource = values["url"], resources[values["resource"]]
-    problems = check_url(url, policy)
-    usable = [
-        name for name, field in resource.fields.items() if not isinstance(field.kind, FreeJson | ListOf | shapes.Shape)
-    ]
-    for name in variables(url):
-        if name not in usable:
-            hint = did_you_mean(name, usable) or f"; such as {{{resource.external_id.name}}}"
-            message = f"expected fields of a {resource.name} in braces, got {{{name[:100]}}}{hint}"
-            problems.append(Problem("/url", "UNKNOWN_TEMPLATE_FIELD", message))
-    if re.search(r"[{}]", _VARIABLE.sub("", url)):
-        problems.append(Problem("/url", "INVALID_TEMPLATE", "expected every { to be closed by a }"))
-    return problems
-
-
-def _batch_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
-    for name in dict.fromkeys(variables(values["url"])):
-        message = f"expected a URL that needs no record's {name[:100]}, since a batch tells of many; or batchSize 1"
-        yield Problem("/url", "TEMPLATE_IN_BATCH", message)
-    if values["onDelete"] == "delete":
-        message = "expected send, since a batch tells of many, and each says when it was deleted; or batchSize 1"
-        yield Problem("/onDelete", "DELETE_IN_BATCH", message)

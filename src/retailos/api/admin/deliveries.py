@@ -91,20 +91,17 @@ def _asked(resources: Resources, call: Call) -> Asked:
     query.refuse_unknown(given, _PARAMETERS)
     problems: list[Problem] = []
     webhook_id = query.whole(given, "webhook", None, 2**31 - 1, problems)
-    status = given.get("status")
-    for name, words in (("status", STATUSES), ("errorClass", ERROR_CLASSES), ("resource", tuple(resources))):
-        if name in given and given[name] not in words:
-            problems.append(Problem(name, "UNKNOWN_CHOICE", f"expected one of {', '.join(words)}"))
+    limit, offset = query.span(given, problems)
     asked = Asked(
         webhook_id=webhook_id,
-        status=status,
+        status=query.word(given, "status", STATUSES, problems),
         external_id=given.get("externalId"),
-        resource=given.get("resource"),
-        error_class=given.get("errorClass"),
+        error_class=query.word(given, "errorClass", ERROR_CLASSES, problems),
+        resource=query.word(given, "resource", resources, problems),
         since=_moment(given, "since", problems),
         until=_moment(given, "until", problems),
-        limit=query.whole(given, "limit", query.LIMIT_DEFAULT, query.LIMIT_MOST, problems),
-        offset=query.whole(given, "offset", 0, query.OFFSET_MOST, problems),
+        limit=limit,
+        offset=offset,
         with_count=query.flag(given, "withCount", False, problems),
     )
     if problems:

@@ -3,36 +3,32 @@
 from collections.abc import Iterator
 
 from retailos import operations
-from retailos.api.admin.line import ROOT, like, lines, webhook_id_of
-from retailos.api.admin.operations import by
-from retailos.api.body import json_body
+from retailos.api.admin.form import body_of, by, made, webhook_id_of
+from retailos.api.admin.line import like, lines
 from retailos.api.call import Answer, Call, Engine, Operation
 from retailos.api.endpoints import refuse_parameters
 from retailos.api.envelope import encode
 from retailos.api.schemas import Schema, object_schema, struct_schema
 from retailos.deliveries.drift import Drift
 from retailos.operations.filling import BACKFILL_FIELDS, RESYNC_FIELDS
-from retailos.records.body import decode
 
 
 async def backfill(engine: Engine, call: Call) -> Answer:
     """POST a backfill: every record that exists is owed to the webhook, unless it knows it."""
-    refuse_parameters(call)
-    body = decode(await json_body(call, engine.settings.body_limit_bytes))
+    body = await body_of(engine, call)
     begun = await operations.backfill(engine.pool, engine.resources, webhook_id_of(call), body, by(call))
     return _begun(begun)
 
 
 async def resync(engine: Engine, call: Call) -> Answer:
     """POST a resync: every record is owed to the webhook once more."""
-    refuse_parameters(call)
-    body = decode(await json_body(call, engine.settings.body_limit_bytes))
+    body = await body_of(engine, call)
     begun = await operations.resync_webhook(engine.pool, engine.resources, webhook_id_of(call), body, by(call))
     return _begun(begun)
 
 
 def _begun(begun: operations.Operation) -> Answer:
-    return Answer(encode(begun), status=201, headers={"Location": f"{ROOT}/operations/{begun.id}"})
+    return made(begun, f"/operations/{begun.id}")
 
 
 async def show_drift(engine: Engine, call: Call) -> Answer:

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from retailos import operations
+from retailos.api.admin.form import body_of, listed
 from retailos.api.admin.line import AT, WHEN, WHEN_OR_NULL, like, lines
-from retailos.api.body import json_body
 from retailos.api.call import Answer, Call, Engine, Operation
 from retailos.api.endpoints import refuse_parameters
 from retailos.api.envelope import encode
@@ -17,7 +17,6 @@ from retailos.declare.resource import Resources
 from retailos.keys import DEFAULT_SCOPES, ListedKey, NewKey
 from retailos.keys.key import ROTATION_FIELDS, key_fields
 from retailos.keys.text import Parts, written
-from retailos.records.body import decode
 
 _OF_KEYS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -41,14 +40,12 @@ _KEY_INPUT = MappingProxyType({"name": "erp", "scopes": list(DEFAULT_SCOPES), "n
 async def list_keys(engine: Engine, call: Call) -> Answer:
     """GET all keys, the newest first; a key itself can't be shown again."""
     refuse_parameters(call)
-    rows = await operations.list_keys(engine.pool)
-    return Answer(encode({"count": len(rows), "rows": rows}))
+    return listed(await operations.list_keys(engine.pool))
 
 
 async def add_key(engine: Engine, call: Call) -> Answer:
     """POST a key; the answer shows its text in `key`, this once."""
-    refuse_parameters(call)
-    body = decode(await json_body(call, engine.settings.body_limit_bytes))
+    body = await body_of(engine, call)
     made = await operations.add_key(engine.pool, engine.resources, engine.settings, body)
     return Answer(encode(made), status=201, headers={"Location": f"{call.scope['path']}/{made.id}"})
 
@@ -61,8 +58,7 @@ async def show_key(engine: Engine, call: Call) -> Answer:
 
 async def change_key(engine: Engine, call: Call) -> Answer:
     """PUT a key: what is absent is kept. Every process goes by it within 5 s."""
-    refuse_parameters(call)
-    body = decode(await json_body(call, engine.settings.body_limit_bytes))
+    body = await body_of(engine, call)
     return Answer(encode(await operations.change_key(engine.pool, engine.resources, call.path["id"], body)))
 
 
@@ -74,8 +70,7 @@ async def revoke_key(engine: Engine, call: Call) -> Answer:
 
 async def rotate_key(engine: Engine, call: Call) -> Answer:
     """POST a rotation: the key gets another secret, shown this once, and the one that it has opens on for a while."""
-    refuse_parameters(call)
-    body = decode(await json_body(call, engine.settings.body_limit_bytes))
+    body = await body_of(engine, call)
     return Answer(encode(await operations.rotate_key(engine.pool, engine.settings, call.path["id"], body)))
 
 

@@ -6,8 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from retailos.api.call import Call, Endpoint, Operation
-from retailos.errors import ResourceNotFound
+from retailos.api.call import Endpoint, Operation
 from retailos.keys import ADMIN
 
 ROOT: Final = "/v2/admin"
@@ -52,11 +51,3 @@ def lines(one: str, many: str) -> Callable[..., Operation]:
 def like(example: msgspec.Struct) -> dict[str, Any]:
     """An example as a schema holds it."""
     return {"examples": [msgspec.to_builtins(example)]}
-
-
-def webhook_id_of(call: Call) -> int:
-    """The webhook's id in the URL; ResourceNotFound where it is none."""
-    text = call.path["id"]
-    if text.isascii() and text.isdigit() and len(text) < 10:
-        return int(text)
-    raise ResourceNotFound("There is no such webhook; GET /v2/admin/webhooks lists them.")

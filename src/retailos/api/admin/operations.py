@@ -12,12 +12,7 @@ from retailos.api.schemas import Schema, list_schema, struct_schema
 from retailos.errors import Problem, ValidationFailed
 from retailos.records import query
 from retailos.stints import operation
-from retailos.stints.operation import KINDS, STATUSES, Asked, By
-
-
-def by(call: Call) -> By:
-    """Who asks for an operation: the key, in this request."""
-    return By(request_id=call.request_id, api_key_id=call.api_key_id)
+from retailos.stints.operation import KINDS, STATUSES, Asked
 
 
 async def list_operations(engine: Engine, call: Call) -> Answer:
@@ -94,19 +89,14 @@ def _asked(call: Call) -> Asked:
     given = query.parameters(call.query)
     query.refuse_unknown(given, ("webhook", "kind", "status", "limit", "offset"))
     problems: list[Problem] = []
+    limit, offset = query.span(given, problems)
     asked = Asked(
         webhook_id=query.whole(given, "webhook", None, 2**31 - 1, problems),
-        kind=_word(given.get("kind"), "kind", KINDS, problems),
-        status=_word(given.get("status"), "status", STATUSES, problems),
-        limit=query.whole(given, "limit", query.LIMIT_DEFAULT, query.LIMIT_MOST, problems),
-        offset=query.whole(given, "offset", 0, query.OFFSET_MOST, problems),
+        kind=query.word(given, "kind", KINDS, problems),
+        status=query.word(given, "status", STATUSES, problems),
+        limit=limit,
+        offset=offset,
     )
     if problems:
         raise ValidationFailed(problems)
     return asked
-
-
-def _word(text: str | None, name: str, words: tuple[str, ...], problems: list[Problem]) -> str | None:
-    if text is not None and text not in words:
-        problems.append(Problem(name, "UNKNOWN_CHOICE", f"expected one of {', '.join(words)}"))
-    return text

@@ -6,18 +6,16 @@ from typing import Any
 from uuid import UUID
 
 from retailos import operations
-from retailos.api.admin.line import AT, ROOT, WHEN, WHEN_OR_NULL, like, lines
-from retailos.api.body import json_body
+from retailos.api.admin.form import body_of, listed, made, number_of, page_of
+from retailos.api.admin.line import AT, WHEN, WHEN_OR_NULL, like, lines
 from retailos.api.call import Answer, Call, Engine, Operation
 from retailos.api.endpoints import refuse_parameters
 from retailos.api.envelope import encode
 from retailos.api.examples import job_id, object_example
 from retailos.api.schemas import Schema, list_schema, object_schema, struct_schema
 from retailos.declare.values import Uuid
-from retailos.errors import ResourceNotFound, ValidationFailed
+from retailos.errors import ResourceNotFound
 from retailos.operations import ReportPreview, ReportRemoved, ShownIssue
-from retailos.records import query
-from retailos.records.body import decode
 from retailos.reports.issue import STATUSES, FailureCount
 from retailos.reports.report import FIELDS
 
@@ -44,16 +42,14 @@ _OF_ISSUES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 async def list_reports(engine: Engine, call: Call) -> Answer:
     """GET all reports, oldest first."""
     refuse_parameters(call)
-    rows = await operations.list_reports(engine.pool)
-    return Answer(encode({"count": len(rows), "rows": rows}))
+    return listed(await operations.list_reports(engine.pool))
 
 
 async def add_report(engine: Engine, call: Call) -> Answer:
     """POST a report: whom to mail what has failed, of one webhook or of everything, and when (`cron`)."""
-    refuse_parameters(call)
-    body = decode(await json_body(call, engine.settings.body_limit_bytes))
+    body = await body_of(engine, call)
     added = await operations.add_report(engine.pool, body)
-    return Answer(encode(added), status=201, headers={"Location": f"{ROOT}/reports/{added['id']}"})
+    return made(added, f"/reports/{added['id']}")
 
 
 async def show_report(engine: Engine, call: Call) -> Answer:
@@ -64,9 +60,8 @@ async def show_report(engine: Engine, call: Call) -> Answer:
 
 async def change_report(engine: Engine, call: Call) -> Answer:
     """PUT a report: what is absent is kept."""
-    refuse_parameters(call)
     report_id = _report_id(call)
-    body = decode(await json_body(call, engine.settings.body_limit_bytes))
+    body = await body_of(engine, call)
     return Answer(encode(await operations.change_report(engine.pool, report_id, body)))
 
 
@@ -85,20 +80,13 @@ async def preview_report(engine: Engine, call: Call) -> Answer:
 async def send_report(engine: Engine, call: Call) -> Answer:
     """POST to mail a report now, whatever its schedule; a worker sends it, and the issue tells what came of it."""
     refuse_parameters(call)
-    made = await operations.send_report(engine.pool, engine.settings, _report_id(call))
-    location = f"{ROOT}/reports/{made.report_id}/issues/{made.id}"
-    return Answer(encode(made), status=201, headers={"Location": location})
+    issue = await operations.send_report(engine.pool, engine.settings, _report_id(call))
+    return made(issue, f"/reports/{issue.report_id}/issues/{issue.id}")
 
 
 async def list_issues(engine: Engine, call: Call) -> Answer:
     """GET what a report told at each of its moments, newest first, with links to the files."""
-    given = query.parameters(call.query)
-    query.refuse_unknown(given, ("limit", "offset"))
-    problems: list[Any] = []
-    limit = query.whole(given, "limit", query.LIMIT_DEFAULT, query.LIMIT_MOST, problems)
-    offset = query.whole(given, "offset", 0, query.OFFSET_MOST, problems)
-    if problems:
-        raise ValidationFailed(problems)
+    limit, offset = page_of(call)
     rows = await operations.list_issues(engine.pool, engine.settings, _report_id(call), limit, offset)
     return Answer(encode({"count": None, "rows": rows}))
 
@@ -159,10 +147,7 @@ def report_schemas() -> dict[str, Schema]:
 
 
 def _report_id(call: Call) -> int:
-    text = call.path["id"]
-    if text.isascii() and text.isdigit() and len(text) < 10:
-        return int(text)
-    raise ResourceNotFound("There is no such report; GET /v2/admin/reports lists them.")
+    return number_of(call, "report")
 
 
 def _issue_id(text: str) -> UUID:

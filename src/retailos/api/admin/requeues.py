@@ -3,22 +3,19 @@
 from collections.abc import Iterator
 
 from retailos import operations
+from retailos.api.admin.form import body_of, by
 from retailos.api.admin.line import like, lines
-from retailos.api.admin.operations import by, operation_example
-from retailos.api.body import json_body
+from retailos.api.admin.operations import operation_example
 from retailos.api.call import Answer, Call, Engine, Operation
-from retailos.api.endpoints import refuse_parameters
 from retailos.api.envelope import encode
 from retailos.api.schemas import Schema, object_schema, struct_schema
 from retailos.operations import Requeued
 from retailos.operations.requeues import DISMISSAL_FIELDS, REQUEUE_FIELDS
-from retailos.records.body import decode
 
 
 async def requeue(engine: Engine, call: Call) -> Answer:
     """POST a requeue: failed deliveries are owed again, those that the body says."""
-    refuse_parameters(call)
-    body = decode(await json_body(call, engine.settings.body_limit_bytes))
+    body = await body_of(engine, call)
     requeued = await operations.requeue_failed(engine.pool, engine.resources, body, by(call))
     if not requeued.dry_run:
         engine.hint()
@@ -27,8 +24,7 @@ async def requeue(engine: Engine, call: Call) -> Answer:
 
 async def dismiss(engine: Engine, call: Call) -> Answer:
     """POST a dismissal: failed deliveries are set aside, those that the body says."""
-    refuse_parameters(call)
-    body = decode(await json_body(call, engine.settings.body_limit_bytes))
+    body = await body_of(engine, call)
     return Answer(encode(await operations.dismiss_failed(engine.pool, engine.resources, body, by(call))))
 
 

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 
 from retailos import operations
-from retailos.api.admin.line import like, lines, webhook_id_of
-from retailos.api.admin.operations import by
+from retailos.api.admin.form import by, webhook_id_of
+from retailos.api.admin.line import like, lines
 from retailos.api.call import Answer, Call, Engine, Operation
 from retailos.api.endpoints import refuse_parameters
 from retailos.api.envelope import encode

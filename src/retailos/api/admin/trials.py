@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from retailos import operations
-from retailos.api.admin.line import AT, like, lines, webhook_id_of
-from retailos.api.body import json_body
+from retailos.api.admin.form import body_of, webhook_id_of
+from retailos.api.admin.line import AT, like, lines
 from retailos.api.call import Answer, Call, Engine, Operation
-from retailos.api.endpoints import refuse_parameters
 from retailos.api.envelope import encode
 from retailos.api.examples import DELIVERY_ID
 from retailos.api.schemas import Schema, object_schema, struct_schema
@@ -16,7 +15,6 @@ from retailos.deliveries.story import Happening, Story
 from retailos.errors import Problem, ValidationFailed
 from retailos.operations.trials import RECORD_FIELDS, TRIAL_FIELDS, Triggered
 from retailos.records import query
-from retailos.records.body import decode
 from retailos.sending.trial import Trial
 
 _RECORD = UUID(DELIVERY_ID.partition("-")[2])
@@ -24,16 +22,14 @@ _RECORD = UUID(DELIVERY_ID.partition("-")[2])
 
 async def try_webhook(engine: Engine, call: Call) -> Answer:
     """POST a test: what the webhook would be sent of a record is sent to it, or only shown."""
-    refuse_parameters(call)
-    body = decode(await json_body(call, engine.settings.body_limit_bytes))
+    body = await body_of(engine, call)
     tried = await operations.try_webhook(engine.pool, engine.resources, engine.settings, webhook_id_of(call), body)
     return Answer(encode(tried))
 
 
 async def trigger(engine: Engine, call: Call) -> Answer:
     """POST a trigger: one record is owed to the webhook once more, now."""
-    refuse_parameters(call)
-    body = decode(await json_body(call, engine.settings.body_limit_bytes))
+    body = await body_of(engine, call)
     triggered = await operations.trigger(engine.pool, engine.resources, webhook_id_of(call), body)
     engine.hint()
     return Answer(encode(triggered))

@@ -3,21 +3,21 @@
 from collections.abc import Iterator
 
 from retailos import operations
-from retailos.api.admin.line import AT, ROOT, WHEN_OR_NULL, like, lines, webhook_id_of
-from retailos.api.admin.operations import by
-from retailos.api.body import json_body
+from retailos.api.admin.form import body_of, by, listed, made, page_of, webhook_id_of
+from retailos.api.admin.line import AT, WHEN, WHEN_OR_NULL, like, lines
 from retailos.api.call import Answer, Call, Engine, Operation
 from retailos.api.endpoints import refuse_parameters
 from retailos.api.envelope import encode
 from retailos.api.examples import object_example
 from retailos.api.schemas import Schema, list_schema, object_schema, struct_schema
 from retailos.declare.resource import Resources
+from retailos.deliveries.openings import Opening
 from retailos.operations import NewSigningSecret, Removed
 from retailos.operations.webhooks import BACKFILL
-from retailos.records.body import decode
 from retailos.webhooks.signature import ROTATION_FIELDS
 from retailos.webhooks.webhook import hidden, webhook_fields
 
+_OPENING = Opening(opened_at=AT, closed_at="2020-03-25T14:02:11.020Z", failures=103)
 #: A secret that signs nothing.
 _NEW_SECRET = NewSigningSecret(webhook=1, secret=f"whsec_{'A' * 43}=", former_until=AT)
 
@@ -25,16 +25,14 @@ _NEW_SECRET = NewSigningSecret(webhook=1, secret=f"whsec_{'A' * 43}=", former_un
 async def list_webhooks(engine: Engine, call: Call) -> Answer:
     """GET all webhooks."""
     refuse_parameters(call)
-    rows = await operations.list_webhooks(engine.pool)
-    return Answer(encode({"count": len(rows), "rows": rows}))
+    return listed(await operations.list_webhooks(engine.pool))
 
 
 async def add_webhook(engine: Engine, call: Call) -> Answer:
     """POST a webhook."""
-    refuse_parameters(call)
-    body = decode(await json_body(call, engine.settings.body_limit_bytes))
+    body = await body_of(engine, call)
     added = await operations.add_webhook(engine.pool, engine.resources, engine.settings, body, by(call))
-    return Answer(encode(added), status=201, headers={"Location": f"{ROOT}/webhooks/{added['id']}"})
+    return made(added, f"/webhooks/{added['id']}")
 
 
 async def show_webhook(engine: Engine, call: Call) -> Answer:
@@ -45,9 +43,8 @@ async def show_webhook(engine: Engine, call: Call) -> Answer:
 
 async def change_webhook(engine: Engine, call: Call) -> Answer:
     """PUT a webhook: what is absent is kept."""
-    refuse_parameters(call)
     webhook_id = webhook_id_of(call)
-    body = decode(await json_body(call, engine.settings.body_limit_bytes))
+    body = await body_of(engine, call)
     changed = await operations.change_webhook(engine.pool, engine.resources, engine.settings, webhook_id, body)
     return Answer(encode(changed))
 
@@ -58,11 +55,17 @@ async def remove_webhook(engine: Engine, call: Call) -> Answer:
     return Answer(encode(await operations.remove_webhook(engine.pool, webhook_id_of(call))))
 
 
+async def list_openings(engine: Engine, call: Call) -> Answer:
+    """GET from when to when the webhook's breaker held what it was owed, newest first."""
+    limit, offset = page_of(call)
+    rows = await operations.list_openings(engine.pool, webhook_id_of(call), limit, offset)
+    return Answer(encode({"count": None, "rows": rows}))
+
+
 async def rotate_signing_secret(engine: Engine, call: Call) -> Answer:
     """POST a rotation: the webhook signs with another secret, shown this once, and with the one it has for a while."""
-    refuse_parameters(call)
     webhook_id = webhook_id_of(call)
-    body = decode(await json_body(call, engine.settings.body_limit_bytes))
+    body = await body_of(engine, call)
     return Answer(encode(await operations.rotate_signing_secret(engine.pool, engine.settings, webhook_id, body)))
 
 
@@ -73,7 +76,7 @@ def webhook_lines() -> Iterator[Operation]:
     yield line("GET", all_, list_webhooks, "WEBHOOK_GET_ALL", "List webhooks", result="WebhookList")
     yield line("POST", all_, add_webhook, "WEBHOOK_CREATE", "Add a webhook", 201, 409, **written)
     yield line("GET", one, show_webhook, "WEBHOOK_GET_ONE", "Get a webhook", 200, 404, result="Webhook")
-    yield line("PUT", one, change_webhook, "WEBHOOK_UPDATE", "Change a webhook", 200, 404, 409, **changed)
+    yield line("PUT", one, change_webhook, "WEBHOOK_UPDATE", "Change a webhook", 200, 404, 409, 422, **changed)
     yield line(
         "POST",
         f"{one}/signing-secrets",
@@ -86,6 +89,18 @@ def webhook_lines() -> Iterator[Operation]:
         body="SigningSecretInput",
         result="NewSigningSecret",
     )
+    opening = lines("Breaker opening", "Breaker openings")
+    yield opening(
+        "GET",
+        f"{one}/openings",
+        list_openings,
+        "WEBHOOK_OPENING_GET_ALL",
+        "List when a webhook's deliveries were held",
+        200,
+        404,
+        result="OpeningList",
+        parameters=("page",),
+    )
     yield line("DELETE", one, remove_webhook, "WEBHOOK_DELETE", "Delete a webhook", 200, 404, result="WebhookRemoved")
 
 
@@ -93,6 +108,7 @@ def webhook_schemas(resources: Resources) -> dict[str, Schema]:
     """Describe what the routes of webhooks take and give."""
     webhook, accepted = _webhook(resources), object_schema(webhook_fields(resources), input=True, owner="Webhook")
     added = object_schema({**webhook_fields(resources), "backfill": BACKFILL}, input=True, owner="Webhook")
+    opening = struct_schema(Opening, openedAt=WHEN, closedAt=WHEN_OR_NULL) | like(_OPENING)
     return {
         "Webhook": webhook,
         "WebhookInput": added,
@@ -100,6 +116,8 @@ def webhook_schemas(resources: Resources) -> dict[str, Schema]:
         "WebhookList": list_schema("Webhook", webhook),
         "SigningSecretInput": object_schema(ROTATION_FIELDS, input=True, owner="SigningSecret"),
         "NewSigningSecret": struct_schema(NewSigningSecret, formerUntil=WHEN_OR_NULL) | like(_NEW_SECRET),
+        "Opening": opening,
+        "OpeningList": list_schema("Opening", opening),
         "WebhookRemoved": struct_schema(Removed) | like(Removed(id=1, owed=0)),
     }
 
