@@ -23,6 +23,7 @@ from retailos.database import embedded, postmaster
 from retailos.database.embedded import Cluster
 from retailos.database.migrate import migrate
 from retailos.database.pool import Connection
+from retailos.observe import Observation
 
 DEBIAN_BINARIES = Path("/usr/lib/postgresql/15/bin")
 PASSWORD = "correct horse, battery/staple"
@@ -75,6 +76,11 @@ async def eventually(look: Callable[[], Any], *, within_seconds: float = 10.0) -
             expected = inspect.getsource(look).strip() if inspect.isfunction(look) else repr(look)
             pytest.fail(f"after {within_seconds} s still not: {expected}")
         await asyncio.sleep(0.01)
+
+
+def observed(caplog: pytest.LogCaptureFixture) -> list[Observation]:
+    """The observations that were made and written."""
+    return [each.msg for each in caplog.records if isinstance(each.msg, Observation)]
 
 
 def free_port() -> int:
