@@ -178,6 +178,13 @@ async def test_a_webhook_is_filled_and_what_failed_requeued(database: str, conne
     assert (await printed("requeue", *chosen, "--dry-run", database_url=database))["count"] == 150
     dismissed = await printed("dismiss", *chosen, "--external-id", "c-1", "--yes", database_url=database)
     assert dismissed["operations"][0]["done"] == 1
+    found = await printed("deliveries", "--webhook", number, "--status", "failed", database_url=database)
+    assert (len(found), {each["errorClass"] for each in found}) == (50, {"timeout"})
+    of_one = await ran("deliveries", "--external-id", "c-1", database_url=database)
+    assert re.search(r"webhook:customer:erp +c-1 +dismissed +v1 +\d+ +timeout", of_one.out)
+    nothing = await ran("deliveries", "--http-status", "503", database_url=database)
+    assert nothing.out == "There is no such delivery.\n"
+    assert await printed("webhook", "openings", number, database_url=database) == []
     asked = await ran("dismiss", *chosen, database_url=database)
     assert (asked.code, "149 failed deliveries would be set aside" in asked.out) == (1, True)
     listed = await printed("operations", "list", "--webhook", number, database_url=database)

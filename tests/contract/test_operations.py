@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from retailos import observe
-from retailos.receiver import Behaviour, Receiver
+from retailos.receiver import Behaviour, Received, Receiver
 from tests.conftest import eventually
 from tests.contract.conftest import Api, check_envelope, codes
 from tests.contract.delivering import settled, webhook, working
@@ -61,6 +61,35 @@ async def test_deliveries_are_found_by_reason_time_and_resource(api: Api) -> Non
             assert found["count"] == len(found["rows"]) == count, asked
         wrong = await api.admin("GET", "/deliveries?errorClass=x&resource=y&since=z")
         assert [each[0] for each in codes(wrong)] == ["errorClass", "resource", "since"]
+
+
+async def test_deliveries_are_found_by_the_status_of_their_last_attempt(api: Api) -> None:
+    """It is the last attempt that counts, whatever became of the delivery since, and a success is no failure."""
+    answers = {"a": [500, 503], "b": [503, 503], "c": [429, 429], "d": [503, 200]}
+
+    def answer(received: Received) -> Behaviour:
+        return Behaviour(status=answers[received.path.rpartition("/")[2]].pop(0))
+
+    async with Receiver.listen(behaviour=answer) as receiver, working(api):
+        made = await webhook(api, receiver, retryLimit=1, retryDelay=0.05)
+        for name in "abcd":
+            await api.put(f"/customers/{name}", ADA)
+            await settled(api, made, name, "delivered" if name == "d" else "failed")
+        body = {"webhook": made, "externalIds": ["b"]}
+        assert (await api.admin("POST", "/dismissals", json=body)).result["count"] == 1
+        for asked, names in (
+            ("httpStatus=503", "ab"),
+            ("httpStatus=503&status=failed", "a"),
+            ("httpStatus=503&status=dismissed", "b"),
+            ("httpStatus=429&errorClass=http_later", "c"),
+            ("httpStatus=500", ""),
+            ("httpStatus=200", ""),
+        ):
+            found = (await api.admin("GET", f"/deliveries?withCount=true&{asked}")).result
+            assert found["count"] == len(names), asked
+            assert sorted(each["externalId"] for each in found["rows"]) == list(names), asked
+        wrong = await api.admin("GET", "/deliveries?httpStatus=1000")
+        assert codes(wrong) == [("httpStatus", "OUT_OF_RANGE")]
 
 
 async def ended(api: Api, operation_id: str, status: str = "completed") -> dict[str, Any]:

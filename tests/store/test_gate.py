@@ -17,7 +17,7 @@ from retailos.sending.gate import Gate
 from retailos.webhooks import orders
 from tests.conftest import eventually, observed
 from tests.store.conftest import LEASE_SECONDS, Store, add_webhook
-from tests.store.registers import DELIVERED, HELD, RETRY, claim, settlement
+from tests.store.registers import DELIVERED, HELD, RETRY, SKIPPED, claim, settlement
 
 
 async def gates(store: Store, count: int = 1, **settings: Any) -> list[Gate]:
@@ -100,6 +100,24 @@ async def test_one_worker_probes_and_success_closes(
     assert [each.held for each in some] == [False] * 4
 
 
+async def test_what_will_open_the_breaker_holds_at_once(store: Store, webhook: int, worker: int) -> None:
+    """Nothing more is sent once so many requests came to nothing, though the breaker is told of them a little later."""
+    await store.write("customer", "c-1", {"firstName": "A"})
+    one, other = await gates(store, 2)
+    for outcome, doubtful in ((RETRY, False), (RETRY, False), (SKIPPED, False), (RETRY, True), (DELIVERED, False)):
+        one.hear(outcome)
+        assert one.doubtful is doubtful
+    for _ in range(2):
+        one.hear(RETRY)
+    await other.note(await answers(store, webhook, worker, RETRY))
+    await learn(store, webhook, one)
+    assert one.doubtful
+    # Another worker's requests get through: told of both, the breaker stays closed, and sending goes on.
+    await other.note(await answers(store, webhook, worker, DELIVERED))
+    await one.note(await answers(store, webhook, worker, RETRY, RETRY))
+    assert (one.doubtful, one.held, (await row(store.pool))["failures"]) == (False, False, 2)
+
+
 async def test_a_probe_that_finds_nothing_to_send_is_put_back(store: Store, webhook: int, worker: int) -> None:
     """It is wanted again as soon as there is something, as when a lane that closes has given back what it had."""
     await store.write("customer", "c-1", {"firstName": "A"})
@@ -111,6 +129,18 @@ async def test_a_probe_that_finds_nothing_to_send_is_put_back(store: Store, webh
     await one.put_back()
     await learn(store, webhook, other)
     assert await eventually(other.probe)
+
+
+async def test_a_probe_is_sent_as_the_webhook_is_now(store: Store, webhook: int, worker: int) -> None:
+    """A lane that has not heard yet that its webhook was changed leaves the probe to the one that has."""
+    await store.write("customer", "c-1", {"firstName": "A"})
+    [before] = await gates(store)
+    await before.note(await answers(store, webhook, worker, RETRY, RETRY, RETRY))
+    await store.pool.execute("update breaker set probe_at = now() - interval '1 second'")
+    await store.pool.execute("update webhook set updated_at = updated_at + interval '1 second'")
+    [after] = await gates(store)
+    await learn(store, webhook, before, after)
+    assert (await before.probe(), await after.probe()) == (False, True)
 
 
 async def test_openings_are_kept_as_long_as_they_should(store: Store, webhook: int, worker: int) -> None:
