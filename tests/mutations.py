@@ -116,9 +116,23 @@ BREAKER: Final = (
     Mutant(
         name="each worker probes for itself",
         path=GATE,
-        old="where webhook_id = $1 and probe_at <= now()",
-        new="where webhook_id = $1",
+        old="and webhook_id = $1 and probe_at <= now()",
+        new="and webhook_id = $1",
         test="tests/store/test_gate.py::test_one_worker_probes_and_success_closes",
+    ),
+    Mutant(
+        name="a lane of a webhook that was changed probes where it went before",
+        path=GATE,
+        old=" and webhook.updated_at = $3",
+        new=" and $3::timestamptz is not null",
+        test="tests/store/test_gate.py::test_a_probe_is_sent_as_the_webhook_is_now",
+    ),
+    Mutant(
+        name="a receiver that is down is sent to until its failures are settled",
+        path=f"{SENDING}/gate.py",
+        old="self._breaker.failures + self._untold >=",
+        new="self._breaker.failures + 0 >=",
+        test="tests/store/test_gate.py::test_what_will_open_the_breaker_holds_at_once",
     ),
     Mutant(
         name="a probe whose worker died was the last",
@@ -159,7 +173,7 @@ BREAKER: Final = (
         name="a batch of a hundred that comes to nothing is a hundred failures",
         path=f"{DELIVERIES}/breaker.py",
         old="for passed in through.values():",
-        new="for passed in (verdict for _, outcome in answered if (verdict := _got_through(outcome)) is not None):",
+        new="for passed in (verdict for _, outcome in answered if (verdict := got_through(outcome)) is not None):",
         test="tests/unit/test_breaker.py::test_a_request_counts_once",
     ),
     Mutant(
@@ -210,7 +224,7 @@ SHARES: Final = (
     Mutant(
         name="a worker gives up what it still uses",
         path=f"{SENDING}/worker.py",
-        old="keeps = max(due[webhook_id], min(lane.gate.slots.taken, has))",
+        old="keeps = max(due[webhook_id], min(lane.under_way, has))",
         new="keeps = due[webhook_id]",
         test="tests/contract/test_shares.py::test_a_worker_that_joins_waits_for_what_others_have_under_way",
     ),
@@ -223,16 +237,16 @@ SHARES: Final = (
     ),
     Mutant(
         name="a webhook has as many requests at once as it likes",
-        path=f"{SENDING}/gate.py",
-        old="self.slots = Slots(lambda: max(self.most(), 1))",
-        new="self.slots = Slots(lambda: 1_000)",
+        path=f"{SENDING}/lane.py",
+        old="Turns(lambda: max(gate.most(), 1),",
+        new="Turns(lambda: 1_000,",
         test="tests/contract/test_shares.py::test_requests_at_once_are_shared_by_all_workers",
     ),
     Mutant(
         name="webhooks have their requests at once in common",
-        path=f"{SENDING}/gate.py",
-        old="self.slots = Slots(lambda: max(self.most(), 1))",
-        new="self.slots = globals().setdefault('common', Slots(lambda: 16))",
+        path=f"{SENDING}/turns.py",
+        old="self._hands: set[asyncio.Task[None]] = set()",
+        new="self._hands: set[asyncio.Task[None]] = globals().setdefault('everyones', set())",
         test="tests/reliability/test_hanging_webhook.py::test_a_hanging_receiver_delays_nobody_else",
     ),
 )

@@ -11,9 +11,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
 from retailos.app import open_pool
-from retailos.cli import COMMANDS
+from retailos.cli import COMMANDS, main
 from retailos.cli.doctor import open_transactions
 from retailos.database.pool import Connection
 from tests.acceptance.program import ran, started
@@ -40,12 +41,20 @@ async def printed(*arguments: str, database_url: str = "") -> Any:
     return msgspec.json.decode(ended.out)
 
 
-async def test_every_command_helps() -> None:
+@pytest.mark.parametrize("command", HELPED, ids=" ".join)
+def test_every_command_helps(command: tuple[str, ...]) -> None:
     """Each command explains itself, with an example to paste."""
-    for ended in await asyncio.gather(*(ran(*command, "--help") for command in HELPED)):
-        assert ended.code == 0
-        assert re.search(r"^ +(RETAILOS_\S+ )?retailos [a-z]+", ended.out, re.MULTILINE), ended.out
-        assert "supervised" not in ended.out
+    helped = CliRunner().invoke(main, [*command, "--help"], prog_name="retailos")
+    assert helped.exit_code == 0
+    assert re.search(r"^ +(RETAILOS_\S+ )?retailos [a-z]+", helped.output, re.MULTILINE), helped.output
+    assert "supervised" not in helped.output
+
+
+async def test_the_program_names_its_commands() -> None:
+    """Whoever asks the program what it can do is told each of its commands."""
+    ended = await ran("--help")
+    assert (ended.code, ended.err) == (0, "")
+    assert [name for name in COMMANDS if not re.search(rf"^  {name} +\w", ended.out, re.MULTILINE)] == []
 
 
 @pytest.mark.parametrize(
@@ -169,6 +178,13 @@ async def test_a_webhook_is_filled_and_what_failed_requeued(database: str, conne
     assert (await printed("requeue", *chosen, "--dry-run", database_url=database))["count"] == 150
     dismissed = await printed("dismiss", *chosen, "--external-id", "c-1", "--yes", database_url=database)
     assert dismissed["operations"][0]["done"] == 1
+    found = await printed("deliveries", "--webhook", number, "--status", "failed", database_url=database)
+    assert (len(found), {each["errorClass"] for each in found}) == (50, {"timeout"})
+    of_one = await ran("deliveries", "--external-id", "c-1", database_url=database)
+    assert re.search(r"webhook:customer:erp +c-1 +dismissed +v1 +\d+ +timeout", of_one.out)
+    nothing = await ran("deliveries", "--http-status", "503", database_url=database)
+    assert nothing.out == "There is no such delivery.\n"
+    assert await printed("webhook", "openings", number, database_url=database) == []
     asked = await ran("dismiss", *chosen, database_url=database)
     assert (asked.code, "149 failed deliveries would be set aside" in asked.out) == (1, True)
     listed = await printed("operations", "list", "--webhook", number, database_url=database)

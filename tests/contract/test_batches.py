@@ -243,6 +243,8 @@ async def test_what_is_said_of_a_record_is_not_said_of_the_receiver(api: Api, st
         made = await batch_webhook(api, receiver, batchAnswer="multistatus", breakerFailures=1)
         await write(api, ("a", "b"))
         assert (await settled(api, made, "b", "failed"))["errorClass"] == error
+        found = (await api.admin("GET", f"/deliveries?httpStatus={status}")).result["rows"]
+        assert [each["externalId"] for each in found] == ["b"]
         await write(api, ("a",), title="Ms")
 
         async def again() -> bool:

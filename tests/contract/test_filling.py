@@ -149,6 +149,9 @@ async def test_what_failed_and_may_have_passed_is_requeued_by_policy(api: Api) -
         made = await webhook(api, receiver, retryLimit=0)
         await api.put("/customers/passing", ADA)
         await settled(api, made, "passing", "failed")
+        receiver.behave(Behaviour(status=429))
+        await api.put("/customers/too-many", ADA)
+        await settled(api, made, "too-many", "failed")
         receiver.behave(Behaviour(status=422))
         await api.put("/customers/wrong", ADA)
         await settled(api, made, "wrong", "failed")
@@ -156,8 +159,9 @@ async def test_what_failed_and_may_have_passed_is_requeued_by_policy(api: Api) -
         changed = await api.admin("PUT", f"/webhooks/{made}", json={"requeueEvery": 0.2})
         assert changed.result["requeueEvery"] == 0.2
         await settled(api, made, "passing")
+        await settled(api, made, "too-many")
         [row] = (await api.admin("GET", f"/operations?webhook={made}")).result["rows"]
-        assert (row["cause"], row["done"], row["status"]) == ("policy", 1, "completed")
+        assert (row["cause"], row["done"], row["status"]) == ("policy", 2, "completed")
         receiver.behave(Behaviour(status=503))
         await api.put("/customers/passing", ADA | {"title": "Ms"})
         await settled(api, made, "passing", "failed")

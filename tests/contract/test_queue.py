@@ -18,6 +18,7 @@ from retailos.resources import RESOURCES
 from retailos.settings import Settings
 from tests.conftest import eventually
 from tests.contract.conftest import VARIED_RESOURCES, Api, Response, check_envelope, full, ground, least, serving
+from tests.contract.importing import applied, ndjson, send
 
 LATER = {"Prefer": "respond-async"}
 ADA = {"firstName": "Ada", "lastName": "Lovelace"}
@@ -258,3 +259,16 @@ async def test_nobody_overtakes_what_another_process_accepted(shop: Api, number:
         assert (await shop.get(f"/jobs/{accepted[0].id}")).result["version"] == 2
         found = (await shop.get(f"/customers/{name}")).result
         assert (found["firstName"], found["gender"]) == ("Later", "Unknown")
+
+
+async def test_an_import_takes_a_record_that_is_still_queued(api: Api, number: int) -> None:
+    """A row of a file is no defect for being of a record that was accepted before and is not written yet."""
+    first, second = f"held-{number}", f"queued-{number}"
+    await api.put(f"/customers/{first}", ADA)
+    async with held(api, first) as connection:
+        jobs = await stuck(api, connection, first, second)
+        done = await applied(
+            api, await send(api, ndjson([{"externalCustomerId": second, "lastName": "file"}]), "ndjson")
+        )
+    assert [done["status"], done["failed"]] == ["completed", 0]
+    assert [(await ended(api, each))["status"] for each in jobs] == ["completed", "completed"]

@@ -169,10 +169,12 @@ async def test_every_2xx_is_a_success(api: Api) -> None:
 
 async def test_4xx_and_5xx_are_no_success(api: Api) -> None:
     """Any 4xx and any 5xx is a failure of its class; a 410, which pauses the webhook, is told elsewhere."""
-    statuses = (400, 401, 403, 404, 405, 409, 413, 418, 422, 425, 429, 451, 499, 500, 501, 502, 503, 504, 599)
+    statuses = (400, 401, 403, 404, 405, 409, 413, 418, 422, 451, 499, 500, 501, 502, 503, 504, 599)
+    later = (408, 425, 429)
     async with Receiver.listen(behaviour=as_asked) as receiver, working(api):
         expected = {status: ("failed", f"http_{status // 100}xx") for status in statuses}
-        assert await outcomes(api, receiver, statuses) == expected
+        expected |= dict.fromkeys(later, ("failed", "http_later"))
+        assert await outcomes(api, receiver, (*statuses, *later)) == expected
 
 
 async def test_a_redirect_is_no_success_and_is_not_followed(api: Api) -> None:

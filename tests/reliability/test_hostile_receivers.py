@@ -105,6 +105,7 @@ def as_documented(behaviour: Behaviour, attempt: Mapping[str, Any]) -> bool:
         return (attempt["error_class"], attempt["state"], attempt["status"] // 100) == (None, "delivered", 2)
     kind = attempt["status"] // 100
     expected = {1: "http_5xx", 3: "redirect", 4: "http_4xx", 7: "http_5xx"}.get(kind, "http_5xx")
+    expected = "http_later" if attempt["status"] in (408, 425, 429) else expected
     return (attempt["error_class"], attempt["state"]) == (expected, "failed")
 
 

@@ -15,9 +15,9 @@ from retailos.deliveries.settlement import Settlement
 from retailos.sending import gate
 from retailos.sending.gate import Gate
 from retailos.webhooks import orders
-from tests.conftest import eventually
+from tests.conftest import eventually, observed
 from tests.store.conftest import LEASE_SECONDS, Store, add_webhook
-from tests.store.registers import DELIVERED, HELD, RETRY, claim, settlement
+from tests.store.registers import DELIVERED, HELD, RETRY, SKIPPED, claim, settlement
 
 
 async def gates(store: Store, count: int = 1, **settings: Any) -> list[Gate]:
@@ -67,8 +67,7 @@ async def test_a_breaker_opens_after_failures_in_a_row(
     await learn(store, webhook, other)
     assert (one.held, other.held, one.most(), other.most()) == (True, True, 0, 0)
     await other.note(await answers(store, webhook, worker, RETRY, HELD))
-    said = [each.msg["event"] for each in caplog.records if isinstance(each.msg, dict)]
-    assert said == ["BreakerOpened"]
+    assert [type(each).__name__ for each in observed(caplog)] == ["BreakerOpened"]
     assert (await orders.webhook(store.pool, webhook)).held_since == (await row(store.pool))["opened_at"]
 
 
@@ -96,10 +95,27 @@ async def test_one_worker_probes_and_success_closes(
     assert (opening["webhook_id"], opening["failures"], opening["closed_at"]) == (webhook, 4, closed["closed_at"])
     assert closed["closed_at"] is not None
     assert (some[1].held, some[1].most()) == (False, 1)
-    said = [each.msg["event"] for each in caplog.records if isinstance(each.msg, dict)]
-    assert said == ["BreakerOpened", "BreakerClosed"]
+    assert [type(each).__name__ for each in observed(caplog)] == ["BreakerOpened", "BreakerClosed"]
     await learn(store, webhook, *some)
     assert [each.held for each in some] == [False] * 4
+
+
+async def test_what_will_open_the_breaker_holds_at_once(store: Store, webhook: int, worker: int) -> None:
+    """Nothing more is sent once so many requests came to nothing, though the breaker is told of them a little later."""
+    await store.write("customer", "c-1", {"firstName": "A"})
+    one, other = await gates(store, 2)
+    for outcome, doubtful in ((RETRY, False), (RETRY, False), (SKIPPED, False), (RETRY, True), (DELIVERED, False)):
+        one.hear(outcome)
+        assert one.doubtful is doubtful
+    for _ in range(2):
+        one.hear(RETRY)
+    await other.note(await answers(store, webhook, worker, RETRY))
+    await learn(store, webhook, one)
+    assert one.doubtful
+    # Another worker's requests get through: told of both, the breaker stays closed, and sending goes on.
+    await other.note(await answers(store, webhook, worker, DELIVERED))
+    await one.note(await answers(store, webhook, worker, RETRY, RETRY))
+    assert (one.doubtful, one.held, (await row(store.pool))["failures"]) == (False, False, 2)
 
 
 async def test_a_probe_that_finds_nothing_to_send_is_put_back(store: Store, webhook: int, worker: int) -> None:
@@ -113,6 +129,18 @@ async def test_a_probe_that_finds_nothing_to_send_is_put_back(store: Store, webh
     await one.put_back()
     await learn(store, webhook, other)
     assert await eventually(other.probe)
+
+
+async def test_a_probe_is_sent_as_the_webhook_is_now(store: Store, webhook: int, worker: int) -> None:
+    """A lane that has not heard yet that its webhook was changed leaves the probe to the one that has."""
+    await store.write("customer", "c-1", {"firstName": "A"})
+    [before] = await gates(store)
+    await before.note(await answers(store, webhook, worker, RETRY, RETRY, RETRY))
+    await store.pool.execute("update breaker set probe_at = now() - interval '1 second'")
+    await store.pool.execute("update webhook set updated_at = updated_at + interval '1 second'")
+    [after] = await gates(store)
+    await learn(store, webhook, before, after)
+    assert (await before.probe(), await after.probe()) == (False, True)
 
 
 async def test_openings_are_kept_as_long_as_they_should(store: Store, webhook: int, worker: int) -> None:

@@ -320,9 +320,12 @@ async def test_deliveries_are_found_by_indexes(filled: Connection) -> None:
     plan = await planned(filled, REQUEUE.requeue, 1, [SOMEBODY])
     assert {"delivery_pkey"} <= used(plan)
     # With everything optional this is planned for its arguments each time.
-    plan = await planned(filled, DELIVERIES.list, 1, None, [SOMEBODY], None, None, None, None, 1, 0, generic=False)
+    plan = await planned(filled, DELIVERIES.list, 1, None, [SOMEBODY], *[None] * 6, 1, 0, generic=False)
     assert "delivery_pkey" in used(plan)
-    await planned(filled, DELIVERIES.list_waiting, 1, "owed", None, None, None, None, None, 50, 0, generic=False)
+    await planned(filled, DELIVERIES.list_waiting, 1, "owed", *[None] * 7, 50, 0, generic=False)
+    answered = [*[None] * 5, 503, ["http_5xx"]]
+    plan = await planned(filled, DELIVERIES.list_waiting, 1, "owed", *answered, 50, 0, generic=False)
+    assert any("record_id_webhook_id_at" in each for each in used(plan)), used(plan)
 
 
 async def test_a_key_is_found_by_its_id(filled: Connection) -> None:

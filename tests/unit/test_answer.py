@@ -171,6 +171,7 @@ def test_the_status_alone() -> None:
         (299, None),
         (301, ErrorClass.REDIRECT),
         (404, ErrorClass.HTTP_4XX),
+        (429, ErrorClass.HTTP_LATER),
         (503, ErrorClass.HTTP_5XX),
         (100, ErrorClass.HTTP_5XX),
         (600, INVALID),

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retailos.deliveries.outcome import (
-    TRANSIENT,
     Blame,
     Delivered,
     Divided,
@@ -18,7 +17,6 @@ from retailos.deliveries.outcome import (
     Retry,
     Skipped,
     error_class_of,
-    is_transient,
     read_outcome,
     retry_or_fail,
 )
@@ -81,11 +79,12 @@ STATUSES = {
     400: (ErrorClass.HTTP_4XX, Blame.RECORD, False),
     401: (ErrorClass.HTTP_4XX, Blame.RECORD, False),
     404: (ErrorClass.HTTP_4XX, Blame.RECORD, False),
-    408: (ErrorClass.HTTP_4XX, Blame.RECORD, False),
+    408: (ErrorClass.HTTP_LATER, Blame.RECORD, False),
     410: (ErrorClass.HTTP_4XX, Blame.GONE, False),
     413: (ErrorClass.HTTP_4XX, Blame.RECORD, False),
     422: (ErrorClass.HTTP_4XX, Blame.RECORD, False),
-    429: (ErrorClass.HTTP_4XX, Blame.RECEIVER, False),
+    425: (ErrorClass.HTTP_LATER, Blame.RECORD, False),
+    429: (ErrorClass.HTTP_LATER, Blame.RECEIVER, False),
     499: (ErrorClass.HTTP_4XX, Blame.RECORD, False),
     500: (ErrorClass.HTTP_5XX, Blame.RECEIVER, False),
     502: (ErrorClass.HTTP_5XX, Blame.RECEIVER, True),
@@ -251,12 +250,6 @@ def test_a_policy_may_retry_only_what_may_pass_by_itself(answer: Reply, again: b
     """With retryOn transient, a refusal fails at once; by default everything is retried, as in the guide."""
     assert isinstance(first(answer, RetryPolicy(retry_on="transient")), Retry if again else Failed)
     assert isinstance(first(answer), Retry)
-
-
-def test_transient_classes_can_be_named_without_a_status() -> None:
-    """What is requeued by itself is chosen by class."""
-    assert all(is_transient(each, None) for each in TRANSIENT)
-    assert not any(is_transient(each, None) for each in set(ErrorClass) - TRANSIENT)
 
 
 def every_reply() -> st.SearchStrategy[Reply]:

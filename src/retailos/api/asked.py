@@ -8,7 +8,7 @@ from retailos.api.parameter import Parameter, in_header, in_query, listed, whole
 from retailos.declare.resource import Resources
 from retailos.declare.texts import CURRENCY
 from retailos.declare.values import Timestamp, Uuid
-from retailos.deliveries.deliveries import STATUSES
+from retailos.deliveries.deliveries import HTTP_STATUS_MOST, STATUSES
 from retailos.deliveries.selection import ERROR_CLASSES
 from retailos.deliveries.statistics import STEP_MINUTES_MOST, STEPS_MOST
 from retailos.imports.apply import ERROR_ROWS_LEAST
@@ -27,6 +27,8 @@ def _of_deliveries(resources: Resources) -> Iterator[Parameter]:
     yield in_query("externalId", {"type": "string"}, "Those of records with this external id, of any resource.")
     yield in_query("resource", word("ResourceName", resources), "Those that tell of this kind of record.")
     yield in_query("errorClass", word("ErrorClass", ERROR_CLASSES), "Those that failed last for this reason.")
+    answered = {"type": "integer", "minimum": 0, "maximum": HTTP_STATUS_MOST}
+    yield in_query("httpStatus", answered, "Those whose last attempt failed with this HTTP status.")
     yield in_query("since", dict(Timestamp().schema()), "Those settled last at this moment or later.")
     yield in_query("until", dict(Timestamp().schema()), "Those settled last before this moment.")
     yield from of_page(resources)

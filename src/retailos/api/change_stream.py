@@ -60,7 +60,7 @@ def _chunks(read: Read) -> Iterator[bytes]:
     """A page's events, and behind them how far it reached."""
     size, chunk = 0, []
     for change in read.changes:
-        chunk.append(event(feed.written(change.position), "change", encode(view(change))))
+        chunk.append(event(feed.written(read.after(change)), "change", encode(view(change))))
         size += len(chunk[-1])
         if size > _CHUNK_BYTES:
             yield b"".join(chunk)

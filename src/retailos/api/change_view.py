@@ -4,7 +4,6 @@ from uuid import UUID
 
 import msgspec
 
-from retailos.declare.values import printed
 from retailos.records import feed
 from retailos.records.feed import Change, Read
 
@@ -37,7 +36,7 @@ def view(change: Change) -> ChangeView:
         external_id=change.external_id,
         operation=change.operation,
         version=change.version,
-        changed_at=printed(change.changed_at),
+        changed_at=change.changed_at,
         data=msgspec.Raw(change.json.encode()),
     )
 

@@ -15,6 +15,7 @@ COMMANDS: Final = MappingProxyType(
         "demo": "retailos.cli.demo",
         "keys": "retailos.cli.keys",
         "webhook": "retailos.cli.webhook",
+        "deliveries": "retailos.cli.deliveries",
         "requeue": "retailos.cli.requeue",
         "dismiss": "retailos.cli.requeue",
         "operations": "retailos.cli.operations",

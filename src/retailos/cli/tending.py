@@ -125,9 +125,11 @@ async def drift(here: Deployment, webhook_id: int) -> Told:
       retailos webhook drift 3
     """
     found = await operations.show_drift(here.pool, RESOURCES, webhook_id)
+    held = f" ({found.held:,} held by the breaker)" if found.held else ""
     return Told(
         found,
-        f"{found.matched:,} in sync, {found.behind:,} behind, {found.failed:,} failed, {found.dismissed:,} dismissed; "
+        f"{found.matched:,} in sync, {found.behind:,} behind{held}, {found.failed:,} failed, "
+        f"{found.dismissed:,} dismissed; "
         f"{found.never_told:,} of {found.records:,} records it was never told of.",
     )
 

@@ -45,7 +45,7 @@ def noted(answered: Iterable[tuple[UUID | None, Outcome]]) -> Noted:
     """Read outcomes, each with its request, in their order; a request counts once, what was not sent tells nothing."""
     through: dict[UUID | None, bool] = {}
     for request_id, outcome in answered:
-        verdict = _got_through(outcome)
+        verdict = got_through(outcome)
         if verdict is not None:
             through[request_id] = verdict or through.get(request_id, False)
     failures = 0
@@ -54,7 +54,8 @@ def noted(answered: Iterable[tuple[UUID | None, Outcome]]) -> Noted:
     return Noted(failures=failures, passed=any(through.values()))
 
 
-def _got_through(outcome: Outcome) -> bool | None:
+def got_through(outcome: Outcome) -> bool | None:
+    """Whether a request reached a receiver that works; None: it tells nothing of that."""
     match outcome:
         case Skipped():
             return None

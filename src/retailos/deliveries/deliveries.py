@@ -16,6 +16,7 @@ from retailos.declare.values import printed
 from retailos.deliveries.job import job_id, record_of
 from retailos.deliveries.name import delivery_id
 from retailos.errors import ResourceNotFound
+from retailos.exchanges.exchange import ErrorClass, class_of_status
 from retailos.records import named_sql
 from retailos.webhooks.webhook import Webhook
 
@@ -25,6 +26,8 @@ _OF_JOB, _SINCE = _SQL.of_job, _SQL.since
 
 STATUSES = ("owed", "sending", "retrying", "confirming", "delivered", "skipped", "failed", "dismissed")
 _WAITING = ("owed", "retrying", "confirming", "failed")
+#: An HTTP status has three digits.
+HTTP_STATUS_MOST = 999
 #: Attempts that are shown of one delivery.
 ATTEMPTS_MOST = 100
 
@@ -39,6 +42,8 @@ class Asked:
     #: What is told of.
     resource: str | None = None
     error_class: str | None = None
+    #: With what the last attempt was answered, where it failed.
+    http_status: int | None = None
     #: Settled last from this moment on, and before that one.
     since: datetime | None = None
     until: datetime | None = None
@@ -131,6 +136,8 @@ async def find(pool: Pool, resources: Resources, orders: Sequence[Webhook], aske
             asked.since,
             asked.until,
             of_resource,
+            asked.http_status,
+            None if asked.http_status is None else _classes(asked.http_status),
         )
         rows = await connection.fetch(statement, *which, asked.limit, asked.offset)
         count = await connection.fetchval(_COUNT, *which) if asked.with_count else None
@@ -144,7 +151,7 @@ async def one(
 ) -> DeliveryWithAttempts:
     """Give one delivery with its attempts; ResourceNotFound if there is none."""
     async with acquire(pool) as connection:
-        row = await connection.fetchrow(_LIST, webhook_id, None, [record_id], None, None, None, None, 1, 0)
+        row = await connection.fetchrow(_LIST, webhook_id, None, [record_id], *[None] * 6, 1, 0)
         if row is None:
             raise ResourceNotFound("There is no such delivery; GET /v2/admin/deliveries lists them.")
         names = await _external_ids(connection, resources, orders, [row])
@@ -167,6 +174,12 @@ async def of_job(
         names = await _external_ids(connection, resources, orders, [row])
     order = next(each for each in orders if each.id == row["webhook_id"])
     return Delivery(**_shown(row, order, names)), _printed(since)
+
+
+def _classes(status: int) -> list[str]:
+    """The classes of failures with a status; a batch that is answered with a 2xx may have been taken in part."""
+    found = class_of_status(status)
+    return [found] if found else [ErrorClass.RECORD_REFUSED, ErrorClass.INVALID_BATCH_ANSWER]
 
 
 async def _records(connection: Connection, resources: Resources, external_id: str) -> list[UUID]:

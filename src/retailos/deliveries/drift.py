@@ -24,6 +24,8 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     matched: int = msgspec.field(name="inSync")
     #: Owed, under way, to be retried, or to be confirmed.
     behind: int
+    #: Of those behind, what waits for an open breaker.
+    held: int
     failed: int
     #: Failed, and set aside by a person.
     dismissed: int
@@ -36,11 +38,14 @@ async def drift(connection: Connection, resource: Resource, webhook: Webhook) ->
     states = {row["status"]: row["count"] for row in await connection.fetch(_STATES, webhook.id)}
     matched = sum(states.pop(name, 0) for name in AT_REST)
     failed, dismissed = states.pop("failed", 0), states.pop("dismissed", 0)
+    under_way = states.get("sending", 0)
+    behind = sum(states.values())
     return Drift(
         webhook_id=webhook.id,
         records=await count_living(connection, resource),
         matched=matched,
-        behind=sum(states.values()),
+        behind=behind,
+        held=0 if webhook.held_since is None else behind - under_way,
         failed=failed,
         dismissed=dismissed,
         never_told=await connection.fetchval(known_sql.count_untold(resource), webhook.id),

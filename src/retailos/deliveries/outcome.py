@@ -6,12 +6,13 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Final, Literal
 
-from retailos.exchanges.exchange import ErrorClass, Reply
+from retailos.exchanges.exchange import ErrorClass, Reply, class_of_status
 from retailos.webhooks.retry import RetryPolicy
 
-#: Classes of failures that may pass by themselves; some statuses of `http_4xx` do too, see `is_transient`.
+#: Classes of failures that may pass without anyone changing the record or the webhook.
 TRANSIENT: Final = frozenset(
     {
+        ErrorClass.HTTP_LATER,
         ErrorClass.HTTP_5XX,
         ErrorClass.TIMEOUT,
         ErrorClass.CONNECTION_REFUSED,
@@ -22,11 +23,10 @@ TRANSIENT: Final = frozenset(
         ErrorClass.TOKEN_ERROR,
     }
 )
-_OF_THE_RECEIVER: Final = TRANSIENT | {ErrorClass.BLOCKED_ADDRESS}
+#: Of what is refused for now, only 429 is about more than the request.
+_OF_THE_RECEIVER: Final = (TRANSIENT | {ErrorClass.BLOCKED_ADDRESS}) - {ErrorClass.HTTP_LATER}
 #: Statuses of a proxy that gave up on the receiver behind it, which may apply the request all the same.
 _STATUSES_THAT_LEAVE_DOUBT: Final = frozenset({502, 504, 520, 524})
-#: Refusals that say "later" about this request, not "never": RFC 9110, 8470 and 6585.
-_STATUSES_THAT_PASS: Final = frozenset({408, 425, 429})
 _TOO_MANY_REQUESTS: Final = 429
 _GONE: Final = 410
 #: An HTTP-date has 29 characters, the longest of the obsolete forms 33.
@@ -138,30 +138,17 @@ def retry_or_fail(
     """
     blame, ambiguous = _blame(error_class, reply.status), _leaves_doubt(reply)
     exhausted = attempt_number > policy.retry_limit
-    if exhausted or (policy.retry_on == "transient" and not is_transient(error_class, reply.status)):
+    if exhausted or (policy.retry_on == "transient" and error_class not in TRANSIENT):
         return Failed(error_class=error_class, blame=blame, ambiguous=ambiguous)
     after = max(policy.delay_before(attempt_number, jitter), min(_retry_after(reply), policy.retry_delay_max))
     return Retry(after_seconds=after, error_class=error_class, blame=blame, ambiguous=ambiguous)
 
 
 def error_class_of(reply: Reply) -> ErrorClass | None:
-    """The class of a reply's error, None for a 2xx; what HTTP does not define counts as 5xx, as RFC 9110 has it."""
+    """The class of a reply's error, None for a 2xx."""
     if reply.status is None:
         return reply.error or ErrorClass.INVALID_ANSWER
-    match reply.status // 100:
-        case 2:
-            return None
-        case 3:
-            return ErrorClass.REDIRECT
-        case 4:
-            return ErrorClass.HTTP_4XX
-        case _:
-            return ErrorClass.HTTP_5XX
-
-
-def is_transient(error_class: ErrorClass, status: int | None) -> bool:
-    """Whether a failure may pass without anyone changing the record or the webhook."""
-    return error_class in TRANSIENT or (error_class is ErrorClass.HTTP_4XX and status in _STATUSES_THAT_PASS)
+    return class_of_status(reply.status)
 
 
 def _blame(error_class: ErrorClass, status: int | None) -> Blame:

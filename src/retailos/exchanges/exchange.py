@@ -14,6 +14,8 @@ class ErrorClass(StrEnum):
     """Why a delivery was not acknowledged, as the code that attempts, filters and reports carry."""
 
     HTTP_4XX = "http_4xx"
+    #: 408, 425 or 429: not now, and later perhaps (RFC 9110, 8470 and 6585).
+    HTTP_LATER = "http_later"
     HTTP_5XX = "http_5xx"
     TIMEOUT = "timeout"
     CONNECTION_REFUSED = "connection_refused"
@@ -31,6 +33,22 @@ class ErrorClass(StrEnum):
     TOKEN_ERROR = "token_error"  # noqa: S105 - the name of an error
     #: What was to be sent is not HTTP: the webhook's URL or one of its headers can't be written down.
     INVALID_REQUEST = "invalid_request"
+
+
+_LATER: Final = frozenset({408, 425, 429})
+
+
+def class_of_status(status: int) -> ErrorClass | None:
+    """The class of a status, None for a 2xx; what HTTP does not define counts as 5xx, as RFC 9110 has it."""
+    match status // 100:
+        case 2:
+            return None
+        case 3:
+            return ErrorClass.REDIRECT
+        case 4:
+            return ErrorClass.HTTP_LATER if status in _LATER else ErrorClass.HTTP_4XX
+        case _:
+            return ErrorClass.HTTP_5XX
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):

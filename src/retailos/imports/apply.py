@@ -5,7 +5,7 @@ one another. That a chunk is applied once, whoever dies meanwhile, is the checkp
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -23,11 +23,11 @@ from retailos.jobs import jobs
 from retailos.jobs.jobs import Refused
 from retailos.observe import describe, emit
 from retailos.observe.process import DefectFound
-from retailos.records import waking
+from retailos.records import parked, waking
 from retailos.records.identity import new_id
 from retailos.records.record import Draft, Written
 from retailos.records.resolve import climbs, lock_tree
-from retailos.records.upsert import Upsert, objection
+from retailos.records.upsert import Upsert, is_overtaking, objection
 
 _SQL = load(__file__)
 _FENCE, _KEEP_FAILURES, _CHECKPOINT = _SQL.fence, _SQL.keep_failures, _SQL.checkpoint
@@ -159,11 +159,7 @@ async def _attempt(
 ) -> dict[int, Result]:
     """Write rows together; where the database objects, in two halves, down to the row that it objects to."""
     try:
-        async with transaction.transaction():
-            results, _ = await waking.write(transaction, resources, resource, [each.upsert for each in going])
-            done = [each for each in results.values() if isinstance(each, Written) and each.version]
-            if len({each.record_id for each in done}) < len(done):
-                raise _OneRecordTwice
+        results = await _written(transaction, resources, resource, [each.upsert for each in going])
     except (asyncpg.PostgresError, _OneRecordTwice) as error:
         if is_outage(error):
             raise
@@ -173,6 +169,33 @@ async def _attempt(
         first = await _attempt(transaction, resources, resource, going[:half])
         return first | await _attempt(transaction, resources, resource, going[half:])
     return {each.row.line: results[each.upsert.job_id] for each in going}
+
+
+async def _written(
+    transaction: Connection, resources: Resources, resource: Resource, upserts: Sequence[Upsert]
+) -> Mapping[UUID, Result]:
+    """Write upserts: in one statement where nothing waits for anything, as it mostly is, else with all that waits."""
+    if not await parked.concerns(transaction, resource) and not any(climbs(resource, each.draft) for each in upserts):
+        try:
+            async with transaction.transaction():
+                return _each_once(await waking.write_alone(transaction, resources, resource, upserts), len(upserts))
+        except waking.Concerned:
+            pass
+        except asyncpg.PostgresError as error:
+            if not is_overtaking(error):
+                raise
+    async with transaction.transaction():
+        results, _ = await waking.write(transaction, resources, resource, upserts)
+        return _each_once(results, len(upserts))
+
+
+def _each_once(results: Mapping[UUID, Result], count: int) -> Mapping[UUID, Result]:
+    done = [each for each in results.values() if isinstance(each, Written) and each.version]
+    if len({each.record_id for each in done}) < len(done):
+        raise _OneRecordTwice
+    if len(results) < count:
+        raise asyncpg.SerializationError("another writer made one of the records meanwhile")
+    return results
 
 
 def _refusal(resource: Resource, going: _Going, error: Exception) -> RetailOSError:

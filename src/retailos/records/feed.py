@@ -7,10 +7,10 @@ the transaction that made them, and are read only once no transaction with a low
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import msgspec
 from asyncpg import Record
 
 from retailos.database.pool import Connection, Pool, acquire
@@ -40,8 +40,7 @@ class Position(NamedTuple):
 BEGINNING = Position(0, 0, "")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(msgspec.Struct, frozen=True, kw_only=True):
     """A record that changed, as it is now."""
 
     resource: str
@@ -49,11 +48,13 @@ class Change:
     external_id: str
     operation: str
     version: int
-    changed_at: datetime
+    #: As it is printed.
+    changed_at: str
     #: The entire object as JSON text; a tombstone has its deletedAt.
     json: str
-    #: Where a reader goes on that has processed this one and those before it.
-    position: Position
+    #: Where it stands in the feed: its transaction, and its number.
+    xid: int
+    seq: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,10 @@ class Read:
     changes: tuple[Change, ...]
     position: Position
     more: bool
+
+    def after(self, change: Change) -> Position:
+        """Where a reader goes on that has processed this change and those before it."""
+        return Position(change.xid, change.seq, self.position.timeline)
 
 
 def written(position: Position) -> str:
@@ -112,7 +117,7 @@ async def read(
         found, last = await _behind(connection, wanted, since, limit)
         newest = _newest(found)
         records = await _records(connection, resources, newest, expand)
-    changes = tuple(_change(row, records[row["record_id"]], last) for row in newest)
+    changes = tuple(_change(row, records[row["record_id"]]) for row in newest)
     return Read(changes, _reached(found, last, limit), len(found) == limit)
 
 
@@ -172,17 +177,18 @@ async def _records(
 
 
 def _position(row: Record, last: Position) -> Position:
-    return Position(int(row["xid"]), row["seq"], last.timeline)
+    return Position(row["xid"], row["seq"], last.timeline)
 
 
-def _change(row: Record, record: Any, last: Position) -> Change:
+def _change(row: Record, record: Any) -> Change:
     return Change(
         resource=row["resource"],
         id=row["record_id"],
         external_id=record["external_id"],
         operation=record["operation"],
         version=record["version"],
-        changed_at=row["at"],
+        changed_at=row["changed_at"],
         json=record["json"],
-        position=_position(row, last),
+        xid=row["xid"],
+        seq=row["seq"],
     )

@@ -7,10 +7,11 @@ select position.xid::text as last_xid, position.seq as last_seq, position.timeli
         select from change_horizon
         where resource = any($3::text[]) and (xid, seq) > ($1::text::xid8, $2::bigint)
     ) as expired,
-    found.xid::text as xid, found.seq, found.resource, found.record_id, found.operation, found.at
+    found.xid, found.seq, found.resource, found.record_id,
+    to_char(found.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as changed_at
 from feed_position as position
 left join (
-    select xid, seq, resource, record_id, operation, at
+    select xid, seq, resource, record_id, at
     from change
     where (xid, seq) > ($1::text::xid8, $2::bigint) and xid < pg_snapshot_xmin(pg_current_snapshot())
         and resource = any($3::text[])

@@ -19,7 +19,7 @@ from retailos.records.upsert import Upsert
 _SQL = load(__file__)
 _KEEP, _SUPERSEDE, _TAKE, _FINISH, _FAIL = _SQL.keep, _SQL.supersede, _SQL.take, _SQL.finish, _SQL.fail
 _EXPIRE, _FORGET, _HELD, _COUNT, _REOPEN = _SQL.expire, _SQL.forget, _SQL.held, _SQL.count, _SQL.reopen
-_OVERTAKES = _SQL.overtakes
+_CONCERNS, _OVERTAKES = _SQL.concerns, _SQL.overtakes
 
 #: Parked upserts that one statement takes: a bound for its memory and its time.
 SET_MOST = 200
@@ -38,6 +38,12 @@ class Choice:
     failed: bool = True
     resource: str | None = None
     job_ids: tuple[UUID, ...] | None = None
+
+
+async def concerns(transaction: Connection, resource: Resource) -> bool:
+    """Whether any upsert of a resource is parked, or waits for a record of it, as far as this transaction sees."""
+    concerned: bool = await transaction.fetchval(_CONCERNS, resource.name)
+    return concerned
 
 
 async def overtakes(transaction: Connection, resource: Resource, external_ids: Collection[str]) -> bool:

@@ -148,6 +148,10 @@ waiting as (
 )
 update job set status = 'unresolved', error = null, completed_at = null where id = any($1::uuid[]);
 
+-- name: concerns
+-- Whether an upsert of a resource ($1) is parked, or one waits for a record of it.
+select exists (select from parked where resource = $1) or exists (select from awaited where resource = $1);
+
 -- name: overtakes
 -- Whether upserts of a resource's records ($1, $2: external ids) were accepted that are not written yet.
 select exists (select from queued where resource = $1 and external_id = any($2::text[]));

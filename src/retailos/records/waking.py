@@ -19,10 +19,38 @@ from retailos.records.identity import new_id
 from retailos.records.parked import Choice
 from retailos.records.record import Outcome, Written
 from retailos.records.resolve import Filled, Finding, Unresolved, climbs, lock_tree, resolve
-from retailos.records.upsert import Upsert, objection, refusal_of, write_rows
+from retailos.records.upsert import Upsert, is_awaited, objection, refusal_of, write_rows
 
 Result = Written | RetailOSError
 Rows = Sequence[tuple[Upsert, Filled]]
+
+
+class Concerned(Exception):
+    """Upserts wait for records, or others wait for theirs: `write` sees to that, one statement alone can't."""
+
+
+async def write_alone(
+    connection: Connection, resources: Resources, resource: Resource, upserts: Sequence[Upsert]
+) -> dict[UUID, Result]:
+    """Write upserts in one statement, or raise Concerned where parked ones matter; what came of each, by its job's id.
+
+    One that is not among the results has to be tried again. A transaction around it is at its end when this raises.
+    """
+    findings = await resolve(connection, resources, resource, [each.draft for each in upserts])
+    if any(isinstance(each, Unresolved) for each in findings):
+        raise Concerned
+    found = list(zip(upserts, findings, strict=True))
+    rows = [(upsert, finding) for upsert, finding in found if isinstance(finding, Filled)]
+    results: dict[UUID, Result] = {
+        upsert.job_id: finding for upsert, finding in found if isinstance(finding, RetailOSError)
+    }
+    try:
+        written = await write_rows(connection, sql.upsert(resources, resource), rows) if rows else {}
+    except asyncpg.PostgresError as error:
+        if is_awaited(error):
+            raise Concerned from None
+        raise
+    return results | _refused(written)
 
 
 async def write(

@@ -17,10 +17,10 @@ import asyncpg
 from retailos.database.pool import Connection, Pool, acquire, is_outage
 from retailos.declare.resource import Resource, Resources
 from retailos.errors import RetailOSError, Unavailable
-from retailos.records import parked, sql, waking
+from retailos.records import parked, waking
 from retailos.records.record import Draft, Written
-from retailos.records.resolve import Filled, Unresolved, climbs, resolve
-from retailos.records.upsert import Overtaking, Upsert, is_awaited, is_overtaking, objection, refusal_of, write_rows
+from retailos.records.resolve import climbs
+from retailos.records.upsert import Overtaking, Upsert, is_overtaking, objection
 
 #: Bounds how long one statement holds its locks: about four milliseconds. Beyond it a row gets no cheaper, and the
 #: callers of a large batch all come back at once, so that the database and this process take turns in waiting.
@@ -47,6 +47,15 @@ class Waiting:
     upsert: Upsert
     answer: asyncio.Future[Written]
     tries: int = 0
+
+    def result(self) -> Written | RetailOSError:
+        """What came of it, once it has its answer; a defect is raised."""
+        error = self.answer.exception()
+        if error is None:
+            return self.answer.result()
+        if isinstance(error, RetailOSError):
+            return error
+        raise error
 
     def fail(self, error: Exception) -> None:
         """Tell the caller what went wrong, if it still waits."""
@@ -108,11 +117,10 @@ class Writer:
         for first in range(0, len(waiting), BATCH_OF_MANY_MOST):
             async with self._many:
                 await line.write(waiting[first : first + BATCH_OF_MANY_MOST])
-        results = await asyncio.gather(*(each.answer for each in waiting), return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException) and not isinstance(result, RetailOSError):
-                raise result
-        return {each.upsert.position: result for each, result in zip(waiting, results, strict=True)}  # type: ignore[misc]
+        # Nearly all have their answer by now.
+        if late := [each.answer for each in waiting if not each.answer.done()]:
+            await asyncio.gather(*late, return_exceptions=True)
+        return {each.upsert.position: each.result() for each in waiting}
 
     async def close(self) -> None:
         """Wait until everything that waits is written."""
@@ -132,7 +140,6 @@ class Line:
     ) -> None:
         self._pool, self._resources, self._resource = pool, resources, resource
         self._after_commit, self._let_pass = after_commit, let_pass
-        self._statement = sql.upsert(resources, resource)
         self._waiting: deque[Waiting] = deque()
         #: The last batch woke parked upserts, so the next one is likely to.
         self._wakes = False
@@ -226,21 +233,12 @@ class Line:
 
     async def _write_alone(self, connection: Connection, batch: Sequence[Waiting]) -> dict[UUID, waking.Result]:
         """Write a batch that parked upserts do not concern, which the statement itself finds out."""
-        drafts = [each.upsert.draft for each in batch]
-        findings = await resolve(connection, self._resources, self._resource, drafts)
-        if any(isinstance(each, Unresolved) for each in findings):
-            return await self._write_and_wake(connection, batch)
-        found = [(each.upsert, finding) for each, finding in zip(batch, findings, strict=True)]
-        rows = [(upsert, finding) for upsert, finding in found if isinstance(finding, Filled)]
-        results: dict[UUID, waking.Result] = {
-            upsert.job_id: finding for upsert, finding in found if isinstance(finding, RetailOSError)
-        }
         try:
-            return results | (await write_rows(connection, self._statement, rows) if rows else {})
-        except asyncpg.PostgresError as error:
-            if is_awaited(error):
-                return await self._write_and_wake(connection, batch)
-            raise
+            return await waking.write_alone(
+                connection, self._resources, self._resource, [each.upsert for each in batch]
+            )
+        except waking.Concerned:
+            return await self._write_and_wake(connection, batch)
 
     async def _write_and_wake(self, connection: Connection, batch: Sequence[Waiting]) -> dict[UUID, waking.Result]:
         upserts = [each.upsert for each in batch]
@@ -262,8 +260,6 @@ class Line:
             waiting.fail(written)
         elif written is None:
             self._again(waiting, Unavailable("The record is being written by others; send again."))
-        elif refusal := refusal_of(written):
-            waiting.fail(refusal)
         elif not waiting.answer.done():
             waiting.answer.set_result(written)
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from retailos.errors import RetailOSError
-from retailos.exchanges.exchange import ErrorClass, Reply
+from retailos.exchanges.exchange import ErrorClass, Reply, class_of_status
 from retailos.records.body import decode
 from retailos.sending.request import Told
 from retailos.webhooks.agreement import Terms
@@ -132,13 +132,11 @@ def _verdict(terms: Terms, item: Any) -> Refusal | None:
 def _by_status(status: Any, item: Any) -> Refusal | None:
     text = _text(status)
     number = int(text) if len(text) == 3 and text.isascii() and text.isdigit() else 0
-    if 200 <= number <= 299:
-        return None
     if number not in range(100, 600):
         return _invalid("the answer gives the record no HTTP status", _said(item))
-    error_class = ErrorClass.HTTP_4XX if 400 <= number <= 499 else ErrorClass.HTTP_5XX
-    if 300 <= number <= 399:
-        error_class = ErrorClass.REDIRECT
+    error_class = class_of_status(number)
+    if error_class is None:
+        return None
     return Refusal(error_class=error_class, detail=f"the record's status is {number}", status=number, said=_said(item))
 
 

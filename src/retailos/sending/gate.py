@@ -5,19 +5,19 @@ counted before each claim. They share its breaker too, one row that is written o
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from retailos.database.pool import Connection, Pool, acquire
 from retailos.database.statements import load
-from retailos.deliveries.breaker import Breaker, allowed, noted, spared
+from retailos.deliveries.breaker import Breaker, allowed, got_through, noted, spared
+from retailos.deliveries.outcome import Outcome
 from retailos.deliveries.settlement import Settlement
 from retailos.observe import emit
 from retailos.observe.deliveries import BreakerClosed, BreakerOpened
 from retailos.schedule import arm
 from retailos.sending.pace import Bucket
-from retailos.sending.slots import Slots
 from retailos.webhooks.requeue_policy import TICKS
 from retailos.webhooks.webhook import Webhook
 
@@ -32,15 +32,23 @@ class Gate:
     def __init__(self, pool: Pool, webhook: Webhook) -> None:
         #: How many of the webhook's requests at once are this process's.
         self.share = 0
-        self.slots = Slots(lambda: max(self.most(), 1))
+        #: Called when more may go out than before, or less.
+        self.changed: Callable[[], None] = lambda: None
         self._pool, self._webhook, self._policy = pool, webhook, webhook.breaker
         self._bucket = Bucket()
         self._breaker, self._told_at = Breaker(), time.monotonic()
+        #: Requests that came to nothing, one after the other, of which the breaker has not been told yet.
+        self._untold = 0
 
     @property
     def held(self) -> bool:
         """Whether the breaker is open, so that nothing is sent but probes."""
         return self._policy.on and self._breaker.open
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the breaker will open once it is told what was heard, unless others have got through meanwhile."""
+        return self._policy.on and self._breaker.failures + self._untold >= self._policy.failures
 
     def most(self) -> int:
         """How many requests may be under way at once; 0: none is to be begun."""
@@ -65,7 +73,7 @@ class Gate:
         """Have this share of the webhook's requests at once, and as much of its rate, from now on."""
         self.share = share
         self._bucket.fill(self._webhook.rate * share / self._webhook.concurrency)
-        self.slots.stir()
+        self.changed()
 
     def tell(self, breaker: Breaker, asked_at: float) -> None:
         """Learn how the breaker stands, unless something was learnt since this was asked."""
@@ -74,7 +82,7 @@ class Gate:
 
     def _learn(self, breaker: Breaker) -> None:
         self._breaker, self._told_at = breaker, time.monotonic()
-        self.slots.stir()
+        self.changed()
 
     async def probe(self) -> bool:
         """Whether it falls to this lane to send one delivery through the open breaker."""
@@ -83,7 +91,8 @@ class Gate:
             return False
         seconds = self._policy.probe_seconds + self._webhook.timeout
         async with acquire(self._pool) as connection:
-            return await connection.fetchval(_PROBE, self._webhook.id, seconds) is not None
+            given = (self._webhook.id, seconds, self._webhook.updated_at)
+            return await connection.fetchval(_PROBE, *given) is not None
 
     async def put_back(self) -> None:
         """Give back the probe that fell to this lane, since there was nothing to send."""
@@ -94,6 +103,12 @@ class Gate:
         """A settlement as the breaker takes it: what comes to nothing while deliveries are held counts no attempt."""
         outcome = spared(settlement.outcome, held=self.held)
         return settlement if outcome is settlement.outcome else msgspec.structs.replace(settlement, outcome=outcome)
+
+    def hear(self, outcome: Outcome) -> None:
+        """Hear what came of a request, some time before the breaker is told of it."""
+        through = got_through(outcome)
+        if through is not None:
+            self._untold = 0 if through else self._untold + 1
 
     async def note(self, settlements: Sequence[Settlement]) -> None:
         """Tell the breaker of answers, where they matter to it: while all is well, they cost nothing."""
@@ -108,6 +123,7 @@ class Gate:
                 row = await connection.fetchrow(_NOTE, *given)
         if row is None:
             return
+        self._untold = max(self._untold - seen.failures, 0)
         told = {name: row[name] for name in ("failures", "probe_seconds", "closed_seconds")}
         self._learn(Breaker(**told))
         if row["held"] and row["opened_seconds"] is None:

@@ -33,8 +33,9 @@ returning breaker.failures, held,
 
 -- name: probe
 -- Take the probe of a breaker ($1) that wants one. Whoever has it tells what came of it; if nobody has after so many
--- seconds ($2), there is another.
-update breaker set probe_at = now() + $2 * interval '1 second' where webhook_id = $1 and probe_at <= now()
+-- seconds ($2), there is another. It is for who sends as the webhook is now ($3: changed last), not as it was before.
+update breaker set probe_at = now() + $2 * interval '1 second'
+from webhook where webhook.id = $1 and webhook.updated_at = $3 and webhook_id = $1 and probe_at <= now()
 returning webhook_id;
 
 -- name: put_back

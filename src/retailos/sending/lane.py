@@ -13,7 +13,7 @@ from retailos.database.pool import Pool, acquire
 from retailos.declare.resource import Resources
 from retailos.deliveries import register
 from retailos.deliveries.claim import Claim
-from retailos.deliveries.outcome import Blame, Divided, Held, error_class_of
+from retailos.deliveries.outcome import Blame, Divided, Failed, Held, Retry, error_class_of
 from retailos.deliveries.seen import observe
 from retailos.deliveries.settlement import Settlement
 from retailos.errors import Unavailable
@@ -28,11 +28,16 @@ from retailos.sending.request import Batch, CannotBeAddressed, Item, Told, build
 from retailos.sending.sender import Sender
 from retailos.sending.settling import batch_settlements, refused_whole, settlements, unaddressed
 from retailos.sending.sift import sift
+from retailos.sending.turns import Turns
 from retailos.webhooks import orders
 from retailos.webhooks.webhook import Webhook
 
-#: What one statement claims or settles; more gains nothing and holds locks for longer.
+#: What one statement claims of single deliveries; more gains nothing and holds locks for longer.
 SET_MOST = 200
+#: The same of those that go in batches, and what one settles of either: they come faster than a commit is done.
+MANY_MOST = 1_000
+#: Answers that wait to be settled while more is claimed: beyond it, the database is slower than the receiver.
+UNSETTLED_MOST = MANY_MOST
 TOO_LARGE = 413
 #: Why a webhook was paused whose receiver wants no more.
 GONE = "the receiver answered 410 Gone"
@@ -66,10 +71,12 @@ class Lane:
         self._reading = Reading.of(resources, webhook)
         self._terms = webhook.agreement.terms(self._resource)
         self._limit = Limit(webhook.batching.bytes_most)
-        self._pace = Pace()
+        self._pace, self._capacity = Pace(), 0
         self._doubt_seconds = webhook.timeout + late_seconds
-        self._in_hand = 0
-        self._sending: set[asyncio.Task[None]] = set()
+        #: Claims that are not settled, and how many of them have their answer.
+        self._in_hand = self._unsettled = 0
+        self._sending = Turns(lambda: max(gate.most(), 1), self._send, ended)
+        gate.changed = self._sending.stir
         self._answered: deque[Settlement] = deque()
         self._unsent: list[Claim] = []
         self._lost_tokens: list[UUID] = []
@@ -89,6 +96,11 @@ class Lane:
         """Whether it has claims that nobody will send: the answer was lost, or the lease was over before their turn."""
         return bool(self._lost_tokens or self._unsent)
 
+    @property
+    def under_way(self) -> int:
+        """How many requests are under way."""
+        return self._sending.taken
+
     def wake(self) -> None:
         """Something is due, or to be given back."""
         self._stirred.set()
@@ -99,17 +111,19 @@ class Lane:
         if self._timer:
             self._timer.cancel()
         self._stirred.set()
-        self.gate.slots.stir()
+        self._sending.stir()
         try:
             async with asyncio.timeout(patience_seconds):
                 await asyncio.wait([self._claiming])
-                while self._sending or self._settling:
-                    await asyncio.wait([*self._sending, *([self._settling] if self._settling else [])])
+                await self._sending.done()
+                while self._settling:
+                    await asyncio.wait([self._settling])
                 await self._give_back()
         except (TimeoutError, Unavailable):
             # What is left counts as claimed by a worker that is gone: it is rescued, not lost.
             pass
-        for task in (self._claiming, *self._sending, *([self._settling] if self._settling else [])):
+        self._sending.cancel()
+        for task in (self._claiming, *([self._settling] if self._settling else [])):
             task.cancel()
         self._sender.close()
 
@@ -135,13 +149,19 @@ class Lane:
         if size > 1:
             size = self._limit.records(size)
             # No more than can go out now: what waits here is no longer there to fill a batch.
-            free = min(most - len(self._sending), most - self._in_hand // size, max(1, SET_MOST // size))
+            free = min(most - len(self._sending), most - self._in_hand // size, max(1, MANY_MOST // size))
             return max(min(free, self.gate.room()), 0) * size
-        room = min(self._pace.capacity(most) - self._in_hand, SET_MOST)
+        # What has its answer keeps no receiver busy while it waits to be settled.
+        self._capacity, ahead = self._pace.capacity(most), self._in_hand - self._unsettled
+        room = min(self._capacity - ahead, UNSETTLED_MOST - self._unsettled, SET_MOST)
         if self.webhook.rate:
             return max(min(room, self.gate.room()), 0)
-        # A few claims at a time would cost a statement each.
-        return room if room > self._in_hand // 2 else 0
+        return room if self._runs_low else 0
+
+    @property
+    def _runs_low(self) -> bool:
+        """Whether a good many may be claimed: a few at a time would cost a statement each."""
+        return 3 * (self._in_hand - self._unsettled) < 2 * self._capacity
 
     async def _filled(self, room: int) -> int:
         """How many deliveries to claim now, where batches wait to be full: none yet, full batches, or all there are."""
@@ -172,7 +192,7 @@ class Lane:
     @property
     def _held(self) -> bool:
         """Whether nothing may be sent, but perhaps a probe."""
-        return self._gone or self.gate.held
+        return self._gone or self.gate.held or self.gate.doubtful
 
     async def _probe(self) -> None:
         """Give back what is held, and send one delivery through the open breaker where it is this lane's turn."""
@@ -209,7 +229,7 @@ class Lane:
         batches = list(cut(items, self.webhook.batching.size, self._limit.bytes - frame_bytes(self._resource)))
         self.gate.take(len(batches))
         for batch in batches:
-            self._begin(batch, worker_id)
+            self._sending.add((batch, worker_id))
         return len(claims)
 
     async def _records(self, claims: Sequence[Claim]) -> Mapping[UUID, Told]:
@@ -222,29 +242,23 @@ class Lane:
             except Unavailable:
                 await asyncio.sleep(AGAIN_SECONDS)
 
-    def _begin(self, batch: Batch, worker_id: int) -> None:
-        task = asyncio.create_task(self._send(batch, worker_id))
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
-        task.add_done_callback(self._ended)
-
-    async def _send(self, batch: Batch, worker_id: int) -> None:
-        """Make one attempt of a batch and pass what came of it on."""
-        async with self.gate.slots:
-            # A claim is given back while others wait for slots at the end, and when the lease that it was made under is
-            # over: a new one does not bring it back from whoever has rescued it. So it is while nothing gets through.
-            held = self._held and batch[0].claim.token != self._probing
-            if self._closing or held or self._lease() != worker_id:
-                self._unsent.extend(item.claim for item in batch)
-                self._in_hand -= len(batch)
-                self._stirred.set()
-                return
-            try:
-                request_id, request = build_request(self._resource, self.webhook, batch)
-            except CannotBeAddressed as error:
-                self._answer(unaddressed(batch, str(error)))
-                return
-            reply = await self._sender.send(request)
+    async def _send(self, turn: tuple[Batch, int]) -> None:
+        """Make one attempt of a batch, claimed under a worker's lease, and pass what came of it on."""
+        batch, worker_id = turn
+        # A claim is given back where it waited for its turn at the end, and when the lease that it was made under is
+        # over: a new one does not bring it back from whoever has rescued it. So it is while nothing gets through.
+        held = self._held and batch[0].claim.token != self._probing
+        if self._closing or held or self._lease() != worker_id:
+            self._unsent.extend(item.claim for item in batch)
+            self._in_hand -= len(batch)
+            self._stirred.set()
+            return
+        try:
+            request_id, request = build_request(self._resource, self.webhook, batch)
+        except CannotBeAddressed as error:
+            self._answer(unaddressed(batch, str(error)))
+            return
+        reply = await self._sender.send(request)
         if self.webhook.batching.size == 1:
             self._answer(settlements(batch, request_id, request, reply, self.webhook.retry))
         else:
@@ -261,11 +275,20 @@ class Lane:
         if refused_whole(batch, reply):
             self.gate.take(2)
             for half in halves(batch):
-                self._begin(half, worker_id)
+                self._sending.add((half, worker_id))
         self._stirred.set()
 
     def _answer(self, answered: Iterable[Settlement]) -> None:
+        before = len(self._answered)
         self._answered.extend(answered)
+        if len(self._answered) == before:
+            return
+        self._unsettled += len(self._answered) - before
+        # While they are settled, others would still be sent to a receiver that is down or gone.
+        self.gate.hear(self._answered[-1].outcome)
+        self._gone = self._gone or _says_gone(self._answered[-1])
+        if self._runs_low:
+            self._stirred.set()
         if self._settling is None:
             self._settling = asyncio.create_task(self._settle_on())
             self._settling.add_done_callback(self._ended)
@@ -274,7 +297,7 @@ class Lane:
         """Settle what has been answered; what is answered meanwhile goes together with the next."""
         try:
             while self._answered:
-                batch = [self._answered.popleft() for _ in range(min(len(self._answered), SET_MOST))]
+                batch = [self._answered.popleft() for _ in range(min(len(self._answered), MANY_MOST))]
                 try:
                     await self._settle(batch)
                 except Unavailable:
@@ -283,6 +306,7 @@ class Lane:
                     continue
                 settled = sum(not isinstance(each.outcome, Divided) for each in batch)
                 self._in_hand -= settled
+                self._unsettled -= len(batch)
                 self._pace.count(settled)
                 self._stirred.set()
         finally:
@@ -298,10 +322,8 @@ class Lane:
         if wanted(AttemptSettled) or scope.skips:
             for each in spared:
                 observe(self.webhook, each)
-        if any(isinstance(each.outcome, Held) and each.outcome.blame is Blame.GONE for each in spared):
-            self._gone = True
-            if await orders.pause(self._pool, self.webhook.id, GONE):
-                emit(WebhookGone(webhook=self.webhook.name))
+        if any(map(_says_gone, spared)) and await orders.pause(self._pool, self.webhook.id, GONE):
+            emit(WebhookGone(webhook=self.webhook.name))
 
     async def _give_back(self) -> None:
         """Owe again what is claimed under a token of ours and will not be sent; nobody else would, while we live."""
@@ -311,3 +333,8 @@ class Lane:
         while unsent := self._unsent[:SET_MOST]:
             await register.release(self._pool, self.webhook.id, unsent)
             del self._unsent[: len(unsent)]
+
+
+def _says_gone(settlement: Settlement) -> bool:
+    outcome = settlement.outcome
+    return isinstance(outcome, Retry | Failed | Held) and outcome.blame is Blame.GONE

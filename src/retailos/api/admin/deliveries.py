@@ -17,7 +17,15 @@ from retailos.api.examples import DELIVERY_ID
 from retailos.api.schemas import Schema, list_schema, struct_schema
 from retailos.declare.resource import Resources
 from retailos.declare.values import moment
-from retailos.deliveries.deliveries import STATUSES, Asked, Attempt, AttemptBatch, Delivery, DeliveryWithAttempts
+from retailos.deliveries.deliveries import (
+    HTTP_STATUS_MOST,
+    STATUSES,
+    Asked,
+    Attempt,
+    AttemptBatch,
+    Delivery,
+    DeliveryWithAttempts,
+)
 from retailos.deliveries.job import job_id
 from retailos.deliveries.selection import ERROR_CLASSES
 from retailos.errors import Problem, ValidationFailed
@@ -25,7 +33,7 @@ from retailos.exchanges.exchange import ErrorClass
 from retailos.records import query
 
 _PARAMETERS = (
-    *("webhook", "status", "externalId", "resource", "errorClass", "since", "until"),
+    *("webhook", "status", "externalId", "resource", "errorClass", "httpStatus", "since", "until"),
     *("limit", "offset", "withCount"),
 )
 _ERROR_CLASS = MappingProxyType({"type": ["string", "null"], "examples": [each.value for each in ErrorClass]})
@@ -44,7 +52,7 @@ _OF_DELIVERIES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 
 
 async def find_deliveries(engine: Engine, call: Call) -> Answer:
-    """GET deliveries by webhook, resource, status, error class, time and external id."""
+    """GET deliveries by webhook, resource, status, error class, HTTP status, time and external id."""
     found = await operations.find_deliveries(engine.pool, engine.resources, _asked(engine.resources, call))
     return Answer(encode({"count": found.count, "rows": found.rows}))
 
@@ -97,6 +105,7 @@ def _asked(resources: Resources, call: Call) -> Asked:
         status=query.word(given, "status", STATUSES, problems),
         external_id=given.get("externalId"),
         error_class=query.word(given, "errorClass", ERROR_CLASSES, problems),
+        http_status=query.whole(given, "httpStatus", None, HTTP_STATUS_MOST, problems),
         resource=query.word(given, "resource", resources, problems),
         since=_moment(given, "since", problems),
         until=_moment(given, "until", problems),

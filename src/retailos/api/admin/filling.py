@@ -59,11 +59,12 @@ def filling_schemas() -> dict[str, Schema]:
         records={"type": "integer", "description": "Records that live."},
         inSync={"type": "integer", "description": "Deliveries whose newest version is acknowledged."},
         behind={"type": "integer", "description": "Owed, under way, to be retried, or to be confirmed."},
+        held={"type": "integer", "description": "Of those behind, what waits for the webhook's breaker to close."},
         failed={"type": "integer", "description": "Failed; a requeue owes them again."},
         dismissed={"type": "integer", "description": "Failed, and set aside by a person."},
         neverTold={"type": "integer", "description": "Records that were never owed; a backfill owes them."},
     )
-    example = Drift(webhook_id=1, records=3, matched=2, behind=0, failed=1, dismissed=0, never_told=0)
+    example = Drift(webhook_id=1, records=3, matched=2, behind=0, held=0, failed=1, dismissed=0, never_told=0)
     return {
         "BackfillInput": object_schema(BACKFILL_FIELDS, input=True, owner="Backfill") | {"examples": [{"rate": 500}]},
         "ResyncInput": object_schema(RESYNC_FIELDS, input=True, owner="Resync") | {"examples": [{"rate": 500}]},
