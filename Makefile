@@ -29,8 +29,8 @@ demo: setup  ## Start everything with sample data, and see a webhook delivered
 serve: setup  ## Serve on an embedded database: make serve ARGS="--data-dir data --port 8080"
 	@$(VENV)/bin/retailos serve $(ARGS)
 
-test: setup  ## Run the tests, a file to a processor at a time: make test ARGS="-n 0 -k name"
-	@$(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+test: setup  ## Run the tests, four files at a time: make test ARGS="-n 0 -k name"
+	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup  ## Run the static checks: style, types, layers, docstrings
 	@$(PY) -m ruff check .

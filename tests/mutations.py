@@ -262,9 +262,9 @@ LEASES: Final = (
     ),
     Mutant(
         name="a worker takes its lease to hold for ever",
-        path=f"{SENDING}/worker.py",
-        old="return self._id if time.monotonic() < self._lease_until else None",
-        new="return self._id",
+        path=f"{SENDING}/lease.py",
+        old="return self.worker_id if time.monotonic() < self._until else None",
+        new="return self.worker_id",
         test="tests/contract/test_lease.py::test_a_worker_that_can_not_renew_its_lease_sends_nothing_more",
     ),
     Mutant(

@@ -11,9 +11,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
 from retailos.app import open_pool
-from retailos.cli import COMMANDS
+from retailos.cli import COMMANDS, main
 from retailos.cli.doctor import open_transactions
 from retailos.database.pool import Connection
 from tests.acceptance.program import ran, started
@@ -40,12 +41,20 @@ async def printed(*arguments: str, database_url: str = "") -> Any:
     return msgspec.json.decode(ended.out)
 
 
-async def test_every_command_helps() -> None:
+@pytest.mark.parametrize("command", HELPED, ids=" ".join)
+def test_every_command_helps(command: tuple[str, ...]) -> None:
     """Each command explains itself, with an example to paste."""
-    for ended in await asyncio.gather(*(ran(*command, "--help") for command in HELPED)):
-        assert ended.code == 0
-        assert re.search(r"^ +(RETAILOS_\S+ )?retailos [a-z]+", ended.out, re.MULTILINE), ended.out
-        assert "supervised" not in ended.out
+    helped = CliRunner().invoke(main, [*command, "--help"], prog_name="retailos")
+    assert helped.exit_code == 0
+    assert re.search(r"^ +(RETAILOS_\S+ )?retailos [a-z]+", helped.output, re.MULTILINE), helped.output
+    assert "supervised" not in helped.output
+
+
+async def test_the_program_names_its_commands() -> None:
+    """Whoever asks the program what it can do is told each of its commands."""
+    ended = await ran("--help")
+    assert (ended.code, ended.err) == (0, "")
+    assert [name for name in COMMANDS if not re.search(rf"^  {name} +\w", ended.out, re.MULTILINE)] == []
 
 
 @pytest.mark.parametrize(

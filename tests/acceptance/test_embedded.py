@@ -334,9 +334,9 @@ async def test_unreachable_binaries_are_made_reachable(data_dir: Path) -> None:
     package = initdb.find_binaries().parent.parent
     private = data_dir.parent / "private"
     private.mkdir(mode=0o700)
-    shutil.copytree(package, private / package.name, copy_function=os.link, ignore=shutil.ignore_patterns("pginstall"))
+    shutil.copytree(package, private / package.name, ignore=shutil.ignore_patterns("pginstall"))
     libraries = package.with_name(f"{package.name}.libs")
-    shutil.copytree(libraries, private / libraries.name, copy_function=os.link)
+    shutil.copytree(libraries, private / libraries.name)
     binaries = private / package.name / "pginstall18" / "bin"
     for _ in range(2):
         async with started(data_dir, binaries=binaries) as cluster, connected(cluster) as connection:

@@ -11,7 +11,7 @@ import pytest
 from retailos.declare.values import moment
 from retailos.observe.deliveries import BreakerClosed, BreakerOpened, WebhookGone
 from retailos.receiver import Behaviour, Receiver
-from tests.conftest import eventually
+from tests.conftest import eventually, observed
 from tests.contract.conftest import Api, check_envelope, codes
 from tests.contract.delivering import HOLD_SECONDS, all_settled, most_at_once, settled, webhook, working
 
@@ -52,7 +52,7 @@ async def rows(api: Api, made: int) -> list[dict[str, Any]]:
 
 def said(caplog: pytest.LogCaptureFixture) -> list[str]:
     """The observations that were made, by name."""
-    return [each.msg["event"] for each in caplog.records if isinstance(each.msg, dict)]
+    return [type(each).__name__ for each in observed(caplog)]
 
 
 async def test_an_outage_costs_some_requests_and_no_attempts(api: Api, caplog: pytest.LogCaptureFixture) -> None:
@@ -174,7 +174,7 @@ async def test_a_refused_record_holds_nobody_up(api: Api) -> None:
 async def test_a_changed_webhook_is_probed_at_once(api: Api) -> None:
     """Who mends a webhook's settings need not wait for the next probe."""
     async with Receiver.listen(behaviour=DOWN) as broken, Receiver.listen() as mended, working(api):
-        made = await webhook(api, broken, **{**QUICK, "breakerProbe": 3600})
+        made = await webhook(api, broken, **{**QUICK, "breakerProbe": 3600, "retryDelay": 0.1})
         await write(api, 8)
         await held(api, made)
         before = broken.count

@@ -27,15 +27,15 @@ class Module:
     tree: ast.Module
 
 
-@functools.cache
 def modules(*folders: str) -> tuple[Module, ...]:
     """Read all Python files below these folders; a folder that is not there yet has none."""
-    found = []
-    for folder in folders:
-        for file in sorted((ROOT / folder).rglob("*.py")):
-            path, text = file.relative_to(ROOT).as_posix(), file.read_text(encoding="utf-8")
-            found.append(Module(path, text, ast.parse(text, path)))
-    return tuple(found)
+    return tuple(_read(file) for folder in folders for file in sorted((ROOT / folder).rglob("*.py")))
+
+
+@functools.cache
+def _read(file: Path) -> Module:
+    path, text = file.relative_to(ROOT).as_posix(), file.read_text(encoding="utf-8")
+    return Module(path, text, ast.parse(text, path))
 
 
 def everything() -> tuple[Module, ...]:

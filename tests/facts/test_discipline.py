@@ -146,7 +146,7 @@ def test_only_observe_and_the_command_line_speak() -> None:
         f"{module.path}:{line} {name}"
         for module in elsewhere(SPEAKING)
         for line, name in imported(module.tree)
-        if name.split(".")[0] in {"logging", "structlog"}
+        if name.split(".")[0] == "logging"
     )
     none_of(logs, "Only observe/ knows how a line is written; emit an Observation.")
     rich = (

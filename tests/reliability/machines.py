@@ -16,12 +16,14 @@ from typing import Final
 import pytest
 
 from retailos.database import embedded
-from tests.conftest import free_port, open_directory, with_database
+from tests.conftest import eventually, free_port, open_directory, with_database
 from tests.reliability import stand
 from tests.reliability.stand import Program
 
 #: Whoever connects comes from one of our machines.
 RULES: Final = "local all all trust\nhost all all samenet trust\n"
+#: Nothing listens there on any machine of ours.
+NOBODYS_PORT: Final = 9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +44,11 @@ class Machine:
         await _ip("netns", "exec", self.name, "ip", "link", "set", "eth0", "down")
 
     async def plug(self) -> None:
-        """Plug the cable in again; the route went with the link."""
+        """Plug the cable in again, and return when it carries; the route went with the link."""
         await _ip("netns", "exec", self.name, "ip", "link", "set", "eth0", "up")
         await _ip("netns", "exec", self.name, "ip", "route", "add", "default", "via", self.other_end)
+        # Until its neighbour is found again, the kernel says for a while that there is none.
+        await eventually(lambda: _refuses(self.address), within_seconds=30)
 
     @asynccontextmanager
     async def run(self, *arguments: str, **settings: object) -> AsyncIterator[Program]:
@@ -85,6 +89,18 @@ async def _machine(network: str, number: int) -> AsyncIterator[Machine]:
         await _ip("netns", "del", machine.name)
         # Its cable goes with it, unless a process there still holds it.
         await _ip("link", "del", cable, patient=True)
+
+
+async def _refuses(address: str) -> bool:
+    """Whether a machine says that nobody listens at a port: it is there."""
+    try:
+        async with asyncio.timeout(1):
+            await asyncio.open_connection(address, NOBODYS_PORT)
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 async def _ip(*arguments: str, patient: bool = False) -> bool:

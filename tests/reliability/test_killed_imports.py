@@ -12,9 +12,9 @@ from retailos.imports.imports import Import
 from tests.conftest import eventually
 from tests.reliability import stand
 
-ROWS: Final = 12_000
+ROWS: Final = 6_000
 #: Each record has some rows, all over the file; every hundredth row is bad.
-RECORDS: Final = 3_000
+RECORDS: Final = 1_500
 BAD_EVERY: Final = 100
 KILLS: Final = 3
 LEASE_SECONDS: Final = 1.0

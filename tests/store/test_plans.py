@@ -10,7 +10,7 @@ import pytest
 from retailos.catalogue import prices
 from retailos.database.pool import Connection
 from retailos.database.statements import load
-from retailos.deliveries import deliveries, register
+from retailos.deliveries import deliveries, lately, register
 from retailos.keys import store
 from retailos.records import merge_sql, named_sql, page, parked, query, referring_sql, sql
 from retailos.records.query import Filter
@@ -20,7 +20,7 @@ from retailos.stints import requeue
 
 CUSTOMER, STORE = RESOURCES["customer"], RESOURCES["store"]
 REGISTER, DELIVERIES, KEYS = load(register.__file__), load(deliveries.__file__), load(store.__file__)
-PARKED, REQUEUE = load(parked.__file__), load(requeue.__file__)
+PARKED, REQUEUE, LATELY = load(parked.__file__), load(requeue.__file__), load(lately.__file__)
 RECORDS, OWED, VARIANTS, ORDERS = 50_000, 5_000, 10_000, 2_000
 SOMEBODY = UUID(int=77)
 
@@ -326,6 +326,13 @@ async def test_deliveries_are_found_by_indexes(filled: Connection) -> None:
     answered = [*[None] * 5, 503, ["http_5xx"]]
     plan = await planned(filled, DELIVERIES.list_waiting, 1, "owed", *answered, 50, 0, generic=False)
     assert any("record_id_webhook_id_at" in each for each in used(plan)), used(plan)
+
+
+async def test_what_was_attempted_lately_is_found_by_its_moment(filled: Connection) -> None:
+    """Who watches attempts reads the last seconds of them, however many there are of today."""
+    seen = await filled.fetchval("select pg_current_snapshot()::text")
+    plan = await planned(filled, LATELY.settled, seen, None, False, 500)
+    assert any(each.endswith("at_idx") for each in used(plan)), used(plan)
 
 
 async def test_a_key_is_found_by_its_id(filled: Connection) -> None:

@@ -8,7 +8,9 @@ import pytest
 from retailos.database.pool import Pool
 from retailos.deliveries import register, sweep
 from retailos.deliveries.outcome import Outcome
+from retailos.observe.deliveries import DeliveriesFound
 from retailos.resources import RESOURCES
+from tests.conftest import observed
 from tests.store.conftest import LEASE_SECONDS, Store, add_webhook
 from tests.store.registers import DELIVERED, FAILED, RETRY, claim, settle, settlement, state
 
@@ -56,8 +58,9 @@ async def test_what_is_owed_and_stands_nowhere_is_armed(
     assert (await state(store.pool, held.record_id))["due"] == float("inf")
     assert 85 < (await state(store.pool, confirming))["due"] <= 90
     assert len(await claim(store.pool, webhook, worker)) == 2
-    said = [each.msg for each in caplog.records if isinstance(each.msg, dict)]
-    assert [(each["event"], each["count"]) for each in said] == [("DeliveriesFound", 4)]
+    [said] = observed(caplog)
+    assert isinstance(said, DeliveriesFound)
+    assert said.count == 4
 
 
 async def test_what_nobody_holds_any_more_is_owed(store: Store, webhook: int, worker: int) -> None:

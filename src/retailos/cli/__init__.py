@@ -16,6 +16,7 @@ COMMANDS: Final = MappingProxyType(
         "keys": "retailos.cli.keys",
         "webhook": "retailos.cli.webhook",
         "deliveries": "retailos.cli.deliveries",
+        "tail": "retailos.cli.tail",
         "requeue": "retailos.cli.requeue",
         "dismiss": "retailos.cli.requeue",
         "operations": "retailos.cli.operations",

@@ -64,14 +64,14 @@ def carry_out(data_dir: Path | None, output: str, work: Callable[[Deployment], A
     """Do what a command is about, and tell what came of it; for those that check first what they were given."""
 
     async def worked() -> Told:
-        async with _opened(settings_of(data_dir), for_people=output == "text") as deployment:
+        async with opened(settings_of(data_dir), for_people=output == "text") as deployment:
             return await work(deployment)
 
     _tell(run(worked()), output)
 
 
 @asynccontextmanager
-async def _opened(settings: Settings, *, for_people: bool) -> AsyncIterator[Deployment]:
+async def opened(settings: Settings, *, for_people: bool) -> AsyncIterator[Deployment]:
     """The deployment of the settings, its database brought up to date, for the length of a command.
 
     An embedded server that runs is joined; otherwise it runs as long as the command. Raises click.UsageError where

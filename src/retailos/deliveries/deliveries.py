@@ -141,7 +141,7 @@ async def find(pool: Pool, resources: Resources, orders: Sequence[Webhook], aske
         )
         rows = await connection.fetch(statement, *which, asked.limit, asked.offset)
         count = await connection.fetchval(_COUNT, *which) if asked.with_count else None
-        names = await _external_ids(connection, resources, orders, rows)
+        names = await external_ids(connection, resources, orders, rows)
     by_id = {each.id: each for each in orders}
     return Found(count, tuple(Delivery(**_shown(row, by_id.get(row["webhook_id"]), names)) for row in rows))
 
@@ -154,7 +154,7 @@ async def one(
         row = await connection.fetchrow(_LIST, webhook_id, None, [record_id], *[None] * 6, 1, 0)
         if row is None:
             raise ResourceNotFound("There is no such delivery; GET /v2/admin/deliveries lists them.")
-        names = await _external_ids(connection, resources, orders, [row])
+        names = await external_ids(connection, resources, orders, [row])
         attempts = await connection.fetch(_ATTEMPTS, webhook_id, record_id, ATTEMPTS_MOST)
     order = next((each for each in orders if each.id == webhook_id), None)
     history = tuple(_attempt(each) for each in attempts)
@@ -171,7 +171,7 @@ async def of_job(
         if row is None:
             return None
         since = await connection.fetchval(_SINCE, row["record_id"], min(row["acknowledged"], row["wanted"] - 1))
-        names = await _external_ids(connection, resources, orders, [row])
+        names = await external_ids(connection, resources, orders, [row])
     order = next(each for each in orders if each.id == row["webhook_id"])
     return Delivery(**_shown(row, order, names)), _printed(since)
 
@@ -188,9 +188,10 @@ async def _records(connection: Connection, resources: Resources, external_id: st
     return [each for each in found if each is not None]
 
 
-async def _external_ids(
+async def external_ids(
     connection: Connection, resources: Resources, orders: Sequence[Webhook], rows: Sequence[asyncpg.Record]
 ) -> dict[UUID, str]:
+    """The external ids of the records that rows with `webhook_id` and `record_id` are about."""
     kinds = {each.id: each.resource for each in orders}
     wanted: dict[Resource, list[UUID]] = {}
     for row in rows:

@@ -5,6 +5,7 @@ hint only tells them to ask at once.
 """
 
 import asyncio
+from collections.abc import Callable
 
 from retailos.database.pool import Pool, acquire
 from retailos.errors import Unavailable
@@ -20,6 +21,23 @@ async def tell(pool: Pool) -> None:
     """Tell the workers now, once what is due is committed."""
     async with acquire(pool) as connection:
         await connection.execute(_GIVE)
+
+
+async def hear(pool: Pool, heard: asyncio.Event) -> None:
+    """Set the event at each hint, until the connection ends."""
+    ended = asyncio.Event()
+    async with acquire(pool) as connection:
+        listener = _setter(heard)
+        connection.add_termination_listener(_setter(ended))
+        await connection.add_listener(CHANNEL, listener)
+        try:
+            await ended.wait()
+        finally:
+            await connection.remove_listener(CHANNEL, listener)
+
+
+def _setter(event: asyncio.Event) -> Callable[..., None]:
+    return lambda *_: event.set()
 
 
 class Hint:

@@ -8,16 +8,14 @@ import dataclasses
 import logging
 import sys
 from dataclasses import dataclass
-from typing import ClassVar, Final, TextIO
+from datetime import UTC, datetime
+from typing import Any, ClassVar, TextIO
 
 import msgspec
-import structlog
 
 from retailos.observe.fault import describe
 
 _RARE, _FREQUENT = logging.getLogger("retailos"), logging.getLogger("retailos.frequent")
-_STAMPS: Final = (structlog.stdlib.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True))
-_STEPS: Final = (*_STAMPS, structlog.stdlib.ProcessorFormatter.wrap_for_formatter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +30,7 @@ def emit(observation: Observation) -> None:
     """Write the observation as one line, if its level and its frequency are asked for."""
     log = _FREQUENT if observation.frequent else _RARE
     if log.isEnabledFor(observation.level):
-        fields = {field.name: getattr(observation, field.name) for field in dataclasses.fields(observation)}
-        line = structlog.stdlib.BoundLogger(log, _STEPS, {})  # the standard logger keeps the level, nothing here has to
-        line.log(observation.level, type(observation).__name__, **fields)
+        log.log(observation.level, observation)
 
 
 def wanted(kind: type[Observation]) -> bool:
@@ -49,9 +45,9 @@ def configure(level: str = "info", stream: TextIO | None = None, *, frequent: bo
     """
     threshold = logging.getLevelNamesMapping()[level.upper()]
     output = logging.StreamHandler(stream or sys.stderr)
-    output.setFormatter(_json())
+    output.setFormatter(_Lines())
     root = logging.getLogger()
-    for earlier in [each for each in root.handlers if isinstance(each.formatter, structlog.stdlib.ProcessorFormatter)]:
+    for earlier in [each for each in root.handlers if isinstance(each.formatter, _Lines)]:
         root.removeHandler(earlier)
     root.addHandler(output)
     root.setLevel(max(threshold, logging.WARNING))  # of the libraries, only what is wrong
@@ -59,20 +55,23 @@ def configure(level: str = "info", stream: TextIO | None = None, *, frequent: bo
     _FREQUENT.setLevel(threshold if frequent or threshold == logging.DEBUG else logging.CRITICAL)
 
 
-def _json() -> logging.Formatter:
-    """Make JSON of our lines and of the libraries', whose errors are told by `describe` as well."""
-    return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[*_STAMPS, structlog.stdlib.add_logger_name, _without_message],
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _render],
-    )
+class _Lines(logging.Formatter):
+    """Makes JSON of our lines and of the libraries', whose errors are told by `describe` as well."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        said = _observed(record.msg) if isinstance(record.msg, Observation) else _of_a_library(record)
+        written = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds")
+        line = {**said, "level": record.levelname.lower(), "timestamp": written.replace("+00:00", "Z")}
+        return msgspec.json.encode(line, enc_hook=repr).decode()
 
 
-def _without_message(_log: object, _name: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    caught = line.pop("exc_info", None)
-    if isinstance(caught, tuple) and caught[1] is not None:
-        line["error"] = describe(caught[1])
-    return line
+def _observed(observation: Observation) -> dict[str, Any]:
+    fields = {field.name: getattr(observation, field.name) for field in dataclasses.fields(observation)}
+    return {**fields, "event": type(observation).__name__}
 
 
-def _render(_log: object, _name: str, line: structlog.typing.EventDict) -> str:
-    return msgspec.json.encode(line, enc_hook=repr).decode()
+def _of_a_library(record: logging.LogRecord) -> dict[str, Any]:
+    said: dict[str, Any] = {"event": record.getMessage(), "logger": record.name}
+    if record.exc_info and record.exc_info[1]:
+        said["error"] = describe(record.exc_info[1])
+    return said

@@ -1,6 +1,6 @@
 """What an operator may do: the admin API, the commands and the console all call these."""
 
-from retailos.operations.deliveries import find_deliveries, show_delivery
+from retailos.operations.deliveries import find_deliveries, look_lately, show_delivery
 from retailos.operations.filling import backfill, resync_webhook, show_drift
 from retailos.operations.jobs import JobsRequeued, find_job, requeue_jobs
 from retailos.operations.keys import add_key, change_key, list_keys, revoke_key, rotate_key, show_key
@@ -91,6 +91,7 @@ __all__ = (
     "list_operations",
     "list_reports",
     "list_webhooks",
+    "look_lately",
     "pause_webhook",
     "preview_report",
     "read_statistics",

@@ -5,8 +5,9 @@ from uuid import UUID
 from retailos.database.pool import Pool
 from retailos.declare.resource import Resources
 from retailos.declare.values import Uuid
-from retailos.deliveries import deliveries
+from retailos.deliveries import deliveries, lately
 from retailos.deliveries.deliveries import Asked, DeliveryWithAttempts, Found
+from retailos.deliveries.lately import Look
 from retailos.errors import ResourceNotFound
 from retailos.webhooks import orders
 
@@ -20,6 +21,13 @@ async def show_delivery(pool: Pool, resources: Resources, text: str) -> Delivery
     """Show one delivery, `<webhook>-<record>`, with its attempts."""
     webhook_id, record_id = _delivery(text)
     return await deliveries.one(pool, resources, await orders.webhooks(pool), webhook_id, record_id)
+
+
+async def look_lately(
+    pool: Pool, resources: Resources, last: Look | None, webhook_id: int | None, failed: bool
+) -> Look:
+    """See which attempts were settled since the last look: of a webhook or of all, only what `failed` or everything."""
+    return await lately.look(pool, resources, await orders.webhooks(pool), last, webhook_id, failed)
 
 
 def _delivery(text: str) -> tuple[int, UUID]:

@@ -6,22 +6,17 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
+from functools import cache
+from typing import TYPE_CHECKING
 
 import msgspec
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from retailos.reports.cadence import zone_of
 from retailos.reports.issue import FailureCount, Issue
 from retailos.reports.report import Report
 
-_TEMPLATES = Environment(
-    loader=PackageLoader("retailos.reports"),
-    autoescape=select_autoescape(("html",)),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-)
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 
 class Mail(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,8 +42,8 @@ def written(report: Report, issue: Issue, links: Mapping[str, str], until: datet
     }
     return Mail(
         subject=str(said["subject"]),
-        text=_TEMPLATES.get_template("report.txt").render(said),
-        html=_TEMPLATES.get_template("report.html").render(said),
+        text=_templates().get_template("report.txt").render(said),
+        html=_templates().get_template("report.html").render(said),
     )
 
 
@@ -65,6 +60,21 @@ def message(mail: Mail, issue: Issue, sender: str, recipients: Sequence[str]) ->
     made.set_content(mail.text, cte="quoted-printable")
     made.add_alternative(mail.html, subtype="html", cte="quoted-printable")
     return made
+
+
+@cache
+def _templates() -> "Environment":
+    # Imported here, because mails are few, and each process and each command starts the sooner.
+    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+    return Environment(
+        loader=PackageLoader("retailos.reports"),
+        autoescape=select_autoescape(("html",)),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
 
 
 def _headline(issue: Issue) -> str:

@@ -7,27 +7,20 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
-from datetime import datetime
 from typing import Any
 
-from retailos.database.pool import Pool, acquire, connect, transaction
+from retailos.database.pool import Pool, connect, transaction
 from retailos.declare.resource import Resources
-from retailos.deliveries import register
-from retailos.deliveries.hint import CHANNEL
+from retailos.deliveries import hint, register
 from retailos.errors import Unavailable
-from retailos.exchanges.addresses import Policy
 from retailos.observe import emit
-from retailos.observe.deliveries import ClaimsRescued, WebhookLocked, WorkerStarted
+from retailos.observe.deliveries import ClaimsRescued, WorkerStarted
 from retailos.observe.process import DatabaseBack, DatabaseLost, Stopping
 from retailos.resources import RESOURCES
-from retailos.secrets import Locked, read_ring
 from retailos.sending import gate
-from retailos.sending.gate import Gate
-from retailos.sending.lane import Lane
-from retailos.sending.sender import sender
+from retailos.sending.lanes import Lanes
+from retailos.sending.lease import Lease
 from retailos.settings import Settings
-from retailos.webhooks import orders
-from retailos.webhooks.webhook import Webhook
 
 #: How long nothing may be asked of the database, when no hint comes and nothing is known to be due before.
 LOOK_SECONDS = 1.0
@@ -35,8 +28,6 @@ LOOK_SECONDS = 1.0
 DIVIDE_SECONDS = 1.0
 #: Two looks are at least so far apart, however many hints come.
 PAUSE_SECONDS = 0.002
-#: Requests that are under way when the worker is told to stop have so long to end.
-DRAIN_SECONDS = 10.0
 #: Workers' statements are by the hundred, and may wait for the locks of a hundred writes.
 STATEMENT_SECONDS = 30.0
 
@@ -83,30 +74,23 @@ class Worker:
     """Delivers what is due, as long as its lease holds."""
 
     def __init__(self, pool: Pool, resources: Resources, settings: Settings) -> None:
-        self._pool, self._resources, self._settings = pool, resources, settings
-        self._policy = Policy(allow=settings.allow_addresses)
-        self._name = f"{socket.gethostname()}:{os.getpid()}"
-        self._id: int | None = None
-        self._lease_until = 0.0
-        self._ring = read_ring(settings.encryption_keys)
-        self._lanes: dict[int, Lane] = {}
-        #: Webhooks that can't be sent to as they were saved then.
-        self._locked: dict[int, datetime] = {}
+        self._pool, self._settings = pool, settings
+        self._lease = Lease(pool, f"{socket.gethostname()}:{os.getpid()}", settings.lease_seconds)
+        self._lanes = Lanes(pool, resources, settings, self._lease.holder, self._note_end)
         self._hinted = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._leaving: set[asyncio.Task[None]] = set()
         #: Fails with the defect that ended one of the worker's tasks.
         self.broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def start(self) -> None:
         """Take a lease and begin."""
-        await self._enlist()
-        emit(WorkerStarted(worker=self._name))
+        await self._lease.take()
+        emit(WorkerStarted(worker=self._lease.name))
         lease = self._settings.lease_seconds
         self._tasks = [
             asyncio.create_task(each)
             for each in (
-                self._every(lease / 4, self._renew),
+                self._every(lease / 4, self._lease.renew),
                 self._every(lease / 2, self._rescue),
                 self._every(DIVIDE_SECONDS, self._divide),
                 self._look(),
@@ -120,35 +104,18 @@ class Worker:
         """Stop politely: what is under way ends, what was not sent is given back, the lease is returned."""
         for task in self._tasks[2:]:
             task.cancel()
-        await asyncio.gather(*(lane.close(DRAIN_SECONDS) for lane in self._lanes.values()), *self._leaving)
+        await self._lanes.close()
         for task in self._tasks[:2]:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         # Otherwise the lease runs out by itself.
         with suppress(Unavailable):
             async with transaction(self._pool) as connection:
-                await register.rescue(connection, self._settings.late_seconds, leaving=self._id)
-
-    def lease(self) -> int | None:
-        """The worker's id while its lease holds; counted from before it was asked for, so never too long."""
-        return self._id if time.monotonic() < self._lease_until else None
+                await register.rescue(connection, self._settings.late_seconds, leaving=self._lease.worker_id)
 
     def _note_end(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (defect := task.exception()) and not self.broken.done():
             self.broken.set_exception(defect)
-
-    async def _enlist(self) -> None:
-        asked = time.monotonic()
-        self._id = await register.enlist(self._pool, self._name, self._settings.lease_seconds)
-        self._lease_until = asked + self._settings.lease_seconds
-
-    async def _renew(self) -> None:
-        asked = time.monotonic()
-        if self._id is not None and await register.renew(self._pool, self._id, self._settings.lease_seconds):
-            self._lease_until = asked + self._settings.lease_seconds
-        else:
-            # Others have rescued what was claimed under the old one, or will.
-            await self._enlist()
 
     async def _rescue(self) -> None:
         async with transaction(self._pool) as connection:
@@ -177,7 +144,7 @@ class Worker:
 
     async def _look_once(self) -> float:
         """Look once; give in how many seconds to look again."""
-        if await self._keep_lanes():
+        if await self._lanes.keep():
             await self._divide()
         for lane in self._lanes.values():
             if lane.owes_back:
@@ -194,11 +161,11 @@ class Worker:
 
     async def _divide(self) -> None:
         """Have as much of each webhook's requests at once, and of its rate, as any other worker."""
-        if self._id is None:
+        if (worker_id := self._lease.worker_id) is None:
             return
         wanted: dict[int, int] = {}
         due: dict[int, int] = {}
-        for webhook_id, (has, due[webhook_id]) in (await gate.shares(self._pool, self._id)).items():
+        for webhook_id, (has, due[webhook_id]) in (await gate.shares(self._pool, worker_id)).items():
             if lane := self._lanes.get(webhook_id):
                 # What is given up is not used any more before others may have it.
                 lane.gate.give(min(has, due[webhook_id]))
@@ -207,67 +174,17 @@ class Worker:
                     wanted[webhook_id] = keeps
         if wanted:
             async with transaction(self._pool) as connection:
-                divided = await gate.divide(connection, self._id, wanted)
+                divided = await gate.divide(connection, worker_id, wanted)
             for webhook_id, slots in divided.items():
                 if lane := self._lanes.get(webhook_id):
                     lane.gate.give(min(slots, due[webhook_id]))
                     lane.wake()
 
-    async def _keep_lanes(self) -> bool:
-        """Open lanes for webhooks that are new, close those that are gone or paused, and renew those that changed.
-
-        Gives whether there are new ones, which have no share yet.
-        """
-        active = {each.id: each for each in await orders.webhooks(self._pool) if each.active}
-        for webhook_id, lane in list(self._lanes.items()):
-            current = active.get(webhook_id)
-            if current is None or current.updated_at != lane.webhook.updated_at:
-                del self._lanes[webhook_id]
-                leaving = asyncio.create_task(lane.close(DRAIN_SECONDS + lane.webhook.timeout))
-                self._leaving.add(leaving)
-                leaving.add_done_callback(self._leaving.discard)
-        fresh = [
-            each
-            for webhook_id, each in active.items()
-            if webhook_id not in self._lanes and self._locked.get(webhook_id) != each.updated_at
-        ]
-        for webhook in fresh:
-            await self._open(webhook)
-        return bool(fresh)
-
-    async def _open(self, stored: Webhook) -> None:
-        """Open a webhook's lane, its secrets opened once for all that it sends."""
-        try:
-            async with acquire(self._pool) as connection:
-                webhook = await orders.opened(connection, self._ring, stored)
-        except Locked as error:
-            self._locked[stored.id] = stored.updated_at
-            emit(WebhookLocked(webhook=stored.name, error=str(error)))
-            return
-        self._lanes[webhook.id] = Lane(
-            self._pool,
-            self._resources,
-            webhook,
-            sender(webhook, self._policy),
-            Gate(self._pool, webhook),
-            self.lease,
-            self._note_end,
-            late_seconds=self._settings.late_seconds,
-        )
-
     async def _listen(self) -> None:
         """Hear hints; without them everything is found by looking, a little later."""
         while True:
-            ended = asyncio.Event()
             with suppress(Unavailable):
-                async with acquire(self._pool) as connection:
-                    heard = _setter(self._hinted)
-                    connection.add_termination_listener(_setter(ended))
-                    await connection.add_listener(CHANNEL, heard)
-                    try:
-                        await ended.wait()
-                    finally:
-                        await connection.remove_listener(CHANNEL, heard)
+                await hint.hear(self._pool, self._hinted)
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
@@ -275,10 +192,6 @@ class Worker:
             with suppress(Unavailable):
                 await work()
             await asyncio.sleep(seconds)
-
-
-def _setter(event: asyncio.Event) -> Callable[..., None]:
-    return lambda *_: event.set()
 
 
 async def _event_or_time(event: asyncio.Event, seconds: float) -> None:
