@@ -1,10 +1,14 @@
 """Reads that share a statement: each caller gets its own record, whoever else asks, fails or goes away."""
 
 import asyncio
+import contextlib
+import time
 
 import asyncpg
 import pytest
 
+from retailos.database.pool import ACQUIRE_SECONDS
+from retailos.errors import Unavailable
 from retailos.records.reader import BATCH_MOST, Reader
 from tests.store.conftest import Store
 
@@ -49,6 +53,19 @@ async def test_what_fails_is_told_to_all_and_ends_nothing(store: Store) -> None:
     row = await reader.read(DIVIDED, 3)
     assert row
     assert row["result"] == 4
+
+
+async def test_while_the_database_is_away_everyone_hears_it_at_once(store: Store) -> None:
+    """Those who wait behind a batch that finds no connection do not wait for one, too, one batch after the other."""
+    reader = Reader(store.pool)
+    async with contextlib.AsyncExitStack() as taken:
+        for _ in range(store.pool.get_max_size()):
+            await taken.enter_async_context(store.pool.acquire())
+        begun = time.monotonic()
+        told = await asyncio.gather(*(reader.read(TOGETHER, f"c-{i}") for i in range(300)), return_exceptions=True)
+    assert {type(each) for each in told} == {Unavailable}
+    assert time.monotonic() - begun < 2 * ACQUIRE_SECONDS
+    assert await reader.read(TOGETHER, "c-1")
 
 
 async def test_who_goes_away_takes_nobody_along(store: Store) -> None:

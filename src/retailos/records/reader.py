@@ -6,24 +6,29 @@ by itself, as the writer's does; who asks while few others do waits for nobody.
 
 import asyncio
 from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from asyncpg import Record
 
 from retailos.database.pool import Pool, acquire
+from retailos.errors import Unavailable
 
 #: Bounds how long one statement takes, and so how long who comes next waits: some two milliseconds.
 BATCH_MOST: Final = 32
 #: Batches of one kind that are read at once, so that a large record holds up few others.
 AT_ONCE: Final = 2
 
+#: A key, and who waits for its row.
+_Asked: TypeAlias = "tuple[Any, asyncio.Future[Record | None]]"
+
 
 @dataclass(slots=True)
 class _Line:
     """Those who ask for records of one resource, shown in one way."""
 
-    waiting: deque[tuple[Any, asyncio.Future[Record | None]]] = field(default_factory=deque)
+    waiting: deque[_Asked] = field(default_factory=deque)
     batches: int = 0
 
 
@@ -58,22 +63,29 @@ class Reader:
         try:
             while line.waiting:
                 batch = [line.waiting.popleft() for _ in range(min(len(line.waiting), BATCH_MOST))]
-                await self._read(statement, batch)
+                try:
+                    await self._read(statement, batch)
+                except Unavailable as error:
+                    # The next would wait as long for a connection, one batch after the other.
+                    _fail((*batch, *line.waiting), error)
+                    line.waiting.clear()
+                except Exception as error:
+                    _fail(batch, error)
         finally:
             line.batches -= 1
             if not line.batches:
                 del self._lines[statement]
 
-    async def _read(self, statement: str, batch: list[tuple[Any, asyncio.Future[Record | None]]]) -> None:
-        try:
-            async with acquire(self.pool) as connection:
-                rows = await connection.fetch(statement, list({key for key, _ in batch}))
-        except Exception as error:
-            for _, answer in batch:
-                if not answer.done():
-                    answer.set_exception(error)
-            return
+    async def _read(self, statement: str, batch: Sequence[_Asked]) -> None:
+        async with acquire(self.pool) as connection:
+            rows = await connection.fetch(statement, list({key for key, _ in batch}))
         found = {row["asked"]: row for row in rows}
         for key, answer in batch:
             if not answer.done():
                 answer.set_result(found.get(key))
+
+
+def _fail(asked: Iterable[_Asked], error: Exception) -> None:
+    for _, answer in asked:
+        if not answer.done():
+            answer.set_exception(error)
