@@ -19,7 +19,7 @@ from retailos.webhooks.webhook import hidden, webhook_fields
 
 _OPENING = Opening(opened_at=AT, closed_at="2020-03-25T14:02:11.020Z", failures=103)
 #: A secret that signs nothing.
-_NEW_SECRET = NewSigningSecret(webhook=1, secret=f"whsec_{'A' * 43}=", former_until=AT)
+_NEW_SECRET = NewSigningSecret(webhook=1, secret=f"whsec_{'A' * 43}=", public_key=None, former_until=AT)
 
 
 async def list_webhooks(engine: Engine, call: Call) -> Answer:
