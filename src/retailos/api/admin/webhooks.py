@@ -114,7 +114,8 @@ def webhook_schemas(resources: Resources) -> dict[str, Schema]:
         "WebhookInput": added,
         "WebhookChange": {key: value for key, value in accepted.items() if key != "required"},
         "WebhookList": list_schema("Webhook", webhook),
-        "SigningSecretInput": object_schema(ROTATION_FIELDS, input=True, owner="SigningSecret"),
+        "SigningSecretInput": object_schema(ROTATION_FIELDS, input=True, owner="SigningSecret")
+        | {"examples": [{"graceSeconds": 86_400, "scheme": "v1a"}]},
         "NewSigningSecret": struct_schema(NewSigningSecret, formerUntil=WHEN_OR_NULL) | like(_NEW_SECRET),
         "Opening": opening,
         "OpeningList": list_schema("Opening", opening),
