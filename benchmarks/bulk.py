@@ -33,8 +33,8 @@ async def measure(stage: Stage) -> list[Figure]:
         if same:
             figures.append(
                 Figure(
-                    number="B3", work="the same when nothing has changed; 0 deliveries are owed", values=same, unit="/s",
-                    ceilings=values, beside="B2 with three webhooks", ratio_least=3,
+                    number="B3", work="the same when nothing has changed; 0 deliveries are owed", values=same,
+                    unit="/s", ceilings=values, beside="B2 with three webhooks", ratio_least=3,
                 )
             )  # fmt: skip
     return figures
