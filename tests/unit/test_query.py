@@ -117,6 +117,13 @@ def test_a_place_is_three_numbers() -> None:
         assert problems(f"near={wrong}", "store") == [("near", "INVALID_VALUE")]
 
 
+def test_a_whole_number_is_asked_for_by_one() -> None:
+    """No record has half a piece in stock, so asking for that is a mistake; a whole one may be written as any number."""
+    assert read("available[gte]=2.0", "stockLevel").filters[0].value == 2
+    for wrong in ("0.5", "1e1", ""):
+        assert problems(f"available={wrong}", "stockLevel") == [("available", "INVALID_VALUE")]
+
+
 def test_expanded_references_are_shown_in_their_places() -> None:
     """Objects of references stand in the entity's order, among the fields that were asked for or among all."""
     shown = [each.name for each in read("expand=territory,registeredBy&fields=updatedAt,id").show]

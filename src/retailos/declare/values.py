@@ -82,7 +82,7 @@ class Number:
     def parse(self, text: str) -> Decimal:
         """Take a decimal number."""
         number = Decimal(text) if _DECIMAL.match(text) else None
-        if number is None or not self.least <= number <= self.most:
+        if number is None or not self.least <= number <= self.most or not (self.places or number == int(number)):
             raise ValueError(f"expected {self._what()}")
         return number
 
