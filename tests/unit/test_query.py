@@ -118,7 +118,7 @@ def test_a_place_is_three_numbers() -> None:
 
 
 def test_a_whole_number_is_asked_for_by_one() -> None:
-    """No record has half a piece in stock, so asking for that is a mistake; a whole one may be written as any number."""
+    """No record has half a piece in stock, so asking for that is a mistake; a whole one may be written with a point."""
     assert read("available[gte]=2.0", "stockLevel").filters[0].value == 2
     for wrong in ("0.5", "1e1", ""):
         assert problems(f"available={wrong}", "stockLevel") == [("available", "INVALID_VALUE")]
