@@ -15,7 +15,7 @@ from tests.reliability import stand
 from tests.reliability.test_killed_workers import REST_SECONDS, running
 
 KILLS = 5
-CHANGES = 5_000
+CHANGES = stand.sized(quick=2_500, long=5_000)
 RECORDS = 500
 #: Of batches and of their records, which are refused for no reason that lasts.
 REFUSED_BATCHES, REFUSED_RECORDS = 0.03, 0.02
