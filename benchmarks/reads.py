@@ -25,7 +25,7 @@ async def measure_one(stage: Stage) -> list[Figure]:
     count = QUICK_OF if stage.quick else ONE_OF
     shown = query.show(CUSTOMER, {}, [])
     select = programs.for_pgbench(page.by_external_id(RESOURCES, CUSTOMER, shown))
-    script = f"\\set number random(1, {count})\n" + select.replace("$1", "('known-' || :number)") + ";\n"
+    script = f"\\set number random(1, {count})\n" + select.replace("$1", "array['known-' || :number]") + ";\n"
     async with stage.database("reads") as database:
         async with connected(database) as connection:
             await customers.insert(connection, count)

@@ -52,8 +52,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _by_folder(items: list[pytest.Item]) -> Iterator[tuple[str, Iterator[pytest.Item]]]:
-    """The tests of each folder, as they were collected."""
-    return groupby(items, key=lambda each: each.path.parent.name)
+    """The tests of each folder, as they were collected, in whatever order folders were named."""
+
+    def folder(item: pytest.Item) -> str:
+        return item.path.parent.name
+
+    return groupby(sorted(items, key=folder), key=folder)
 
 
 @overload

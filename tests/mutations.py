@@ -167,7 +167,7 @@ BREAKER: Final = (
         path=f"{SENDING}/gate.py",
         old="outcome = spared(settlement.outcome, held=self.held)",
         new="outcome = settlement.outcome",
-        test="tests/contract/test_breaker.py::test_an_outage_costs_some_requests_and_no_attempts",
+        test="tests/contract/test_breaker.py::test_a_probe_counts_no_attempt",
     ),
     Mutant(
         name="a batch of a hundred that comes to nothing is a hundred failures",
@@ -205,7 +205,7 @@ SHARES: Final = (
         path=GATE,
         old="order by id for no key update",
         new="order by id",
-        test="tests/store/test_gate.py::test_workers_that_take_at_once_do_not_take_too_much",
+        test="tests/store/test_gate.py::test_one_worker_at_a_time_divides",
     ),
     Mutant(
         name="what a dead worker had is nobody's until it is forgotten",

@@ -77,6 +77,28 @@ async def test_an_outage_costs_some_requests_and_no_attempts(api: Api, caplog: p
     assert said(caplog).count(BreakerOpened.__name__) == said(caplog).count(BreakerClosed.__name__) == 1
 
 
+async def test_a_probe_counts_no_attempt(api: Api) -> None:
+    """However often the receiver is probed, the deliveries have the attempts that they had when the breaker opened."""
+    async with Receiver.listen(behaviour=DOWN) as receiver, working(api):
+        made = await webhook(api, receiver, **{**QUICK, "concurrency": 1})
+        await write(api, 10)
+        await held(api, made)
+
+        async def counted() -> tuple[int, ...]:
+            # What is being sent has counted its attempt, until it is settled.
+            waiting = await rows(api, made)
+            idle = all(each["status"] != "sending" for each in waiting)
+            return (sum(each["attempts"] for each in waiting),) if idle else ()
+
+        before = await eventually(counted)
+        await receiver.expect(receiver.count + 3)
+
+        async def unchanged() -> bool:
+            return await counted() == before
+
+        assert await eventually(unchanged)
+
+
 async def test_probes_are_one_at_a_time_over_all_workers(api: Api) -> None:
     """Three workers ask a receiver that is down no more often than one would."""
     async with Receiver.listen(behaviour=DOWN) as receiver, working(api), working(api), working(api):
@@ -149,6 +171,9 @@ async def test_when_deliveries_were_held_is_told(api: Api) -> None:
         await eventually(all_held)
         receiver.behave(Behaviour())
         await settled(api, made, "late")
+        # What failed before the breaker opened waits for its own retry, an hour from now.
+        async with api.engine.pool.acquire() as connection:
+            await connection.execute("update due set due_at = now() where due_at > now()")
         await all_settled(api)
         assert (await api.admin("GET", f"/webhooks/{made}/drift")).result["held"] == 0
         [opening] = (await api.admin("GET", openings)).result["rows"]

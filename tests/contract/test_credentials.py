@@ -1,7 +1,9 @@
 """A receiver knows that it is we who send: by a header, a password, a token, a signature or a certificate."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,14 +11,17 @@ from urllib.parse import parse_qs
 
 import msgspec
 import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from retailos import operations
+from retailos.database.pool import Connection
 from retailos.observe import configure
 from retailos.observe.deliveries import CertificateExpiring
 from retailos.receiver import Behaviour, Received, Receiver
 from tests.conftest import eventually
-from tests.contract.conftest import Api, codes
+from tests.contract.conftest import Api, check_envelope, codes
 from tests.contract.delivering import settled, webhook, working
 from tests.reliability.certificates import DAY, NOW, Identity, authority, server_side, signed
 
@@ -154,7 +159,33 @@ async def test_what_is_sent_is_signed(api: Api, receiver: Receiver) -> None:
     assert ids[0] == ids[1]
     assert len(set(ids)) == 3
     shown = (await api.admin("GET", f"/webhooks/{made}")).result["signing"]
-    assert shown == {"secret": "***", "formerSecret": "***", "formerUntil": second.result["formerUntil"]}
+    until = second.result["formerUntil"]
+    assert shown == {"secret": "***", "formerSecret": "***", "formerUntil": until, "publicKey": None}
+
+
+async def test_a_key_pair_signs_and_only_its_public_key_is_shown(
+    api: Api, receiver: Receiver, connection: Connection
+) -> None:
+    """While a key pair takes a secret's place both sign; the private key is told to nobody, and kept as it is."""
+    made = await webhook(api, receiver)
+    path = f"/webhooks/{made}"
+    secret = (await api.admin("POST", f"{path}/signing-secrets", json={})).result["secret"]
+    told = check_envelope(await api.admin("POST", f"{path}/signing-secrets", json={"scheme": "v1a"}), 200)["result"]
+    assert (told["secret"], told["publicKey"][:5]) == (None, "whpk_")
+    shown = (await api.admin("GET", path)).result
+    assert shown["signing"]["publicKey"] == told["publicKey"]
+    assert (await api.admin("PUT", path, json=shown)).result["signing"] == shown["signing"]
+    async with working(api):
+        await api.put("/customers/c", {"firstName": "Zoë"})
+        await receiver.expect(1)
+        again = (await api.admin("POST", f"{path}/signing-secrets", json={"graceSeconds": 0})).result
+        await settled(api, made, "c")
+        await api.put("/customers/d", {"firstName": "D"})
+        await receiver.expect(2)
+    both, alone = receiver.received
+    assert (verified(secret, both), checked(told["publicKey"], both)) == (True, True)
+    assert (checked(told["publicKey"], alone), checked(again["publicKey"], alone)) == (False, True)
+    assert await connection.fetchval("select count(*) from webhook where settings::text like '%whsk_%'") == 0
 
 
 async def test_a_rotation_that_makes_no_sense_is_refused(api: Api, receiver: Receiver) -> None:
@@ -166,6 +197,8 @@ async def test_a_rotation_that_makes_no_sense_is_refused(api: Api, receiver: Rec
         ({"graceSeconds": 31 * 86_400}, [("/graceSeconds", "OUT_OF_RANGE")]),
         ({"secret": "s3cret"}, [("/secret", "INVALID_SECRET")]),
         ({"secret": "***"}, [("/secret", "HIDDEN_VALUE")]),
+        ({"secret": "whsk_" + "B" * 43 + "=", "scheme": "v1"}, [("/scheme", "REFERENCE_CONFLICT")]),
+        ({"scheme": "v2"}, [("/scheme", "UNKNOWN_CHOICE")]),
         ({"sceret": "x"}, [("/sceret", "UNKNOWN_FIELD")]),
     ):
         assert codes(await api.admin("POST", f"/webhooks/{made}/signing-secrets", json=body)) == expected, body
@@ -233,6 +266,18 @@ def mutual(identity: Identity) -> dict[str, str]:
     """A webhook's certificate and key."""
     key = identity.pem.removeprefix(identity.certificate_pem)
     return {"clientCertificate": identity.certificate_pem.decode(), "clientKey": key.decode()}
+
+
+def checked(public_key: str, received: Received) -> bool:
+    """Whether what arrived carries a signature of a key pair, as anybody checks it with any library for Ed25519."""
+    key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key.removeprefix("whpk_")))
+    message = f"{received.header('webhook-id')}.{received.header('webhook-timestamp')}.".encode() + received.body
+    for signature in (received.header("webhook-signature") or "").split():
+        if signature.startswith("v1a,"):
+            with suppress(InvalidSignature):
+                key.verify(base64.b64decode(signature.removeprefix("v1a,")), message)
+                return True
+    return False
 
 
 def verified(secret: str, received: Received) -> bool:

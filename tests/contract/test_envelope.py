@@ -1,5 +1,6 @@
 """The one shape of every answer, whatever the status, and the codes that tell the errors apart."""
 
+import gc
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from http import HTTPStatus
@@ -8,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 from starlette.types import Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from retailos import __version__, errors
 from retailos.api.middleware import HEADER_BYTES, URL_BYTES, FrontDoor
@@ -253,3 +255,18 @@ async def test_a_success_is_an_envelope_whatever_errors_look_like(shop: Api, acc
     assert refused.headers["content-type"] == "application/problem+json"
     usual = await shop.get("/customers/nobody", headers={"Accept": "application/json"})
     check_envelope(usual, 404)
+
+
+async def test_a_request_leaves_no_circles_behind(api: Api) -> None:
+    """What a request was is gone with its answer: a search for garbage holds all others up."""
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(30):
+            assert (await api.get("/customers?limit=1")).status == 200
+            assert (await api.get("/customers/external/unknown")).status == 404
+        left = sum(type(each) is RequestResponseCycle for each in gc.get_objects())
+    finally:
+        gc.enable()
+    # Each connection holds the last of its own.
+    assert left < 10

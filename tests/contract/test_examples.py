@@ -204,12 +204,13 @@ async def test_the_examples_of_the_administration_work(api: Api, public: dict[st
     for word in ("backfill", "resync"):
         assert (await run(api, admin, "POST", f"{webhooks}/{{id}}/{word}", known)).result["kind"] == word
     await run(api, admin, "GET", webhooks + "/{id}/drift", known)
+    assert (await run(api, admin, "GET", webhooks + "/{id}/openings", known)).result["rows"] == []
     for word in ("test", "trigger"):
         await run(api, admin, "POST", f"{webhooks}/{{id}}/{word}", known)
     await run(api, admin, "GET", webhooks + "/{id}/explain?externalId=example-customer-id", known)
     await run(api, admin, "DELETE", webhooks + "/{id}", known)
     assert (await run(api, admin, "GET", "/v2/admin/statistics", {})).result["stepMinutes"] == 1
-    assert len(list(operations_of(admin))) == 39, "Run the examples of the new operations here or below, too."
+    assert len(list(operations_of(admin))) == 40, "Run the examples of the new operations here or below, too."
 
 
 async def test_the_examples_of_reports_work(api: Api, admin: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -18,6 +19,8 @@ from retailos.webhooks import orders
 from tests.conftest import eventually, observed
 from tests.store.conftest import LEASE_SECONDS, Store, add_webhook
 from tests.store.registers import DELIVERED, HELD, RETRY, SKIPPED, claim, settlement
+
+LOCKED = "select count(*) > 0 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
 
 
 async def gates(store: Store, count: int = 1, **settings: Any) -> list[Gate]:
@@ -198,6 +201,24 @@ async def test_workers_that_take_at_once_do_not_take_too_much(store: Store, webh
     await asyncio.gather(*map(take, workers))
     slots = sorted(row[0] for row in await store.pool.fetch("select slots from share"))
     assert slots == [0, 0, 0, 0, 1, 5, 5, 5]
+
+
+async def test_one_worker_at_a_time_divides(store: Store, webhook: int) -> None:
+    """Who divides a webhook while another does waits for what that takes, and takes no more than it leaves."""
+    workers = [await register.enlist(store.pool, f"w-{i}", LEASE_SECONDS) for i in range(2)]
+
+    async def take() -> Mapping[int, int]:
+        async with transaction(store.pool) as connection:
+            return await gate.divide(connection, workers[1], {webhook: 16})
+
+    async def waits() -> bool:
+        return waiting.done() or await store.value(LOCKED)
+
+    async with transaction(store.pool) as connection:
+        assert await gate.divide(connection, workers[0], {webhook: 16}) == {webhook: 16}
+        waiting = asyncio.create_task(take())
+        assert await eventually(waits)
+    assert await waiting == {webhook: 0}
 
 
 async def test_what_a_worker_had_is_free_when_it_is_gone(store: Store, webhook: int) -> None:

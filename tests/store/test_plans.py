@@ -172,8 +172,8 @@ async def test_a_look_up_by_external_id_finds_it_by_the_index(filled: Connection
     """A record is found by its external id, its former ones and its id without reading any other."""
     show = query.read(RESOURCES, CUSTOMER, b"").show
     for statement, argument, expected in (
-        (page.by_external_id(RESOURCES, CUSTOMER, show), "c-77", {"customers_external_id_key", "alias_pkey"}),
-        (page.by_id(RESOURCES, CUSTOMER, CUSTOMER.shown), SOMEBODY, {"customers_pkey"}),
+        (page.by_external_id(RESOURCES, CUSTOMER, show), ["c-77"], {"customers_external_id_key", "alias_pkey"}),
+        (page.by_id(RESOURCES, CUSTOMER, CUSTOMER.shown), [SOMEBODY], {"customers_pkey"}),
         (page.by_ids(RESOURCES, CUSTOMER, CUSTOMER.webhook_relations), [SOMEBODY], {"customers_pkey"}),
         (named_sql.external_ids(CUSTOMER), [SOMEBODY], {"customers_pkey"}),
     ):
@@ -376,5 +376,5 @@ async def test_what_a_variant_has_is_found_by_its_indexes(catalogue: Connection)
 async def test_a_path_is_walked_by_the_key(catalogue: Connection) -> None:
     """Where a record stands in its tree is found by one look into an index for each record above it."""
     category = RESOURCES["category"]
-    plan = await planned(catalogue, page.by_id(RESOURCES, category, category.shown), SOMEBODY)
+    plan = await planned(catalogue, page.by_id(RESOURCES, category, category.shown), [SOMEBODY])
     assert used(plan) == {"categories_pkey"}

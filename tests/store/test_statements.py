@@ -90,8 +90,8 @@ def composed(resource: Resource) -> Iterator[tuple[str, list[Any]]]:
         yield from merging(resource, records)
     plain = query.read(RESOURCES, resource, b"").show
     for show in (plain, resource.shown, plain[:1], plain[-1:]):
-        yield page.by_id(RESOURCES, resource, show), records
-        yield page.by_external_id(RESOURCES, resource, show), names
+        yield page.by_id(RESOURCES, resource, show), [records]
+        yield page.by_external_id(RESOURCES, resource, show), [names]
     yield from told(resource, records[0])
     for relations in ((), resource.webhook_relations, tuple(resource.reference)):
         yield page.by_ids(RESOURCES, resource, relations), [records]

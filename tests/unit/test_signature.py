@@ -10,7 +10,8 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from retailos.errors import Problem
 from retailos.exchanges.exchange import Request
 from retailos.webhooks.hidden import HIDDEN, nothing_kept
-from retailos.webhooks.signature import Signing, SigningSecrets, new_secret, rotated, secret_problem, signed
+from retailos.webhooks.signature import Signing, SigningSecrets, rotated, secret_problem, signed
+from retailos.webhooks.signers import new_secret, public_key_of, scheme_of
 
 BODY = '{"customer":{"lastName":"Groß","details":{"a": 1.0}}}'.encode()
 REQUEST = Request(method="PUT", url="https://erp.example.com/x", body=BODY, message_id="3-0190c2a4-7")
@@ -116,3 +117,33 @@ def test_a_given_secret_is_looked_at_alone() -> None:
     wrong = secret_problem("whsec_short", "/secret")
     assert wrong is not None
     assert (wrong.path, wrong.code) == ("/secret", "INVALID_SECRET")
+
+
+def test_a_key_pair_in_others_writing_is_understood(now: datetime) -> None:
+    """A private key may have its public one behind it, which must be its own; either way the signature is the same."""
+    seed = bytes(range(32))
+    public = base64.b64decode((public_key_of(private(seed)) or "").removeprefix("whpk_"))
+    assert public.hex() == "03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8"
+    alone, behind = (
+        signed(REQUEST, signing_of({"secret": private(each), **ALONE}), now) for each in (seed, seed + public)
+    )
+    assert alone == behind
+    assert dict(alone.headers)["webhook-signature"].startswith("v1a,")
+    assert [scheme_of(each) for each in (private(seed), GIVEN, None)] == ["v1a", "v1", "v1"]
+    for wrong in (seed[1:], seed + public[::-1], b""):
+        assert secret_problem(private(wrong), "/secret") is not None
+
+
+def test_the_public_key_is_made_and_not_taken() -> None:
+    """Whatever is sent as the public key, the one of the private key is shown."""
+    problems: list[Problem] = []
+    read = SigningSecrets().read({"secret": private(bytes(32)), "publicKey": "whpk_theirs"}, "", problems)
+    assert (problems, read["publicKey"]) == ([], public_key_of(private(bytes(32))))
+    assert SigningSecrets().read({"secret": GIVEN, "publicKey": "whpk_theirs"}, "", problems)["publicKey"] is None
+    hidden = {**read, "secret": HIDDEN, "publicKey": "whpk_theirs"}
+    assert SigningSecrets().restored(hidden, read, "", problems) == read
+
+
+def private(raw: bytes) -> str:
+    """A private key as it is written."""
+    return "whsk_" + base64.b64encode(raw).decode()

@@ -15,6 +15,7 @@ from retailos.declare.resource import Resource, Resources
 from retailos.exchanges.networks import IPAddress
 from retailos.jobs.queue import Queue
 from retailos.keys import Key, KeyRing
+from retailos.records.reader import Reader
 from retailos.records.watch import Watch
 from retailos.records.writer import Writer
 from retailos.settings import Settings
@@ -26,6 +27,7 @@ class Engine:
 
     pool: Pool
     resources: Resources
+    reader: Reader
     writer: Writer
     queue: Queue
     keys: KeyRing

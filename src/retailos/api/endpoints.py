@@ -73,13 +73,13 @@ def asked_of(call: Call) -> Asked:
 
 async def _by_id(engine: Engine, call: Call, record_id: UUID, asked: Asked) -> store.Shown | None:
     return await store.get_by_id(
-        engine.pool, engine.resources, resource_of(call), record_id, asked.show, deleted=asked.deleted
+        engine.reader, engine.resources, resource_of(call), record_id, asked.show, deleted=asked.deleted
     )
 
 
 async def _by_external_id(engine: Engine, call: Call, external_id: str, asked: Asked) -> store.Shown | None:
     return await store.get_by_external_id(
-        engine.pool, engine.resources, resource_of(call), external_id, asked.show, deleted=asked.deleted
+        engine.reader, engine.resources, resource_of(call), external_id, asked.show, deleted=asked.deleted
     )
 
 

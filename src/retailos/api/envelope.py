@@ -126,7 +126,9 @@ async def _send(
     if body is not None:
         own += [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
     lines, content = [*standing_headers(call), *own], b"" if call.scope["method"] == "HEAD" else body or b""
-    if AT_ONCE in call.scope and "Connection" not in headers and call.scope[AT_ONCE](status, lines, content):
+    # Taken out: a way from the request back to its connection is a circle, which only a search of all objects undoes.
+    at_once = call.scope.pop(AT_ONCE, None)
+    if at_once and "Connection" not in headers and at_once(status, lines, content):
         call.status = status
         return
     await send({"type": "http.response.start", "status": status, "headers": lines})

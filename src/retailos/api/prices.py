@@ -35,7 +35,7 @@ async def get_price(engine: Engine, call: Call) -> Answer:
     if problems:
         raise ValidationFailed(problems)
     found = await prices.find(engine.pool, engine.resources, asked)
-    return one(call, await store.get_by_id(engine.pool, engine.resources, resource_of(call), found, show))
+    return one(call, await store.get_by_id(engine.reader, engine.resources, resource_of(call), found, show))
 
 
 def _asked(variant: str, given: dict[str, str], problems: list[Problem]) -> Asked:

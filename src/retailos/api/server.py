@@ -28,6 +28,7 @@ from retailos.deliveries.hint import Hint
 from retailos.jobs.queue import Queue
 from retailos.keys import KeyRing
 from retailos.keys.used import LastUsed
+from retailos.records.reader import Reader
 from retailos.records.watch import Watch
 from retailos.records.writer import Writer
 from retailos.resources import RESOURCES
@@ -59,6 +60,7 @@ async def open_engine(settings: Settings, url: str, resources: Resources = RESOU
         yield Engine(
             pool=pool,
             resources=resources,
+            reader=Reader(pool),
             writer=writer,
             queue=queue,
             keys=KeyRing(pool, settings.pepper_bytes, settings.environment, proved=used.note),

@@ -265,7 +265,7 @@ async def _answer(engine: Engine, call: Call, wishes: Wishes, written: Written, 
         job = msgspec.structs.replace(job, dry_run=True)
     elif wishes.representation:
         show = query.show(resource, {}, [])
-        shown = await store.get_by_id(engine.pool, engine.resources, resource, written.record_id, show, deleted=True)
+        shown = await store.get_by_id(engine.reader, engine.resources, resource, written.record_id, show, deleted=True)
         job = msgspec.structs.replace(job, record=msgspec.Raw(shown.json.encode()) if shown else UNSET)
     if written.version == 0:
         return Answer(encode([job]), 202 if job.status != "completed" else 200)

@@ -15,6 +15,7 @@ from retailos.cli.keys import Duration
 from retailos.cli.options import data_dir, output
 from retailos.resources import RESOURCES
 from retailos.webhooks.agreement import FORMS
+from retailos.webhooks.signers import SCHEMES
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -98,18 +99,24 @@ def add(data_dir: Path | None, output: str, headers: tuple[str, ...], where: tup
 @webhook.command("rotate-secret")
 @tending.webhook_id
 @click.option("--grace", type=Duration(), default="24h", show_default=True, metavar="TIME", help="0 ends the old now.")
+@click.option("--scheme", type=click.Choice(SCHEMES), help="v1: a shared secret; v1a: a key pair.  [default: as it is]")
 @on_deployment
-async def rotate_secret(here: Deployment, webhook_id: int, grace: int) -> Told:
-    """Sign what the webhook with this ID sends with another secret, shown this once.
+async def rotate_secret(here: Deployment, webhook_id: int, grace: int, scheme: str | None) -> Told:
+    """Sign what the webhook with this ID sends with another secret, shown this once; of a key pair, the public key.
 
     The secret that it has signs too for the time of grace. A webhook that was not signed is from now on.
 
     \b
-    Example:
+    Examples:
       retailos webhook rotate-secret 3 --grace 7d
+      retailos webhook rotate-secret 3 --scheme v1a
     """
-    made = await operations.rotate_signing_secret(here.pool, here.settings, webhook_id, {"graceSeconds": grace})
+    body = {"graceSeconds": grace, "scheme": scheme}
+    made = await operations.rotate_signing_secret(here.pool, here.settings, webhook_id, body)
     until = f" The one before signs too until {made.former_until}." if made.former_until else ""
+    if made.public_key:
+        said = f"{made.public_key}\n\nWith this everybody can check what the webhook {webhook_id} signs.{until}"
+        return Told(made, said)
     return Told(made, f"{made.secret}\n\nThis is what the webhook {webhook_id} signs with.{until} Not shown again.")
 
 

@@ -30,7 +30,8 @@ from retailos.webhooks.certificates import expires_at
 from retailos.webhooks.redirected import redirected
 from retailos.webhooks.requeue_policy import RequeuePolicy
 from retailos.webhooks.scope import Scope
-from retailos.webhooks.signature import ROTATION_FIELDS, new_secret, rotated, secret_problem
+from retailos.webhooks.signature import ROTATION_FIELDS, rotated, secret_problem
+from retailos.webhooks.signers import new_secret, scheme_of
 from retailos.webhooks.webhook import SECRETS, SETTINGS, Webhook, said, shown
 
 #: A webhook as it is shown: its members by name, its secrets hidden.
@@ -48,10 +49,14 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class NewSigningSecret(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What a webhook signs with from now on, shown this once, and until when the secret before it signs too."""
+    """What a webhook signs with from now on, shown this once, and until when the secret before it signs too.
+
+    Of a private key only the public one is told.
+    """
 
     webhook: int
-    secret: str
+    secret: str | None
+    public_key: str | None
     former_until: str | None
 
 
@@ -146,15 +151,23 @@ async def rotate_signing_secret(pool: Pool, settings: Settings, webhook_id: int,
 
     A webhook that was not signed is from now on.
     """
-    secret, grace_seconds = _read_rotation(body)
+    secret, scheme, grace_seconds = _read_rotation(body)
     if not settings.encryption_keys:
         raise ValidationFailed([_unsealable("secret")])
     ring = read_ring(settings.encryption_keys)
     async with transaction(pool) as connection:
         webhook = await orders.opened(connection, ring, await orders.locked(connection, webhook_id))
-        signing = rotated(webhook.settings["signing"], secret or new_secret(), grace_seconds, datetime.now(UTC))
+        former = webhook.settings["signing"]
+        drawn = secret or new_secret(scheme or scheme_of(former and former["secret"]))
+        signing = rotated(former, drawn, grace_seconds, datetime.now(UTC))
         await orders.change(connection, ring, webhook_id, {**said(webhook), "signing": signing}, SECRETS)
-    return NewSigningSecret(webhook=webhook_id, secret=signing["secret"], former_until=signing["formerUntil"])
+    public = signing["publicKey"]
+    return NewSigningSecret(
+        webhook=webhook_id,
+        secret=None if public else signing["secret"],
+        public_key=public,
+        former_until=signing["formerUntil"],
+    )
 
 
 async def list_expiring(pool: Pool, days: int) -> list[Expiring]:
@@ -210,17 +223,19 @@ async def _key_problems(pool: Pool, key_ids: Sequence[str]) -> list[Problem]:
     ]
 
 
-def _read_rotation(body: Any) -> tuple[str | None, int]:
-    """The secret that was given, if any, and the seconds for which the one before it signs too."""
+def _read_rotation(body: Any) -> tuple[str | None, str | None, int]:
+    """The secret that was given, or else the scheme of the one to draw, and for how long the one before signs too."""
     if type(body) is not dict:
         raise ValidationFailed([expected("an object with graceSeconds", body, "")])
     values, problems = read_object(ROTATION_FIELDS, "rotation", body)
     secret = values["secret"]
     if secret is not None and not problems and (problem := secret_problem(secret, "/secret")):
         problems.append(problem)
+    if secret is not None and values["scheme"] is not None:
+        problems.append(Problem("/scheme", "REFERENCE_CONFLICT", "expected secret or scheme: a secret says its own"))
     if problems:
         raise ValidationFailed(problems)
-    return secret, values["graceSeconds"]
+    return secret, values["scheme"], values["graceSeconds"]
 
 
 def _unsealable(name: str) -> Problem:

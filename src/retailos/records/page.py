@@ -44,20 +44,23 @@ def _opened(resource: Resource) -> str:
     return f"select {own}, r.body || '{{}}'::jsonb as body offset 0"
 
 
+@lru_cache(maxsize=1000)
 def by_id(resources: Resources, resource: Resource, show: tuple[Field | Reference, ...]) -> str:
-    """The statement that reads one record by its id ($1)."""
-    return _one(resources, resource, show, "$1")
+    """The statement that reads records by their ids ($1), and gives each with the id that was `asked` for."""
+    return _asked(resources, resource, show, "uuid", "given.asked")
 
 
+@lru_cache(maxsize=1000)
 def by_external_id(resources: Resources, resource: Resource, show: tuple[Field | Reference, ...]) -> str:
-    """The statement that reads one record by its external id ($1), or by one that it had before."""
-    return _one(resources, resource, show, f"({named(resource, '$1')})")
+    """The statement that reads records by their external ids ($1), or by ones that they had before; each as `asked`."""
+    return _asked(resources, resource, show, "text", f"({named(resource, 'given.asked')})")
 
 
-def _one(resources: Resources, resource: Resource, show: tuple[Field | Reference, ...], found: str) -> str:
+def _asked(resources: Resources, resource: Resource, show: tuple[Field | Reference, ...], kind: str, found: str) -> str:
     printed, joined = shown(resources, resource, show)
     columns = f"r.version, r.deleted_at is not null as deleted, r.merged_into_id, {printed} as json"
-    return f"select {columns} from {resource.table} as r{joined} where r.id = {found}"
+    given = f"unnest($1::{kind}[]) as given(asked)"
+    return f"select given.asked, {columns} from {given} join {resource.table} as r on r.id = {found}{joined}"
 
 
 @lru_cache(maxsize=100)

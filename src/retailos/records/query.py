@@ -7,6 +7,7 @@ another kind, numbers beyond the limits. A mistyped filter that were ignored wou
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -160,12 +161,19 @@ def _continued(resource: Resource, query: Query, text: str) -> Query:
 
 def show(resource: Resource, given: Mapping[str, str], problems: list[Problem]) -> tuple[Field | Reference, ...]:
     """Read `fields` and `expand`: which members of the entity are shown. Unasked, the objects of references are not."""
+    if "fields" not in given and "expand" not in given:
+        return _unasked(resource)
     references = {each.name for each in resource.references}
     known = {each.name for each in resource.shown}
     fields = _names(given, "fields", known, problems)
     expand = _names(given, "expand", references, problems)
     wanted = (set(fields) if fields else known - references) | set(expand)
     return tuple(each for each in resource.shown if each.name in wanted)
+
+
+@cache
+def _unasked(resource: Resource) -> tuple[Field | Reference, ...]:
+    return tuple(each for each in resource.shown if isinstance(each, Field))
 
 
 def _names(given: Mapping[str, str], parameter: str, known: set[str], problems: list[Problem]) -> list[str]:

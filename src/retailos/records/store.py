@@ -13,6 +13,7 @@ from retailos.declare.resource import Resource, Resources
 from retailos.errors import Merged
 from retailos.records import cursor, named_sql, page
 from retailos.records.query import Query
+from retailos.records.reader import Reader
 
 
 class Shown(NamedTuple):
@@ -33,7 +34,7 @@ class Page:
 
 
 async def get_by_id(
-    pool: Pool,
+    reader: Reader,
     resources: Resources,
     resource: Resource,
     record_id: UUID,
@@ -42,8 +43,8 @@ async def get_by_id(
     deleted: bool = False,
 ) -> Shown | None:
     """Read a record by our id; a deleted one only if `deleted` asks for it, and else Merged if it is a merged one."""
-    async with acquire(pool) as connection:
-        return await get(connection, resources, resource, record_id, show, deleted=deleted)
+    row = await reader.read(page.by_id(resources, resource, show), record_id)
+    return await _shown(reader.pool, resource, row, deleted)
 
 
 async def get(
@@ -56,8 +57,10 @@ async def get(
     deleted: bool = False,
 ) -> Shown | None:
     """As get_by_id, in the middle of a transaction."""
-    row = await connection.fetchrow(page.by_id(resources, resource, show), record_id)
-    return await _shown(connection, resource, row, deleted)
+    row = await connection.fetchrow(page.by_id(resources, resource, show), [record_id])
+    if survivor := _survivor(row, deleted):
+        raise await merged(connection, resource, survivor)
+    return _open(row, deleted)
 
 
 async def just_made(
@@ -75,7 +78,7 @@ async def just_made(
 
 
 async def get_by_external_id(
-    pool: Pool,
+    reader: Reader,
     resources: Resources,
     resource: Resource,
     external_id: str,
@@ -84,17 +87,24 @@ async def get_by_external_id(
     deleted: bool = False,
 ) -> Shown | None:
     """Read a record by its external id, or by one that it had before; deleted and merged ones as by our id."""
-    async with acquire(pool) as connection:
-        row = await connection.fetchrow(page.by_external_id(resources, resource, show), external_id)
-        return await _shown(connection, resource, row, deleted)
+    row = await reader.read(page.by_external_id(resources, resource, show), external_id)
+    return await _shown(reader.pool, resource, row, deleted)
 
 
-async def _shown(connection: Connection, resource: Resource, row: Record | None, deleted: bool) -> Shown | None:
-    if row is None or (row["deleted"] and not deleted):
-        if row and row["merged_into_id"]:
-            raise await merged(connection, resource, row["merged_into_id"])
-        return None
-    return Shown(row["version"], row["json"])
+async def _shown(pool: Pool, resource: Resource, row: Record | None, deleted: bool) -> Shown | None:
+    if survivor := _survivor(row, deleted):
+        async with acquire(pool) as connection:
+            raise await merged(connection, resource, survivor)
+    return _open(row, deleted)
+
+
+def _survivor(row: Record | None, deleted: bool) -> UUID | None:
+    """The record that one was merged into which so is not to be shown."""
+    return row["merged_into_id"] if row and row["deleted"] and not deleted else None
+
+
+def _open(row: Record | None, deleted: bool) -> Shown | None:
+    return Shown(row["version"], row["json"]) if row and (deleted or not row["deleted"]) else None
 
 
 async def merged(connection: Connection, resource: Resource, survivor: UUID) -> Merged:

@@ -19,7 +19,7 @@ from retailos.webhooks.webhook import hidden, webhook_fields
 
 _OPENING = Opening(opened_at=AT, closed_at="2020-03-25T14:02:11.020Z", failures=103)
 #: A secret that signs nothing.
-_NEW_SECRET = NewSigningSecret(webhook=1, secret=f"whsec_{'A' * 43}=", former_until=AT)
+_NEW_SECRET = NewSigningSecret(webhook=1, secret=f"whsec_{'A' * 43}=", public_key=None, former_until=AT)
 
 
 async def list_webhooks(engine: Engine, call: Call) -> Answer:
@@ -114,7 +114,8 @@ def webhook_schemas(resources: Resources) -> dict[str, Schema]:
         "WebhookInput": added,
         "WebhookChange": {key: value for key, value in accepted.items() if key != "required"},
         "WebhookList": list_schema("Webhook", webhook),
-        "SigningSecretInput": object_schema(ROTATION_FIELDS, input=True, owner="SigningSecret"),
+        "SigningSecretInput": object_schema(ROTATION_FIELDS, input=True, owner="SigningSecret")
+        | {"examples": [{"graceSeconds": 86_400, "scheme": "v1a"}]},
         "NewSigningSecret": struct_schema(NewSigningSecret, formerUntil=WHEN_OR_NULL) | like(_NEW_SECRET),
         "Opening": opening,
         "OpeningList": list_schema("Opening", opening),
