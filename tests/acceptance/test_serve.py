@@ -85,7 +85,7 @@ async def test_keys_can_be_made_before_and_while_it_serves(data_dir: Path) -> No
     """A key that was made before the first start opens the API, and so does one that is made while it runs."""
     before = await ran("keys", "create", "--data-dir", str(data_dir), "--name", "before", "--output", "json")
     assert before.code == 0, before.err
-    async with started("serve", "--data-dir", str(data_dir), "--port", "0") as running:
+    async with started("serve", "--data-dir", str(data_dir), "--port", "0", api_processes="1") as running:
         during = await caller(running, data_dir)
         for key in (msgspec.json.decode(before.out)["key"], during.key):
             assert (await Caller(port=during.port, key=key).call("GET", "/v2/public/stores"))["rows"] == []
@@ -102,13 +102,13 @@ async def test_the_second_start_is_quick(data_dir: Path) -> None:
 async def test_a_killed_program_leaves_nothing_that_keeps_it_from_starting(data_dir: Path) -> None:
     """Killed outright, it takes its processes along; started again at the same port, it has what was acknowledged."""
     port = free_port()
-    async with started("serve", "--data-dir", str(data_dir), "--port", str(port)) as running:
+    async with started("serve", "--data-dir", str(data_dir), "--port", str(port), api_processes="1") as running:
         integrator = await caller(running, data_dir)
         await integrator.call("PUT", "/v2/public/customers/alice", ALICE)
         processes = descendants(running.pid)
         await running.end(signal.SIGKILL)
         await eventually(lambda: not [pid for pid in processes if alive(pid)])
-    async with started("serve", "--data-dir", str(data_dir), "--port", str(port)) as running:
+    async with started("serve", "--data-dir", str(data_dir), "--port", str(port), api_processes="1") as running:
         await running.says(SERVES)
         assert await read_name(integrator) == "Alice"
         assert await running.end(signal.SIGTERM) == 0
@@ -146,7 +146,7 @@ async def test_processes_of_the_api_stand_in_for_each_other(data_dir: Path) -> N
 
 async def test_a_killed_database_is_started_again(data_dir: Path) -> None:
     """A PostgreSQL that dies is brought back, and what was acknowledged is there."""
-    async with started("serve", "--data-dir", str(data_dir), "--port", "0") as running:
+    async with started("serve", "--data-dir", str(data_dir), "--port", "0", api_processes="1") as running:
         integrator = await caller(running, data_dir)
         await integrator.call("PUT", "/v2/public/customers/alice", ALICE)
         [server] = children_with(running.pid, "-D")
@@ -165,7 +165,7 @@ async def test_a_killed_database_is_started_again(data_dir: Path) -> None:
 
 async def test_it_serves_on_a_postgresql_of_yours(debian_server: str) -> None:
     """On another PostgreSQL 15, named by its URL, it brings the schema along, serves, and leaves the server running."""
-    async with started("serve", "--port", "0", database_url=debian_server) as running:
+    async with started("serve", "--port", "0", database_url=debian_server, api_processes="1") as running:
         made = await ran("keys", "create", "--name", "test", "--output", "json", database_url=debian_server)
         assert made.code == 0, made.err
         port = int((await running.says(SERVES))[1])
@@ -210,7 +210,7 @@ async def test_a_port_that_is_taken_is_named(data_dir: Path) -> None:
 
 async def test_another_retailos_is_not_joined_at_its_port(data_dir: Path) -> None:
     """Processes of one program share a port, two programs don't: the second is told that it is taken."""
-    async with started("serve", "--data-dir", str(data_dir), "--port", "0") as running:
+    async with started("serve", "--data-dir", str(data_dir), "--port", "0", api_processes="1") as running:
         port = (await running.says(SERVES))[1]
         ended = await ran("serve", "--data-dir", str(data_dir.with_name("another")), "--port", port)
         assert (ended.code, "Address already in use" in ended.err) == (1, True)

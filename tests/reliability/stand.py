@@ -53,6 +53,11 @@ select not exists (select from delivery where status <> 'delivered' or acknowled
 """
 
 
+def sized(*, quick: int, long: int) -> int:
+    """How much of something this run takes: RETAILOS_TIER=long takes more than fits into the minutes of all tests."""
+    return long if os.environ.get("RETAILOS_TIER") == "long" else quick
+
+
 def seed() -> int:
     """The seed of this run, printed; RETAILOS_SEED repeats one."""
     chosen = int(os.environ.get("RETAILOS_SEED") or secrets.randbits(32))

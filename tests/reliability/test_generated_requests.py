@@ -24,8 +24,8 @@ from tests.reliability import stand
 SCHEMATHESIS: Final = Path(sys.executable).with_name("schemathesis")
 #: What is not asked: whether all that fits a schema is taken, since references must exist and external ids be free;
 #: whether another method is told so before a header that is none; whether a bulk request with a bad record is
-#: refused, since that record fails alone; and whether a revoked key or a cancelled operation is gone, since both are
-#: still shown.
+#: refused, since that record fails alone; whether a revoked key or a cancelled operation is gone, since both are
+#: still shown; and whether a webhook that was just added can be tried, since there may be no record to try it with.
 SETTINGS: Final = """
 [checks]
 positive_data_acceptance.enabled = false
@@ -34,13 +34,18 @@ unsupported_method.enabled = false
 include-operation-id-regex = "UpsertMany$"
 checks.negative_data_rejection.enabled = false
 [[operations]]
+include-operation-id-regex = "^webhook(Test|Trigger|Explain)$"
+checks.ensure_resource_availability.enabled = false
+[[operations]]
 include-operation-id-regex = "^(key|operation)[A-Z]"
 checks.use_after_free.enabled = false
 """
 #: Whoever asks the change feed to wait may be answered after 30 s.
 LONGEST_ANSWER_SECONDS: Final = 45
 #: How many kinds of operation a quick run asks of a second resource too.
-OTHERS: Final = 5
+OTHERS: Final = 3
+#: Of what is no resource, a quick run asks all operations of some nouns, so many at the least.
+NOUNS_LEAST: Final = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,19 +71,32 @@ def operation_ids(made: dict[str, Any]) -> list[str]:
 
 
 def sampled(names: list[str], random: Random) -> Iterator[str]:
-    """Every operation of one resource, some kinds of operation of another one too, and all that are of no resource."""
+    """Every operation of one resource, some kinds of operation of others too, and every one of some other nouns."""
     kinds: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    nouns: defaultdict[str, list[str]] = defaultdict(list)
     for name in names:
         resource = max((each for each in RESOURCES if re.match(rf"{each}[A-Z]", name)), key=len, default="")
         if resource:
             kinds[name.removeprefix(resource)][resource] = name
         else:
-            yield name
+            nouns[re.split("[A-Z]", name)[0]].append(name)
+    yield from some_nouns(list(nouns.values()), random)
+    if not kinds:
+        return
     whole = random.choice(list(RESOURCES))
     yield from (by_resource[whole] for by_resource in kinds.values() if whole in by_resource)
     others = [[name for resource, name in kind.items() if resource != whole] for kind in kinds.values()]
     some = [each for each in others if each]
     yield from (random.choice(each) for each in random.sample(some, min(OTHERS, len(some))))
+
+
+def some_nouns(nouns: list[list[str]], random: Random) -> list[str]:
+    """The operations of as many nouns, in any order, as it takes to have enough."""
+    chosen: list[str] = []
+    for operations in random.sample(nouns, len(nouns)):
+        if len(chosen) < NOUNS_LEAST:
+            chosen += operations
+    return chosen
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ from tests.reliability.stand import Program
 
 #: Each receiver is told of so many records: 35 faults of the network make 210, and 46 receivers 276.
 RECORDS: Final = 6
-TIMEOUT_SECONDS: Final = 2.0
+#: Long enough for a fault to be seen while other tests have the processors.
+TIMEOUT_SECONDS: Final = 3.0
 MEMORY_MOST: Final = 20_000_000
 REST_SECONDS: Final = 40.0
 

@@ -12,10 +12,11 @@ import msgspec
 from retailos.database.pool import Connection
 from retailos.receiver import Behaviour, Received, Receiver, Sighting, sighting_of
 from tests.reliability import stand
+from tests.reliability.clients import AT_ONCE
 from tests.reliability.test_killed_workers import REST_SECONDS, running
 
 KILLS = 5
-CHANGES = 5_000
+CHANGES = stand.sized(quick=2_500, long=5_000)
 RECORDS = 500
 #: Of batches and of their records, which are refused for no reason that lasts.
 REFUSED_BATCHES, REFUSED_RECORDS = 0.03, 0.02
@@ -93,7 +94,9 @@ async def test_workers_killed_amid_batches_leave_no_receiver_behind(database: st
     figures = f"seed {seed}: {len(run.clients.told)} told, {len(run.sightings)} applied, {held} held by killed workers"
     print(f"{figures}; {findings.report()}")
     assert (rested, findings.faults) == (True, 0), f"{figures}\n  {findings.report()}"
-    assert (run.clients.strange, run.clients.refused) == ([], 0)
+    assert run.clients.strange == []
+    # A dead worker refuses nobody; a machine that is too busy for a moment refuses what comes in it.
+    assert run.clients.refused <= AT_ONCE
     assert findings.duplicates <= 2 * held, f"{figures}\n  {findings.report()}"
     defects = [said for each in (run.api, *run.workers.all) for said in each.defects]
     assert defects == [], "".join(str(each.get("text", each)) for each in defects)

@@ -12,9 +12,9 @@ from retailos.imports.imports import Import
 from tests.conftest import eventually
 from tests.reliability import stand
 
-ROWS: Final = 6_000
+ROWS: Final = stand.sized(quick=6_000, long=12_000)
 #: Each record has some rows, all over the file; every hundredth row is bad.
-RECORDS: Final = 1_500
+RECORDS: Final = ROWS // 4
 BAD_EVERY: Final = 100
 KILLS: Final = 3
 LEASE_SECONDS: Final = 1.0

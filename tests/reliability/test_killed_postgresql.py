@@ -23,7 +23,7 @@ from tests.reliability.stand import PATHS, WEBHOOKS, Program
 
 #: What happens to it, in any order.
 FAULTS: Final = ("postmaster killed", "backend killed", "stopped at once")
-CHANGES = 3_000
+CHANGES = stand.sized(quick=1_500, long=3_000)
 RECORDS = 1_000
 LEASE_SECONDS = 2.0
 #: The receiver takes up to so long for each request, so that deliveries are left when the clients are done.

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from retailos.database.pool import Connection
 from retailos.receiver import Receiver, Sighting
 from tests.reliability import stand
-from tests.reliability.clients import Clients, clients_of
+from tests.reliability.clients import AT_ONCE, Clients, clients_of
 from tests.reliability.stand import PATHS, WEBHOOKS, Program
 
 KILLS = 20
@@ -118,7 +118,9 @@ async def test_killed_workers_leave_no_receiver_behind(database: str, connection
     figures = f"seed {seed}: {len(run.clients.told)} told, {len(run.sightings)} sent, {held} held by the killed workers"
     print(f"{figures}; {findings.report()}")
     assert (rested, findings.faults) == (True, 0), f"{figures}\n  {findings.report()}"
-    assert (run.clients.strange, run.clients.refused) == ([], 0)
+    assert run.clients.strange == []
+    # A dead worker refuses nobody; a machine that is too busy for a moment refuses what comes in it.
+    assert run.clients.refused <= AT_ONCE
     # What was held goes out once more, and again to confirm it.
     assert findings.duplicates <= 2 * held, f"{figures}\n  {findings.report()}"
     assert [each.defects for each in (run.api, *run.workers.all) if each.defects] == []

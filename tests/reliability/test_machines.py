@@ -15,7 +15,7 @@ from tests.reliability.clients import Clients, clients_of
 from tests.reliability.machines import Machine, database_for, machines
 from tests.reliability.stand import Program
 
-RECORDS, CHANGES = 200, 1_500
+RECORDS, CHANGES = 200, stand.sized(quick=1_000, long=1_500)
 LEASE_SECONDS, TIMEOUT_SECONDS = 2.0, 2.0
 #: How late what a cable kept back may come: TCP tries again after 6.4 s at the most, if it was away for as long.
 LATE_SECONDS = 15.0

@@ -39,7 +39,7 @@ class Size:
 
 
 SIZES: Final = {
-    "quick": Size(records=500, writes=4_000, faster=300),
+    "quick": Size(records=500, writes=2_000, faster=300),
     "long": Size(records=5_000, writes=72_000, faster=20),
 }
 

@@ -1,6 +1,5 @@
 """R16: workers, retries, leases, the breaker and batches on a virtual clock; what happens is decided by a seed."""
 
-import os
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
@@ -13,7 +12,7 @@ from tests.reliability import stand
 from tests.reliability.simulated_register import Claimed, Key, SimulatedRegister
 from tests.reliability.simulation import Attempt, Simulation
 
-SEEDS: Final = 50_000 if os.environ.get("RETAILOS_TIER") == "long" else 500
+SEEDS: Final = stand.sized(quick=500, long=50_000)
 #: Moments are sums of floats.
 SLACK_SECONDS: Final = 1e-6
 
