@@ -5,7 +5,7 @@ import os
 import re
 import signal
 import sys
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 import pytest
 
+from tests.child import Child, spawn
 from tests.conftest import eventually
 
 SAID_SECONDS: Final = 30.0
@@ -41,7 +42,7 @@ class Ended:
 class Running:
     """A command that runs on; what it writes is read as it comes."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Child) -> None:
         self._process = process
         self.pid = process.pid
         self.out, self.err = "", ""
@@ -122,23 +123,21 @@ async def ran(*arguments: str, cwd: Path | None = None, **settings: str) -> Ende
     return Ended(process.returncode or 0, out.decode(), err.decode())
 
 
-async def _spawned(arguments: tuple[str, ...], cwd: Path | None, settings: dict[str, str]) -> Process:
+async def _spawned(arguments: tuple[str, ...], cwd: Path | None, settings: dict[str, str]) -> Child:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RETAILOS_")}
     environment |= {f"RETAILOS_{name.upper()}": value for name, value in settings.items()}
-    return await asyncio.create_subprocess_exec(
+    return await spawn(
         *(sys.executable, "-P", "-m", "retailos.cli", *arguments),
-        stdin=asyncio.subprocess.DEVNULL,
         stdout=PIPE,
         stderr=PIPE,
         cwd=cwd,
         env=environment | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-        start_new_session=True,
     )
 
 
 async def stretched() -> float:
     """How many times longer things take just now than alone: others' work is not the program's fault."""
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", WORK, stdout=PIPE)
+    process = await spawn(sys.executable, "-c", WORK, stdout=PIPE)
     out, _ = await process.communicate()
     return max(1.0, float(out))
 

@@ -6,7 +6,7 @@ import os
 import secrets
 import signal
 import sys
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
@@ -24,6 +24,7 @@ from retailos.receiver import Behaviour, Received, Receiver, Sighting, sighting_
 from retailos.records import page
 from retailos.resources import RESOURCES
 from retailos.resources.customer import CUSTOMER
+from tests.child import Child, spawn
 from tests.conftest import eventually
 from tests.reliability.checker import Findings, Register, Stored, Told, check
 
@@ -68,7 +69,7 @@ def seed() -> int:
 class Program:
     """A process of the program: what it has said so far, and its end."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Child) -> None:
         self.pid = process.pid
         #: Its observations as it wrote them; what is none stands as `{"text": …}`.
         self.said: list[dict[str, Any]] = []
@@ -135,12 +136,10 @@ async def run_within(
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RETAILOS_")}
     given = {"requests_per_second": 0, **settings}
     environment |= {f"RETAILOS_{name.upper()}": str(value) for name, value in given.items()}
-    process = await asyncio.create_subprocess_exec(
+    process = await spawn(
         *(*within, sys.executable, "-P", "-c", LEASHED, *arguments),
-        stdin=asyncio.subprocess.DEVNULL,
         stderr=PIPE,
         env=environment | dict(surroundings) | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        start_new_session=True,
     )
     running = Program(process)
     try:

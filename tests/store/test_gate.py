@@ -146,6 +146,19 @@ async def test_a_probe_is_sent_as_the_webhook_is_now(store: Store, webhook: int,
     assert (await before.probe(), await after.probe()) == (False, True)
 
 
+async def test_what_went_out_before_a_change_says_nothing_of_it(store: Store, webhook: int, worker: int) -> None:
+    """Answers to what a lane sent as the webhook was before neither open its breaker nor close it."""
+    [before] = await gates(store)
+    await before.note(await answers(store, webhook, worker, RETRY))
+    await store.pool.execute("update webhook set updated_at = updated_at + interval '1 second'")
+    await before.note(await answers(store, webhook, worker, RETRY, RETRY, RETRY))
+    assert ((await row(store.pool))["failures"], (await row(store.pool))["opened_at"]) == (1, None)
+    [after] = await gates(store)
+    await after.note(await answers(store, webhook, worker, RETRY, RETRY))
+    await before.note(await answers(store, webhook, worker, DELIVERED))
+    assert (await row(store.pool))["opened_at"]
+
+
 async def test_openings_are_kept_as_long_as_they_should(store: Store, webhook: int, worker: int) -> None:
     """A breaker that something got through and that opens at once again has two; what is long over is forgotten."""
     [one] = await gates(store)

@@ -115,7 +115,8 @@ class Gate:
         seen = noted((each.request_id, each.outcome) for each in settlements)
         if not self._policy.on or not (seen.failures or self._breaker.failures or self._breaker.open):
             return
-        given = (self._webhook.id, seen.failures, seen.passed, self._policy.failures, self._policy.probe_seconds)
+        webhook, policy = self._webhook, self._policy
+        given = (webhook.id, seen.failures, seen.passed, policy.failures, policy.probe_seconds, webhook.updated_at)
         async with acquire(self._pool) as connection:
             row = await connection.fetchrow(_NOTE, *given)
             if row is None:

@@ -5,10 +5,13 @@ insert into breaker (webhook_id) select id from webhook where id = $1 on conflic
 -- name: note
 -- Tell a webhook's breaker ($1) of answers: so many requests came to nothing ($2) since the last one that got through, if
 -- any did ($3). It opens at so many failures ($4) in a row, and then wants a probe after so many seconds ($5), or sooner
--- where that is planned already; it closes when anything gets through, and what it held until then is history.
+-- where that is planned already; it closes when anything gets through, and what it held until then is history. Answers to
+-- what was sent as the webhook was before ($6: when it was changed, as far as the sender knows) say nothing of it now.
 with before as materialized (
     select failures, opened_at, case when $3::boolean then 0 else failures end + $2::integer as now_failures
-    from breaker where webhook_id = $1 for update
+    from breaker
+    where webhook_id = $1 and exists (select from webhook where webhook.id = $1 and webhook.updated_at = $6)
+    for update
 ),
 after as materialized (
     select *, now_failures >= $4::integer or (opened_at is not null and not $3::boolean) as held from before
