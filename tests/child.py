@@ -65,7 +65,7 @@ async def spawn(
     env: Mapping[str, str] | None = None,
 ) -> Child:
     """Start a command in a session of its own, with nothing to read; its output is read where PIPE asks for it."""
-    process = subprocess.Popen(  # noqa: S603, ASYNC220 - our own command; it is started in a millisecond
+    process = subprocess.Popen(  # noqa: ASYNC220 - our own command; it is started in a millisecond
         command,
         stdin=subprocess.DEVNULL,
         stdout=stdout,
