@@ -6,9 +6,11 @@ insert into breaker (webhook_id) select id from webhook where id = $1 on conflic
 -- Tell a webhook's breaker ($1) of answers: so many requests came to nothing ($2) since the last one that got through, if
 -- any did ($3). It opens at so many failures ($4) in a row, and then wants a probe after so many seconds ($5), or sooner
 -- where that is planned already; it closes when anything gets through, and what it held until then is history.
+-- What was sent before it was switched off opens it no more.
 with before as materialized (
     select failures, opened_at, case when $3::boolean then 0 else failures end + $2::integer as now_failures
-    from breaker where webhook_id = $1 for update
+    from breaker join webhook on webhook.id = webhook_id
+    where webhook_id = $1 and settings ->> 'breaker' is distinct from 'off' for update of breaker
 ),
 after as materialized (
     select *, now_failures >= $4::integer or (opened_at is not null and not $3::boolean) as held from before
