@@ -9,9 +9,8 @@ insert into breaker (webhook_id) select id from webhook where id = $1 on conflic
 -- what was sent as the webhook was before ($6: when it was changed, as far as the sender knows) say nothing of it now.
 with before as materialized (
     select failures, opened_at, case when $3::boolean then 0 else failures end + $2::integer as now_failures
-    from breaker
-    where webhook_id = $1 and exists (select from webhook where webhook.id = $1 and webhook.updated_at = $6)
-    for update
+    from breaker join webhook on webhook.id = webhook_id
+    where webhook_id = $1 and webhook.updated_at = $6 for update of breaker
 ),
 after as materialized (
     select *, now_failures >= $4::integer or (opened_at is not null and not $3::boolean) as held from before
