@@ -5,6 +5,7 @@ import contextlib
 import gc
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -35,6 +36,8 @@ RESTART_PAUSE_SECONDS: Final = 2.0
 #: A server that a command takes along as it ends is back within a second; recovering a large one takes longer.
 RESTARTED_SECONDS: Final = 60.0
 ASK_AGAIN_SECONDS: Final = 0.1
+#: The HTTP client hands over what came by a thread of its own, and reads no more until it has its turn.
+_SWITCH_SECONDS: Final = 0.0002
 _ASKED_TO_STOP: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -143,6 +146,7 @@ async def run_role(role: Role, settings: Settings, ready: Callable[[int], None],
         def clock(pool: Pool, stop: asyncio.Event) -> Coroutine[None, None, None]:
             return run_timetable(pool, settings, stop)
 
+        sys.setswitchinterval(_SWITCH_SECONDS)
         await run_worker(settings, settings.database_url or "", started, beside=(imports, clock))
 
 
