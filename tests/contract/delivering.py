@@ -21,7 +21,7 @@ HOLD_SECONDS = 0.05
 @asynccontextmanager
 async def working(api: Api, **settings: Any) -> AsyncIterator[None]:
     """Deliver, and do what the timetable says, for the length of the block."""
-    pool = await connect(api.database, min_size=1, max_size=6, application_name="tests", statement_timeout_seconds=10)
+    pool = await connect(api.database, min_size=1, max_size=12, application_name="tests", statement_timeout_seconds=10)
     stop = asyncio.Event()
     try:
         given = replace(api.engine.settings, **settings)
