@@ -93,10 +93,11 @@ async def settle(
     A request that ended without an answer may still be applied for so many seconds after it was given up. Where every
     change is sent, a change that failed is waited for until somebody requeues it, unless the webhook `skips` it.
     """
-    now = datetime.now(UTC)
-    batches = [_row(each.sent, now) for each in settlements if each.sent]
-    async with transaction(pool) if batches else acquire(pool) as connection:
-        if batches:
+    together = any(each.sent for each in settlements)
+    async with transaction(pool) if together else acquire(pool) as connection:
+        # Only now: the database counts back from its own clock, and a connection may have to be waited for.
+        now = datetime.now(UTC)
+        if batches := [_row(each.sent, now) for each in settlements if each.sent]:
             await connection.executemany(_KEEP_BATCH, batches)
         held: int = await connection.fetchval(
             _SETTLE,
