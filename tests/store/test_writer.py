@@ -23,10 +23,12 @@ from retailos.errors import (
 from retailos.records.record import Draft, Outcome, Want, Written
 from retailos.records.writer import BATCH_MOST, WAITING_MOST
 from retailos.resources import RESOURCES
+from tests.conftest import eventually
 from tests.store.conftest import Store, add_webhook, stored
 
 CUSTOMER, USER, REGION = RESOURCES["customer"], RESOURCES["user"], RESOURCES["region"]
 NOBODY = UUID(int=1)
+WAITING = "select count(*) > 0 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
 
 
 async def changes_of(pool: Pool, record_id: UUID) -> list[Any]:
@@ -157,6 +159,22 @@ async def test_two_processes_that_change_the_same_records_lose_nothing(store: St
         assert [each["version"] for each in await changes_of(store.pool, record_id)] == sorted(own)
     assert await store.value("select sum(version) from customers") == 600
     await tally_is_the_count(store.pool)
+
+
+async def test_who_is_chosen_to_give_way_writes_again(store: Store) -> None:
+    """Where a batch and another transaction wait for each other, and PostgreSQL undoes the batch, it is done again."""
+    for external_id in ("c-1", "c-2"):
+        await store.write("customer", external_id, {"firstName": "A"})
+    change = "update customers set version = version + 1, updated_at = updated_at + interval '1 ms'"
+    async with store.pool.acquire() as other, other.transaction():
+        # It is not the other one that finds out and gives way.
+        await other.execute("set local deadlock_timeout = '1 min'")
+        await other.execute(f"{change} where external_id = 'c-2'")
+        writes = [asyncio.create_task(store.write("customer", f"c-{i}", {"firstName": "B"})) for i in (1, 2)]
+        await eventually(lambda: store.value(WAITING))
+        await other.execute(f"{change} where external_id = 'c-1'")
+    written = await asyncio.gather(*writes)
+    assert {(each.outcome, each.version) for each in written} == {(Outcome.UPDATED, 3)}
 
 
 async def test_what_changes_nothing_touches_nothing(store: Store) -> None:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import asyncpg
 
-from retailos.database.pool import Connection, Pool, acquire, is_outage
+from retailos.database.pool import Connection, Pool, acquire, in_the_way
 from retailos.declare.resource import Resource, Resources
 from retailos.errors import RetailOSError, Unavailable
 from retailos.records import parked, waking
@@ -36,8 +36,6 @@ TRIES_MOST = 5
 
 #: Sees to it that what was accepted of these records before is written, whoever accepted it.
 LetPass: TypeAlias = Callable[[Resource, Sequence[str]], Awaitable[None]]
-
-_IN_THE_WAY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
 
 @dataclass(slots=True)
@@ -219,11 +217,11 @@ class Line:
                     results = await self._write_and_wake(connection, batch)
                 else:
                     results = await self._write_alone(connection, batch)
-        except (*_IN_THE_WAY, Overtaking) as error:
-            return error
-        except asyncpg.PostgresError as error:
-            if is_outage(error):
-                raise
+        except Unavailable as error:
+            if in_the_way(error):
+                return error
+            raise
+        except (asyncpg.PostgresError, Overtaking) as error:
             return error
         # Only now is it committed.
         self._after_commit()
@@ -273,7 +271,7 @@ class Line:
 
     def _refuse(self, waiting: Waiting, error: Exception) -> None:
         """Say in the guide's words what the database objected to in one row."""
-        if isinstance(error, _IN_THE_WAY) or is_overtaking(error):
+        if isinstance(error, Unavailable) or is_overtaking(error):
             self._again(waiting, Unavailable("The record is being written by others; send again."))
         else:
             waiting.fail(objection(self._resource, waiting.upsert.draft.at, error) or error)
