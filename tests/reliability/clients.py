@@ -46,9 +46,12 @@ class Clients:
         await eventually(lambda: len(self.told) >= acknowledged, within_seconds=PATIENCE_SECONDS)
 
     async def add_webhook(self, name: str, url: str, **values: object) -> int:
-        """Save a webhook for customers whose requests go to `/name/externalId` there, batches to `/name`; its id."""
+        """Save a webhook for customers whose requests go to `/name/externalId` there, batches to `/name`; its id.
+
+        What a busy machine answers too late is sent again soon.
+        """
         to = f"{url}/{quote(name, safe='')}" + ("" if "batchSize" in values else "/{externalCustomerId}")
-        body = {"name": name, "resource": "customer", "url": to, "method": "PUT"} | values
+        body = {"name": name, "resource": "customer", "url": to, "method": "PUT", "retryDelay": 1} | values
         answer = await self._client.post("/v2/admin/webhooks").body_json(body).build().send()
         assert answer.status == 201, await answer.text()
         return int((await answer.json())["result"]["id"])
