@@ -33,8 +33,8 @@ async def measure(stage: Stage) -> list[Figure]:
         if same:
             figures.append(
                 Figure(
-                    number="B3", work="the same when nothing has changed; 0 deliveries are owed", values=same,
-                    unit="/s", ceilings=values, beside="B2 with three webhooks", ratio_least=3,
+                    number="B3", work="the same unchanged since it was sent like that; 0 deliveries are owed",
+                    values=same, unit="/s", ceilings=values, beside="B2 with three webhooks", ratio_least=3,
                 )
             )  # fmt: skip
     return figures
@@ -54,7 +54,8 @@ async def _api(stage: Stage, *same: str) -> float:
     body.write_text(customers.BODY)
     async with stage.database("puts", "written") as database, stage.running(database, "api") as url:
         arguments = (stage.api_key, str(KNOWN), str(body), *same)
-        await programs.wrk(stage.programs, url, "bulk.lua", *arguments, connections=SENDERS, seconds=2)
+        # What is the same is learnt meanwhile, as the first of many nights does.
+        await programs.wrk(stage.programs, url, "bulk.lua", *arguments, connections=SENDERS, seconds=4)
         load = await programs.wrk(
             stage.programs, url, "bulk.lua", *arguments, connections=SENDERS, seconds=stage.seconds
         )

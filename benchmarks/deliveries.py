@@ -29,6 +29,7 @@ async def measure(stage: Stage) -> list[Figure]:
     count = QUICK_OWED if stage.quick else OWED
     async with _owed(stage, count) as webhook_id:
         rounds = [(await _delivered(stage, count), await _sent(stage, webhook_id)) for _ in stage.rounds]
+        held = [await _delivered(stage, count, held=True) for _ in stage.rounds]
     values, ceilings = paired(rounds)
     return [
         Figure(
@@ -40,7 +41,16 @@ async def measure(stage: Stage) -> list[Figure]:
             ceilings=ceilings,
             ratio_least=0.5,
             least=10_000,
-        )
+        ),
+        Figure(
+            number="B6",
+            work="the same while another session holds a snapshot open, so that nothing can be cleared away",
+            values=held,
+            unit="/s",
+            beside="the same without that",
+            ceilings=values,
+            ratio_least=0.8,
+        ),
     ]
 
 
@@ -81,11 +91,17 @@ async def _owed(stage: Stage, count: int) -> AsyncIterator[int]:
         yield webhook_id
 
 
-async def _delivered(stage: Stage, count: int, change: Mapping[str, Any] | None = None) -> float:
+async def _delivered(stage: Stage, count: int, change: Mapping[str, Any] | None = None, *, held: bool = False) -> float:
     """Deliveries a second, from the worker's lease to the last settlement by the clock of this machine."""
-    async with stage.database("delivered", "owed") as database, connected(database) as connection:
+    async with (
+        stage.database("delivered", "owed") as database,
+        connected(database) as connection,
+        connected(database) as other,
+    ):
         if change:
             await stage.change_webhook(database, change)
+        if held:
+            await other.execute("begin isolation level repeatable read; select from delivery limit 1")
         async with stage.running(database, "worker"):
             begun = time.time()
             await until(lambda: _all_delivered(connection), every_seconds=_LOOK_SECONDS)

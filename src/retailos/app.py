@@ -19,6 +19,7 @@ from retailos.database import embedded, migrate
 from retailos.database.embedded import Cluster
 from retailos.database.pool import Pool, acquire, connect
 from retailos.errors import ConfigurationError, Unavailable
+from retailos.loading import undisturbed
 from retailos.observe import emit
 from retailos.observe.process import DatabaseBack, DatabaseLost, MigrationsApplied, ServedInClear, Started, Stopping
 from retailos.secrets.keyfile import read_keys
@@ -128,7 +129,8 @@ async def run_role(role: Role, settings: Settings, ready: Callable[[int], None],
 
     # Imported here, because a worker has no use for the web server, and each process starts the sooner.
     if role == "api":
-        from retailos.api.server import run_api
+        with undisturbed():
+            from retailos.api.server import run_api
 
         def serving(at: int) -> None:
             _leave_signals_to_server()
@@ -136,9 +138,10 @@ async def run_role(role: Role, settings: Settings, ready: Callable[[int], None],
 
         await run_api(settings, settings.database_url or "", serving, shared=shared)
     else:
-        from retailos.imports.runner import run_imports
-        from retailos.sending.worker import run_worker
-        from retailos.timetable import run_timetable
+        with undisturbed():
+            from retailos.imports.runner import run_imports
+            from retailos.sending.worker import run_worker
+            from retailos.timetable import run_timetable
 
         def imports(pool: Pool, stop: asyncio.Event) -> Coroutine[None, None, None]:
             return run_imports(pool, settings, stop)

@@ -176,6 +176,8 @@ async def test_a_webhook_is_filled_and_what_failed_requeued(database: str, conne
     await connection.execute("update due set due_at = 'infinity'")
     chosen = ("--webhook", number, "--since", "2020-01-01", "--error-class", "timeout")
     assert (await printed("requeue", *chosen, "--dry-run", database_url=database))["count"] == 150
+    answered = (*chosen, "--http-status", "503", "--dry-run")
+    assert (await printed("requeue", *answered, database_url=database))["count"] == 0
     dismissed = await printed("dismiss", *chosen, "--external-id", "c-1", "--yes", database_url=database)
     assert dismissed["operations"][0]["done"] == 1
     found = await printed("deliveries", "--webhook", number, "--status", "failed", database_url=database)

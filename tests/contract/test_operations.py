@@ -90,6 +90,16 @@ async def test_deliveries_are_found_by_the_status_of_their_last_attempt(api: Api
             assert sorted(each["externalId"] for each in found["rows"]) == list(names), asked
         wrong = await api.admin("GET", "/deliveries?httpStatus=1000")
         assert codes(wrong) == [("httpStatus", "OUT_OF_RANGE")]
+        for statuses, count in (([503], 1), ([429, 503], 2), ([500], 0), ([], 0), (None, 2)):
+            body = {"webhook": made, "httpStatuses": statuses, "dryRun": True}
+            assert (await api.admin("POST", "/requeues", json=body)).result["count"] == count, statuses
+        answers["c"] = [200]
+        begun = await api.admin("POST", "/requeues", json={"webhook": made, "httpStatuses": [429]})
+        await ended(api, begun.result["operations"][0]["id"])
+        await settled(api, made, "c", "delivered")
+        assert answers["a"] == []
+        wrong = await api.admin("POST", "/requeues", json={"webhook": made, "httpStatuses": [99, "503"]})
+        assert codes(wrong) == [("/httpStatuses/0", "OUT_OF_RANGE"), ("/httpStatuses/1", "WRONG_TYPE")]
 
 
 async def ended(api: Api, operation_id: str, status: str = "completed") -> dict[str, Any]:

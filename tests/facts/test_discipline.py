@@ -44,6 +44,7 @@ SQL_HOMES: Final = (
             "known_sql",
             "named_sql",
             "referring_sql",
+            "resent_sql",
             "bypassed",
         )
     ),

@@ -28,6 +28,7 @@ from retailos.records import (
     page,
     query,
     referring_sql,
+    resent_sql,
     sql,
     survivors,
     told_sql,
@@ -81,6 +82,7 @@ def composed(resource: Resource) -> Iterator[tuple[str, list[Any]]]:
     for reference in resource.references:
         yield referring_sql.referring(resource, reference), [records, records[0], 10]
     yield known_sql.newest(resource), []
+    yield resent_sql.unchanged(resource), [names, [b"x"]]
     yield known_sql.count_untold(resource), [1]
     yield named_sql.named(resource, "$1"), ["x"]
     for reference in resource.references:

@@ -8,8 +8,8 @@ from retailos.api.parameter import Parameter, in_header, in_query, listed, whole
 from retailos.declare.resource import Resources
 from retailos.declare.texts import CURRENCY
 from retailos.declare.values import Timestamp, Uuid
-from retailos.deliveries.deliveries import HTTP_STATUS_MOST, STATUSES
-from retailos.deliveries.selection import ERROR_CLASSES
+from retailos.deliveries.deliveries import STATUSES
+from retailos.deliveries.selection import ERROR_CLASSES, HTTP_STATUS_MOST
 from retailos.deliveries.statistics import STEP_MINUTES_MOST, STEPS_MOST
 from retailos.imports.apply import ERROR_ROWS_LEAST
 from retailos.imports.imports import STATUSES as IMPORT_STATUSES

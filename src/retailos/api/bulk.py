@@ -1,6 +1,7 @@
 """What the bulk route does: many upserts in one request, each with a result of its own."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -12,19 +13,20 @@ from retailos.api.wishes import RESPOND_ASYNC, on_unresolved, preferences
 from retailos.database.pool import acquire, transaction
 from retailos.declare.kind import expected
 from retailos.declare.resource import Resource
-from retailos.errors import DuplicateInBatch, Problem, RetailOSError, ValidationFailed
+from retailos.errors import DuplicateInBatch, MalformedJson, Problem, RetailOSError, Unavailable, ValidationFailed
 from retailos.jobs import jobs
 from retailos.jobs.jobs import Refused
 from retailos.jobs.queue import Origin
-from retailos.records import body, bulk, query
+from retailos.records import body, bulk, query, resent
 from retailos.records.body import Reading
 from retailos.records.identity import new_id
 from retailos.records.record import Draft, Written
+from retailos.records.resent import Piece, Same
 
 #: A statement's worth of records times ten: about a tenth of a second of work.
 RECORDS_MOST = 1_000
 
-Read = Draft | RetailOSError
+Read = Draft | Same | RetailOSError
 
 
 async def upsert_many(engine: Engine, call: Call) -> Answer:
@@ -33,7 +35,8 @@ async def upsert_many(engine: Engine, call: Call) -> Answer:
     # Whether all or none, only the writing can tell.
     queued = not all_or_none and RESPOND_ASYNC in preferences(call)
     raw = await json_body(call, engine.settings.bulk_body_limit_bytes)
-    records = _records(resource, body.decode(raw))
+    pieces = () if queued or all_or_none or reading != body.PUT else resent.cut(resource, raw)
+    records = await _records(engine, resource, raw, pieces)
     read = list(_read(engine, resource, records, reading))
     batch_id = new_id()
     if queued:
@@ -42,6 +45,7 @@ async def upsert_many(engine: Engine, call: Call) -> Answer:
         results = await _write_all(engine, call, resource, read, batch_id)
     else:
         results = await _write_each(engine, call, resource, read, batch_id)
+        await _learn(engine, resource, pieces, read, results)
     told = encode(await _told(engine, call, resource, records, results, batch_id))
     return Answer(told, 202, {"Preference-Applied": RESPOND_ASYNC}) if queued else Answer(told)
 
@@ -59,15 +63,32 @@ async def _queue_each(engine: Engine, call: Call, resource: Resource, read: list
 
 async def _write_each(engine: Engine, call: Call, resource: Resource, read: list[Read], batch_id: UUID) -> list[Result]:
     drafts = [(i, each) for i, each in enumerate(read) if isinstance(each, Draft)]
-    await _wait_for_turn(engine, resource, [draft for _, draft in drafts])
-    written = await engine.writer.write_many(
-        resource,
-        drafts,
-        request_id=call.request_id,
-        api_key_id=call.api_key_id,
-        batch_id=batch_id,
-    )
+    same = {i: each for i, each in enumerate(read) if isinstance(each, Same)}
+    written: dict[int, Written | RetailOSError] = {}
+    if drafts:
+        await _wait_for_turn(engine, resource, [draft for _, draft in drafts])
+        written |= await engine.writer.write_many(
+            resource,
+            drafts,
+            request_id=call.request_id,
+            api_key_id=call.api_key_id,
+            batch_id=batch_id,
+        )
+    if same:
+        async with acquire(engine.pool) as connection:
+            written |= await resent.keep_jobs(connection, resource, same, request_id=call.request_id, batch_id=batch_id)
     return [each if isinstance(each, RetailOSError) else written[i] for i, each in enumerate(read)]
+
+
+async def _learn(
+    engine: Engine, resource: Resource, pieces: Sequence[Piece], read: list[Read], results: list[Result]
+) -> None:
+    """Remember what was sent as it is there already; where that can't be done now, it is read again next time."""
+    found = [(i, each) for i, each in enumerate(results) if isinstance(read[i], Draft) and isinstance(each, Written)]
+    if pieces and found:
+        with suppress(Unavailable):
+            async with acquire(engine.pool) as connection:
+                await resent.learn(connection, resource, pieces, found)
 
 
 async def _write_all(engine: Engine, call: Call, resource: Resource, read: list[Read], batch_id: UUID) -> list[Result]:
@@ -126,7 +147,19 @@ def _asked(call: Call) -> tuple[bool, Reading]:
     return policy == "rejectEverything", reading
 
 
-def _records(resource: Resource, value: Any) -> list[Any]:
+async def _records(engine: Engine, resource: Resource, raw: bytes, pieces: Sequence[Piece]) -> list[Any]:
+    """The records of the body, decoded; those that are known to be as they are sent are not, and are given as such."""
+    if 0 < len(pieces) <= RECORDS_MOST:
+        async with acquire(engine.pool) as connection:
+            same = await resent.unchanged(connection, engine.resources, resource, pieces)
+        # Where one of them is no JSON, the whole says where.
+        with suppress(MalformedJson):
+            if same:
+                return [same.get(i) or body.decode_within(bytes(each)) for i, each in enumerate(pieces)]
+    return _named(resource, body.decode(raw))
+
+
+def _named(resource: Resource, value: Any) -> list[Any]:
     name = resource.plural
     if type(value) is not dict or list(value) != [name]:
         raise ValidationFailed([Problem("", "WRONG_TYPE", f"expected an object with {name}, an array of records")])
@@ -143,6 +176,9 @@ def _read(engine: Engine, resource: Resource, records: list[Any], reading: Readi
     """Read each record; the second of one external id is a mistake of the sender's, and is not guessed about."""
     seen: set[str] = set()
     for i, record in enumerate(records):
+        if isinstance(record, Same):
+            yield record
+            continue
         at = f"/{resource.plural}/{i}"
         try:
             draft = body.named(engine.resources, resource, record, at, reading)

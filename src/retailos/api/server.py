@@ -4,7 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import cache, partial
 
 import uvicorn
 from starlette.routing import BaseRoute
@@ -107,7 +107,12 @@ def build_app(engine: Engine) -> FrontDoor:
 
 def all_operations(engine: Engine) -> tuple[Operation, ...]:
     """Every operation that is routed and documented."""
-    return (*public_operations(engine.resources), *admin_operations(engine.resources))
+    return _operations_of(engine.resources)
+
+
+@cache
+def _operations_of(resources: Resources) -> tuple[Operation, ...]:
+    return (*public_operations(resources), *admin_operations(resources))
 
 
 async def run_api(settings: Settings, url: str, ready: Callable[[int], None], *, shared: bool) -> None:

@@ -8,6 +8,7 @@ import click
 
 from retailos import __version__
 from retailos.errors import ConfigurationError, RetailOSError, ValidationFailed
+from retailos.loading import undisturbed
 
 COMMANDS: Final = MappingProxyType(
     {
@@ -44,7 +45,8 @@ class Commands(click.Group):
         """Load a command: the function of its name in its file."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(COMMANDS[cmd_name]), cmd_name)
+        with undisturbed():
+            command: click.Command = getattr(import_module(COMMANDS[cmd_name]), cmd_name)
         return command
 
     def invoke(self, ctx: click.Context) -> object:

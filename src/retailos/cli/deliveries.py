@@ -6,8 +6,8 @@ import click
 
 from retailos import operations
 from retailos.cli.command import Deployment, Told, listed, on_deployment
-from retailos.deliveries.deliveries import HTTP_STATUS_MOST, STATUSES, Asked, Delivery
-from retailos.deliveries.selection import ERROR_CLASSES
+from retailos.deliveries.deliveries import STATUSES, Asked, Delivery
+from retailos.deliveries.selection import ERROR_CLASSES, HTTP_STATUS_MOST
 from retailos.resources import RESOURCES
 
 _COLUMNS = ("delivery", "webhook", "external id", "status", "wanted", "acknowledged", "attempts", "error", "settled")

@@ -13,7 +13,7 @@ from retailos.cli.command import Deployment, Told, carry_out
 from retailos.cli.options import data_dir, output, rate
 from retailos.cli.progress import followed
 from retailos.declare.values import printed
-from retailos.deliveries.selection import ERROR_CLASSES
+from retailos.deliveries.selection import ERROR_CLASSES, HTTP_STATUS_MOST
 from retailos.operations import Requeued
 from retailos.resources import RESOURCES
 from retailos.stints.operation import OPERATOR
@@ -36,6 +36,12 @@ def which(command: Callable[..., None]) -> Callable[..., None]:
             click.option("--since", type=when, callback=moment, help="Only what failed at or after this moment."),
             click.option("--until", type=when, callback=moment, help="Only what failed before this moment."),
             click.option("--error-class", multiple=True, type=click.Choice(ERROR_CLASSES), help="Only what failed so."),
+            click.option(
+                "--http-status",
+                multiple=True,
+                type=click.IntRange(100, HTTP_STATUS_MOST),
+                help="Only what was answered so last; repeatable.",
+            ),
             click.option("--external-id", multiple=True, metavar="ID", help="Only of these records; repeatable."),
             click.option("--dry-run", is_flag=True, help="Only count them."),
         )
@@ -94,7 +100,11 @@ def _body(given: Mapping[str, Any]) -> dict[str, Any]:
         raise click.UsageError("Say whose failed deliveries: --webhook ID, or --all.")
     said = {"webhook": given["webhook"], "all": given["all"], "dryRun": given["dry_run"]}
     said |= {"since": given["since"], "until": given["until"]}
-    lists = {"errorClasses": given["error_class"], "externalIds": given["external_id"]}
+    lists = {
+        "errorClasses": given["error_class"],
+        "httpStatuses": given["http_status"],
+        "externalIds": given["external_id"],
+    }
     return said | {name: list(values) for name, values in lists.items() if values}
 
 

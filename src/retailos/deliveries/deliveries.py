@@ -26,8 +26,6 @@ _OF_JOB, _SINCE = _SQL.of_job, _SQL.since
 
 STATUSES = ("owed", "sending", "retrying", "confirming", "delivered", "skipped", "failed", "dismissed")
 _WAITING = ("owed", "retrying", "confirming", "failed")
-#: An HTTP status has three digits.
-HTTP_STATUS_MOST = 999
 #: Attempts that are shown of one delivery.
 ATTEMPTS_MOST = 100
 

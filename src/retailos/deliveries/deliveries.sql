@@ -1,8 +1,7 @@
 -- name: list
 -- Deliveries of a webhook ($1), in a state ($2), of records ($3), with an error class ($4), settled last from a moment
 -- ($5) on and before another ($6), of some webhooks ($7), whose last attempt had an HTTP status ($8) of these classes
--- ($9); each null stands for any. In the register's order. An attempt is settled within a day, a dismissal is later: so
--- most partitions of attempts need no look.
+-- ($9); each null stands for any. In the register's order.
 select webhook_id, record_id, wanted, acknowledged, status, attempts, doubt_until is not null as ambiguous,
     error_class, settled_at,
     (select due_at from due where due.webhook_id = delivery.webhook_id and due.record_id = delivery.record_id) as due_at
@@ -11,15 +10,7 @@ where ($1::integer is null or webhook_id = $1) and ($2::text is null or status =
     and ($3::uuid[] is null or record_id = any($3))
     and ($4::text is null or error_class = $4) and ($5::timestamptz is null or settled_at >= $5)
     and ($6::timestamptz is null or settled_at < $6) and ($7::integer[] is null or webhook_id = any($7))
-    and ($8::smallint is null or error_class = any($9::text[]) and $8 = (
-        select attempt.status from attempt
-        where attempt.webhook_id = delivery.webhook_id and attempt.record_id = delivery.record_id
-            and at <= delivery.settled_at + interval '1 s'
-            and at > delivery.settled_at - case delivery.status
-                when 'dismissed' then interval '100 years' else interval '1 day'
-            end
-        order by at desc, number desc limit 1
-    ))
+    and ($8::smallint is null or error_class = any($9::text[]) and $8 = answered(delivery))
 order by webhook_id, record_id
 limit $10 offset $11;
 
@@ -31,15 +22,7 @@ from due join delivery using (webhook_id, record_id)
 where ($1::integer is null or webhook_id = $1) and status = $2 and ($3::uuid[] is null or record_id = any($3))
     and ($4::text is null or error_class = $4) and ($5::timestamptz is null or settled_at >= $5)
     and ($6::timestamptz is null or settled_at < $6) and ($7::integer[] is null or webhook_id = any($7))
-    and ($8::smallint is null or error_class = any($9::text[]) and $8 = (
-        select attempt.status from attempt
-        where attempt.webhook_id = delivery.webhook_id and attempt.record_id = delivery.record_id
-            and at <= delivery.settled_at + interval '1 s'
-            and at > delivery.settled_at - case delivery.status
-                when 'dismissed' then interval '100 years' else interval '1 day'
-            end
-        order by at desc, number desc limit 1
-    ))
+    and ($8::smallint is null or error_class = any($9::text[]) and $8 = answered(delivery))
     and (status = 'failed') = (due_at = 'infinity')
 order by webhook_id, record_id
 limit $10 offset $11;
@@ -51,15 +34,7 @@ where ($1::integer is null or webhook_id = $1) and ($2::text is null or status =
     and ($3::uuid[] is null or record_id = any($3))
     and ($4::text is null or error_class = $4) and ($5::timestamptz is null or settled_at >= $5)
     and ($6::timestamptz is null or settled_at < $6) and ($7::integer[] is null or webhook_id = any($7))
-    and ($8::smallint is null or error_class = any($9::text[]) and $8 = (
-        select attempt.status from attempt
-        where attempt.webhook_id = delivery.webhook_id and attempt.record_id = delivery.record_id
-            and at <= delivery.settled_at + interval '1 s'
-            and at > delivery.settled_at - case delivery.status
-                when 'dismissed' then interval '100 years' else interval '1 day'
-            end
-        order by at desc, number desc limit 1
-    ));
+    and ($8::smallint is null or error_class = any($9::text[]) and $8 = answered(delivery));
 
 -- name: of_job
 -- The delivery of one of these webhooks ($1), each of the record ($2) that it would be about.

@@ -10,11 +10,14 @@ from uuid import UUID
 from retailos.declare.field import Field
 from retailos.declare.shapes import ListOf
 from retailos.declare.texts import Choice, Text
-from retailos.declare.values import Timestamp, Uuid, moment
+from retailos.declare.values import Number, Timestamp, Uuid, moment
 from retailos.exchanges.exchange import ErrorClass
 
 #: Records that one request can name; whoever means more says which by the other fields.
 RECORDS_MOST: Final = 1_000
+#: An HTTP status has three digits.
+HTTP_STATUS_MOST: Final = 999
+HTTP_STATUSES_MOST: Final = 100
 ERROR_CLASSES: Final = tuple(each.value for each in ErrorClass)
 _CLASS: Final = Choice(words=ERROR_CLASSES)
 
@@ -26,6 +29,7 @@ FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
             Field(name="since", kind=Timestamp()),
             Field(name="until", kind=Timestamp()),
             Field(name="errorClasses", kind=ListOf(_CLASS, len(ERROR_CLASSES))),
+            Field(name="httpStatuses", kind=ListOf(Number(100, HTTP_STATUS_MOST), HTTP_STATUSES_MOST)),
             Field(name="recordIds", kind=ListOf(Uuid(), RECORDS_MOST)),
             Field(name="externalIds", kind=ListOf(Text(255, least=1), RECORDS_MOST)),
         )
@@ -42,18 +46,21 @@ class Selection:
     since: datetime | None = None
     until: datetime | None = None
     error_classes: tuple[str, ...] | None = None
+    #: With what their last attempts were answered.
+    http_statuses: tuple[int, ...] | None = None
     record_ids: tuple[UUID, ...] | None = None
 
     @classmethod
     def of(cls, said: Mapping[str, Any]) -> Self:
         """Read it from what was checked by FIELDS, or kept by `said`."""
         since, until, records = said.get("since"), said.get("until"), said.get("recordIds")
-        classes = said.get("errorClasses")
+        classes, statuses = said.get("errorClasses"), said.get("httpStatuses")
         return cls(
             status=said.get("status") or "failed",
             since=None if since is None else moment(since),
             until=None if until is None else moment(until),
             error_classes=None if classes is None else tuple(classes),
+            http_statuses=None if statuses is None else tuple(statuses),
             record_ids=None if records is None else tuple(map(UUID, records)),
         )
 

@@ -109,8 +109,8 @@ def _read(fields: Mapping[str, Field], body: Any) -> dict[str, Any]:
 async def _resolved(
     pool: Pool, resources: Resources, known: Sequence[Webhook], said: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What is kept of a selection: moments, classes, and records by our ids, since theirs may be personal."""
-    known_words = ("status", "since", "until", "errorClasses", "recordIds")
+    """What is kept of a selection: moments, classes, statuses, and records by our ids, since theirs may be personal."""
+    known_words = ("status", "since", "until", "errorClasses", "httpStatuses", "recordIds")
     kept = {name: said[name] for name in known_words if said.get(name) not in (None, "failed")}
     names = said["externalIds"]
     if names is not None:

@@ -40,7 +40,7 @@ MEMBERS_MOST = 200
 
 def decode(raw: bytes) -> Any:
     """Read JSON strictly: UTF-8, no duplicate keys, no NaN; fractions become Decimal, exact to the last digit."""
-    value = _decoded(raw)
+    value = decode_within(raw)
     _check_members(value, "")
     return value
 
@@ -51,7 +51,8 @@ def _check_members(value: Any, at: str) -> None:
         raise ValidationFailed([Problem(at, "TOO_MANY", message)])
 
 
-def _decoded(raw: bytes) -> Any:
+def decode_within(raw: bytes) -> Any:
+    """Read JSON as `decode` does, of something within a body."""
     try:
         text = raw.decode("utf-8")
         # Only an escape can bring what text can't hold, so other bodies are spared the look at their keys.

@@ -55,10 +55,4 @@ def _moved(held: Held, found: Sequence[UUID], done: int, take: int) -> Moved:
 
 
 def _which(selection: Selection, until: datetime | None) -> tuple[object, ...]:
-    classes, records = selection.error_classes, selection.record_ids
-    return (
-        selection.since,
-        until,
-        None if classes is None else list(classes),
-        None if records is None else list(records),
-    )
+    return (selection.since, until, selection.error_classes, selection.record_ids, selection.http_statuses)

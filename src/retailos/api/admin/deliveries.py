@@ -18,7 +18,6 @@ from retailos.api.schemas import Schema, list_schema, struct_schema
 from retailos.declare.resource import Resources
 from retailos.declare.values import moment
 from retailos.deliveries.deliveries import (
-    HTTP_STATUS_MOST,
     STATUSES,
     Asked,
     Attempt,
@@ -27,7 +26,7 @@ from retailos.deliveries.deliveries import (
     DeliveryWithAttempts,
 )
 from retailos.deliveries.job import job_id
-from retailos.deliveries.selection import ERROR_CLASSES
+from retailos.deliveries.selection import ERROR_CLASSES, HTTP_STATUS_MOST
 from retailos.errors import Problem, ValidationFailed
 from retailos.exchanges.exchange import ErrorClass
 from retailos.records import query
