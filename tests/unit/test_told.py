@@ -5,7 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 from retailos.deliveries.claim import Claim
-from retailos.deliveries.outcome import Blame, Delivered, Retry
+from retailos.deliveries.outcome import Blame, Delivered, Outcome, Retry
 from retailos.deliveries.settlement import Sent, Settlement
 from retailos.deliveries.told import told_of
 from retailos.exchanges.exchange import ErrorClass, Reply
@@ -16,10 +16,10 @@ REPLY = Reply(at=NOW, milliseconds=2.0, status=200)
 DELIVERED = Delivered()
 
 
-def settlement(**given: Any) -> Settlement:
+def settlement(*, attempt: int = 1, outcome: Outcome = DELIVERED, reply: Reply = REPLY, **given: Any) -> Settlement:
     """One of a batch that was taken."""
-    claim = Claim(uuid4(), TOKEN, given.pop("attempt", 1), 0, due_at=1.0)
-    return Settlement(**{"claim": claim, "version": 3, "outcome": DELIVERED, "reply": REPLY} | given)
+    claim = Claim(uuid4(), TOKEN, attempt, 0, due_at=1.0)
+    return Settlement(claim=claim, version=3, outcome=outcome, reply=reply, **given)
 
 
 def parts(settlements: list[Settlement]) -> tuple[list[Any], list[Any], list[Any]]:

@@ -133,7 +133,7 @@ settled as (
         error_class = held.error_class,
         settled_at = date_trunc('milliseconds', now())
     from held
-    where delivery.webhook_id = $1 and delivery.record_id = held.record_id and delivery.token = held.token
+    where delivery.webhook_id = $1 and delivery.record_id = held.record_id
     returning delivery.record_id, delivery.status, delivery.doubt_until, held.after_seconds
 ),
 armed as (
