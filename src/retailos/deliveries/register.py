@@ -62,17 +62,8 @@ async def claim(pool: Pool, webhook_id: int, most: int, worker_id: int, token: U
     async with acquire(pool) as connection:
         rows = await connection.fetch(_CLAIM, webhook_id, most, token, worker_id)
     return [
-        Claim(
-            row["record_id"],
-            token,
-            row["attempts"],
-            row["acknowledged"],
-            row["again"],
-            row["passed"],
-            row["told"],
-            due_at=row["due_at"],
-        )
-        for row in rows
+        Claim(record_id, token, attempts, acknowledged, again, passed, told, due_at=due_at)
+        for record_id, attempts, acknowledged, again, passed, told, due_at in rows
     ]
 
 
