@@ -63,7 +63,7 @@ REGISTERS: Final = (
     Mutant(
         name="a delivery is done when a request succeeds, whatever is wanted by then",
         path=REGISTER,
-        old="delivery.wanted > given.version",
+        old="delivery.wanted > held.version",
         new="false",
         test="tests/store/test_register.py::test_a_write_between_claim_and_settlement_is_owed",
     ),

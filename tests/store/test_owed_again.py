@@ -9,6 +9,7 @@ from retailos.database.pool import transaction
 from retailos.deliveries import register
 from retailos.deliveries.outcome import Outcome, Skipped
 from retailos.deliveries.settlement import Settlement
+from retailos.deliveries.told import status_of
 from tests.store.conftest import Store
 from tests.store.registers import FAILED, HELD, RETRY, claim, over, owe, settle, settlement, state
 from tests.store.requeueing import count_failed, requeue_failed
@@ -76,7 +77,7 @@ async def test_what_could_not_be_confirmed_is_not_forgotten(
     [held] = await claim(store.pool, webhook, worker)
     await settle(store.pool, webhook, [settlement(held, 1, outcome)])
     kept = await state(store.pool, record)
-    assert (kept["status"], kept["again"]) == (register.status_of(outcome), True)
+    assert (kept["status"], kept["again"]) == (status_of(outcome), True)
     assert await requeue_failed(store.pool, webhook) == (outcome == FAILED)
     await store.pool.execute("update due set due_at = now()")
     [held] = await claim(store.pool, webhook, worker)

@@ -158,8 +158,9 @@ async def test_settling_finds_registers_by_their_key(filled: Connection, name: s
     """A settlement of any size reads only the registers that it settles."""
     one: dict[str, list[Any]] = {
         "settle": [
-            *(90.0, [SOMEBODY], [SOMEBODY], [1], [1], ["delivered"], [None], [False], [None], [1], [False]),
-            *([SOMEBODY], ["u"], [200], [None], [1.0], [None], [b""], [False], [0.1], True, True, [None], [0.0]),
+            *(90.0, True, True, [SOMEBODY], [1], [0.0], [1], [1]),
+            *([SOMEBODY], ["delivered"], [True], [None], [False], [None], [1], [False], [None], [200], [None], [False]),
+            *([SOMEBODY], ["u"], [1.0], [None], [b""], [0.1], None),
         ],
         "release": [[SOMEBODY], [SOMEBODY], [False]],
         "dismiss": [None, 100],

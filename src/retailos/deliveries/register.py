@@ -1,26 +1,23 @@
 """The register: which version of each record each webhook is to have; claimed, settled and rescued by the set."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
-import msgspec
 from asyncpg import Record
 
 from retailos.database.pool import Connection, Pool, acquire, transaction
 from retailos.database.statements import load
 from retailos.deliveries.breaker import Breaker
-from retailos.deliveries.claim import DOUBTFUL, Claim
-from retailos.deliveries.outcome import Delivered, Divided, Failed, Held, Outcome, Retry, Skipped
-from retailos.deliveries.settlement import Sent, Settlement
-from retailos.exchanges.exchange import ANSWER_BYTES_KEPT, Reply
+from retailos.deliveries.claim import Claim
+from retailos.deliveries.settlement import Settlement
+from retailos.deliveries.told import told_of
 
 _SQL = load(__file__)
 _OWE, _MARK, _CLAIM, _CLAIMED = _SQL.owe, _SQL.mark, _SQL.claim, _SQL.claimed
 _SETTLE, _RELEASE = _SQL.settle, _SQL.release
-_KEEP_BATCH, _WAITING = _SQL.keep_batch, _SQL.waiting
+_WAITING = _SQL.waiting
 _ENLIST, _RENEW, _END_LEASES, _RESCUE = _SQL.enlist, _SQL.renew, _SQL.end_leases, _SQL.rescue
 _DISMISS, _NEXT_DUE, _SWEEP_DELETED = _SQL.dismiss, _SQL.next_due, _SQL.sweep_deleted
 _FOLD_TALLY, _TALLY_LENGTH = _SQL.fold_tally, _SQL.tally_length
@@ -93,118 +90,14 @@ async def settle(
     A request that ended without an answer may still be applied for so many seconds after it was given up. Where every
     change is sent, a change that failed is waited for until somebody requeues it, unless the webhook `skips` it.
     """
+    # The moments of a batch and of its halves are close: they are counted back from the beginning of the transaction,
+    # and not from that of a statement which a new connection makes ready first.
     together = any(each.sent for each in settlements)
     async with transaction(pool) if together else acquire(pool) as connection:
         # Only now: the database counts back from its own clock, and a connection may have to be waited for.
-        now = datetime.now(UTC)
-        if batches := [_row(each.sent, now) for each in settlements if each.sent]:
-            await connection.executemany(_KEEP_BATCH, batches)
-        held: int = await connection.fetchval(
-            _SETTLE,
-            webhook_id,
-            doubt_seconds,
-            [each.claim.record_id for each in settlements],
-            [None if isinstance(each.outcome, Divided) else each.claim.token for each in settlements],
-            [each.version for each in settlements],
-            [_acknowledged(each) for each in settlements],
-            [status_of(each.outcome) for each in settlements],
-            [each.outcome.after_seconds if isinstance(each.outcome, Retry) else None for each in settlements],
-            [each.outcome.ambiguous for each in settlements],
-            [_error_class(each.outcome) for each in settlements],
-            [each.claim.attempt for each in settlements],
-            [each.claim.again for each in settlements],
-            [each.request_id for each in settlements],
-            [each.url for each in settlements],
-            *_columns([each.reply for each in settlements], now),
-            every,
-            skips,
-            [_told(each) for each in settlements],
-            [each.claim.due_at for each in settlements],
-        )
+        told = told_of(settlements, datetime.now(UTC))
+        held: int = await connection.fetchval(_SETTLE, webhook_id, doubt_seconds, every, skips, *told)
     return held
-
-
-def status_of(outcome: Outcome) -> str:
-    """The register's word for an outcome."""
-    match outcome:
-        case Delivered():
-            return "delivered"
-        case Retry():
-            return "retrying"
-        case Failed():
-            return "failed"
-        case Held():
-            return "owed"
-        case Skipped():
-            return "skipped"
-        case Divided():
-            return "divided"
-
-
-def _acknowledged(settlement: Settlement) -> int | None:
-    match settlement.outcome:
-        case Delivered() | Skipped(acknowledged=True):
-            return settlement.version
-        case _:
-            return None
-
-
-def _told(settlement: Settlement) -> UUID | None:
-    """What the receiver has been told by then, as far as anybody knows."""
-    if settlement.outcome.ambiguous:
-        return DOUBTFUL
-    claim = settlement.claim
-    return claim.told if _acknowledged(settlement) is None else claim.tells
-
-
-def _error_class(outcome: Outcome) -> str | None:
-    return None if isinstance(outcome, Delivered | Skipped) else outcome.error_class
-
-
-def _columns(replies: Sequence[Reply | None], now: datetime) -> Iterator[list[Any]]:
-    """What the history keeps of replies, column by column."""
-    yield [each and each.status for each in replies]
-    yield [each and (_kept(each.detail) or None) for each in replies]
-    yield [each and each.milliseconds for each in replies]
-    yield [each and _headers(each) for each in replies]
-    yield [each and each.body for each in replies]
-    yield [each and each.truncated for each in replies]
-    yield [each and _age_seconds(each, now) for each in replies]
-
-
-def _row(sent: Sent, now: datetime) -> tuple[object, ...]:
-    """A batch as it is kept."""
-    reply = sent.reply
-    return (
-        sent.request_id,
-        sent.url,
-        sent.size,
-        sent.bytes,
-        reply.status,
-        _kept(reply.detail) or None,
-        reply.milliseconds,
-        _headers(reply),
-        reply.body[:ANSWER_BYTES_KEPT],
-        reply.truncated or len(reply.body) > ANSWER_BYTES_KEPT,
-        list(sent.warnings),
-        _age_seconds(reply, now),
-    )
-
-
-def _age_seconds(reply: Reply, now: datetime) -> float:
-    """How long ago an exchange began; the database counts back from its own clock."""
-    return (now - reply.at).total_seconds() + reply.milliseconds / 1000
-
-
-def _headers(reply: Reply) -> str | None:
-    if not reply.headers:
-        return None
-    return msgspec.json.encode([[_kept(each) for each in pair] for pair in reply.headers]).decode()
-
-
-def _kept(text: str) -> str:
-    """What the other side said, without the NUL that PostgreSQL can't keep."""
-    return text.replace("\x00", "")
 
 
 async def waiting(pool: Pool, webhook_id: int, most: int) -> tuple[int, float]:

@@ -81,23 +81,28 @@ select record_id from delivery where webhook_id = $1 and token = $2;
 -- Record what became of attempts of a webhook ($1): each in the register, if its claim still holds, and in the history.
 -- A delivery acknowledges the version that was sent; what is wanted beyond that, or once more, is owed again. Where a
 -- request was given up so many seconds ($2) ago at the most, it may be applied after what is acknowledged now: this is
--- sent once more then. Where every change is sent ($22), the next one waits until this one was delivered, or given up
--- where that is passed over ($23).
+-- sent once more then. Where every change is sent ($3), the next one waits until this one was delivered, or given up
+-- where that is passed over ($4). Each delivery ($5 to $9) names its verdict ($10 to $21) and its exchange ($22 to $27),
+-- counted from 1, which many share; what the attempts of a batch have in common is kept beside them ($28).
 with given as materialized (
-    select *, not $22 or outcome in ('delivered', 'skipped') or (outcome = 'failed' and $23) as lets_go
-    from unnest(
-        $3::uuid[], $4::uuid[], $5::integer[], $6::integer[], $7::text[], $8::double precision[], $9::boolean[],
-        $10::text[], $11::smallint[], $12::boolean[], $13::uuid[], $14::text[], $15::smallint[], $16::text[],
-        $17::real[], $18::text[], $19::bytea[], $20::boolean[], $21::double precision[], $24::uuid[],
-        $25::double precision[]
-    ) as given (
-        record_id, token, version, acknowledged, outcome, after_seconds, ambiguous,
-        error_class, number, again, request_id, url, status, detail,
-        milliseconds, response_headers, response_body, response_truncated, age_seconds, told, due_at
-    )
+    select record_id, version, due_at, verdict.*, exchange.*,
+        not $3 or outcome in ('delivered', 'skipped') or (outcome = 'failed' and $4) as lets_go
+    from unnest($5::uuid[], $6::integer[], $7::double precision[], $8::integer[], $9::integer[])
+        as each (record_id, version, due_at, its_verdict, its_exchange)
+    join unnest(
+        $10::uuid[], $11::text[], $12::boolean[], $13::double precision[], $14::boolean[], $15::text[], $16::smallint[],
+        $17::boolean[], $18::uuid[], $19::smallint[], $20::text[], $21::boolean[]
+    ) with ordinality as verdict (
+        token, outcome, acknowledges, after_seconds, ambiguous, error_class, number,
+        again, told, status, detail, response_truncated, nth_verdict
+    ) on nth_verdict = its_verdict
+    join unnest($22::uuid[], $23::text[], $24::real[], $25::text[], $26::bytea[], $27::double precision[])
+        with ordinality as exchange (
+            request_id, url, milliseconds, response_headers, response_body, age_seconds, nth_exchange
+        ) on nth_exchange = its_exchange
 ),
 held as materialized (
-    select delivery.record_id
+    select given.*
     from delivery join given on delivery.record_id = given.record_id and delivery.token = given.token
     where delivery.webhook_id = $1
     order by delivery.record_id
@@ -105,29 +110,31 @@ held as materialized (
 ),
 settled as (
     update delivery set
-        acknowledged = greatest(delivery.acknowledged, given.acknowledged),
+        acknowledged = case
+            when held.acknowledges then greatest(delivery.acknowledged, held.version) else delivery.acknowledged
+        end,
         status = case
-            when delivery.again or delivery.wanted > given.version and given.lets_go then 'owed'
-            when given.outcome in ('delivered', 'skipped') and delivery.doubt_until is not null then 'confirming'
-            else given.outcome
+            when delivery.again or delivery.wanted > held.version and held.lets_go then 'owed'
+            when held.outcome in ('delivered', 'skipped') and delivery.doubt_until is not null then 'confirming'
+            else held.outcome
         end,
         attempts = case
-            when given.outcome in ('delivered', 'skipped') or delivery.again
-                or delivery.wanted > given.version and given.lets_go then 0
-            when given.outcome = 'owed' then greatest(delivery.attempts - 1, 0)
+            when held.outcome in ('delivered', 'skipped') or delivery.again
+                or delivery.wanted > held.version and held.lets_go then 0
+            when held.outcome = 'owed' then greatest(delivery.attempts - 1, 0)
             else delivery.attempts
         end,
-        passed = case when $22 and given.lets_go then greatest(delivery.passed, given.version) else delivery.passed end,
-        told = given.told,
+        passed = case when $3 and held.lets_go then greatest(delivery.passed, held.version) else delivery.passed end,
+        told = held.told,
         token = null,
         worker_id = null,
-        again = delivery.again or given.again and given.outcome not in ('delivered', 'skipped'),
-        doubt_until = case when given.ambiguous then now() + $2 * interval '1 second' else delivery.doubt_until end,
-        error_class = given.error_class,
+        again = delivery.again or held.again and held.outcome not in ('delivered', 'skipped'),
+        doubt_until = case when held.ambiguous then now() + $2 * interval '1 second' else delivery.doubt_until end,
+        error_class = held.error_class,
         settled_at = date_trunc('milliseconds', now())
-    from given join held on held.record_id = given.record_id
-    where delivery.webhook_id = $1 and delivery.record_id = given.record_id and delivery.token = given.token
-    returning delivery.record_id, delivery.status, delivery.doubt_until, given.after_seconds
+    from held
+    where delivery.webhook_id = $1 and delivery.record_id = held.record_id
+    returning delivery.record_id, delivery.status, delivery.doubt_until, held.after_seconds
 ),
 armed as (
     insert into due (webhook_id, record_id, due_at)
@@ -156,20 +163,24 @@ counted as (
     select $1, date_trunc('minute', now()), count(*) filter (where outcome = 'delivered'),
         count(*) filter (where outcome = 'failed'), count(*) filter (where outcome = 'retrying'),
         count(*) filter (where outcome = 'skipped'),
-        coalesce(sum(extract(epoch from now()) - due_at) filter (where outcome = 'delivered'), 0),
-        coalesce(max(extract(epoch from now()) - due_at) filter (where outcome = 'delivered'), 0)
-    from held join given using (record_id)
+        coalesce(sum(moment - due_at) filter (where outcome = 'delivered'), 0),
+        coalesce(max(moment - due_at) filter (where outcome = 'delivered'), 0)
+    from held cross join (select extract(epoch from now())::double precision as moment offset 0) as clock
     having count(*) > 0
+),
+kept as (
+    insert into batch (
+        request_id, at, url, size, bytes, status, detail, milliseconds, response_headers, response_body,
+        response_truncated, warnings
+    )
+    select request_id, now() - age_seconds * interval '1 second', url, size, bytes, status, detail, milliseconds,
+        headers, decode(body, 'base64'), truncated, warnings
+    from json_to_recordset($28::text::json) as sent (
+        request_id uuid, age_seconds double precision, url text, size smallint, bytes integer, status smallint,
+        detail text, milliseconds real, headers jsonb, body text, truncated boolean, warnings text[]
+    )
 )
 select count(*) from settled;
-
--- name: keep_batch
--- Keep what the attempts of a batch have in common.
-insert into batch (
-    request_id, at, url, size, bytes, status, detail, milliseconds, response_headers, response_body, response_truncated,
-    warnings
-)
-select $1, now() - $12::double precision * interval '1 second', $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9, $10, $11;
 
 -- name: waiting
 -- How many deliveries of a webhook ($1) are due, $2 at the most, and for how many seconds the first has been.

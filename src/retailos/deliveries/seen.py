@@ -1,9 +1,9 @@
 """What is said of each settlement: one observation of what was sent, or of why it was not."""
 
-from retailos.deliveries import register
 from retailos.deliveries.name import delivery_id
 from retailos.deliveries.outcome import Delivered, Failed, Skipped
 from retailos.deliveries.settlement import Settlement
+from retailos.deliveries.told import status_of
 from retailos.observe import emit, wanted
 from retailos.observe.deliveries import AttemptSettled, ChangePassedOver, DeliverySkipped
 from retailos.webhooks.webhook import Webhook
@@ -29,7 +29,7 @@ def observe(webhook: Webhook, settlement: Settlement) -> None:
             delivery=delivery,
             attempt=settlement.claim.attempt,
             status=reply.status if reply else None,
-            outcome=register.status_of(outcome),
+            outcome=status_of(outcome),
             error_class=None if isinstance(outcome, Delivered) else outcome.error_class,
             milliseconds=reply.milliseconds if reply else 0.0,
         )

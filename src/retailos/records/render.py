@@ -1,13 +1,14 @@
 """Rows printed as JSON by PostgreSQL: what is shown of a record in, the SQL of its text and its joins out."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from retailos.declare.derived import Lineage, Path
 from retailos.declare.field import Field, Reference, snake
 from retailos.declare.inner import INNER_ID, InnerArray
 from retailos.declare.resource import Resource, Resources
-from retailos.declare.values import Timestamp
+from retailos.declare.shapes import FreeJson, ListOf, Shape
+from retailos.declare.values import Boolean, Number, Timestamp
 from retailos.records.table import literal
 
 
@@ -16,8 +17,22 @@ def rendered(resources: Resources, resource: Resource, row: str, show: Iterable[
 
     Concatenated text: it takes 11 µs for a customer where json_build_object takes 21 and has a limit of 50 members.
     """
-    members = [f""" '"{each.name}":' || {_member(resources, resource, row, each)}""" for each in show]
-    return "'{' ||" + " || ',' ||".join(members) + " || '}'"
+    return _object((each.name, _member(resources, resource, row, each)) for each in show)
+
+
+def _object(members: Iterable[tuple[str, str]]) -> str:
+    """Write the SQL of an object's text: pairs, and pairs of pairs, so that none copies all that stands before it."""
+    parts = [part for name, value in members for part in (f"""',"{name}":'""", value)]
+    parts[0] = parts[0].replace(",", "{", 1)
+    parts.append("'}'")
+    return f"({_balanced(parts)})"
+
+
+def _balanced(parts: Sequence[str]) -> str:
+    if len(parts) < 3:
+        return " || ".join(parts)
+    middle = (len(parts) + 1) // 2
+    return f"({_balanced(parts[:middle])}) || ({_balanced(parts[middle:])})"
 
 
 def joins(resources: Resources, row: str, references: Iterable[Reference]) -> str:
@@ -47,7 +62,8 @@ def _value(row: str, field: Field) -> str:
         return f"coalesce(to_json({row}.{snake(field.name)})::text, 'null')"
     if field.at is None:
         default = literal(json.dumps(field.default, ensure_ascii=False))
-        return f"coalesce(({row}.body->'{field.name}')::text, {default})"
+        member = f"{row}.body->>'{field.name}'" if _is_its_text(field) else f"({row}.body->'{field.name}')::text"
+        return f"coalesce({member}, {default})"
     column = f"{row}.{field.at}"
     if isinstance(field.kind, Timestamp):
         printed = f"""'"' || to_char({column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') || '"'"""
@@ -56,6 +72,13 @@ def _value(row: str, field: Field) -> str:
     else:
         printed = f"to_json({column})::text"
     return f"coalesce({printed}, 'null')" if field.nullable else printed
+
+
+def _is_its_text(field: Field) -> bool:
+    """Whether a member's text is its JSON, as of all but texts; null has none, so it must read as what is missing."""
+    kind = field.kind
+    plain = isinstance(kind, Boolean | Number | ListOf | Shape) or (isinstance(kind, FreeJson) and kind.object_only)
+    return plain and (field.default is None or not field.nullable)
 
 
 def _lineage(resource: Resource, row: str, derived: Lineage) -> str:
@@ -86,8 +109,7 @@ def _projections(resources: Resources, row: str, reference: Reference) -> str:
 
 def _items(resources: Resources, row: str, name: str, array: InnerArray) -> str:
     """Write the SQL that prints an array of objects, each with an id that follows from the record's and its own."""
-    members = [f""" '"{each.name}":' || {_inner_member(resources, row, name, array, each)}""" for each in array.shown]
-    printed = "'{' ||" + " || ',' ||".join(members) + " || '}'"
+    printed = _object((each.name, _inner_member(resources, row, name, array, each)) for each in array.shown)
     matched = f"derived.key = item.body->>'{array.key}'"
     derived = f" left join {array.derived}({row}.body) as derived on {matched}" if array.derived else ""
     found = f"jsonb_array_elements({row}.body->'{name}') with ordinality as item(body, i){derived}"

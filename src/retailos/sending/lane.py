@@ -5,7 +5,6 @@ No connection to the database is held while the receiver is waited for. What an 
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from uuid import UUID, uuid4
 
@@ -13,13 +12,11 @@ from retailos.database.pool import Pool, acquire
 from retailos.declare.resource import Resources
 from retailos.deliveries import register
 from retailos.deliveries.claim import Claim
-from retailos.deliveries.outcome import Blame, Divided, Failed, Held, Retry, error_class_of
-from retailos.deliveries.seen import observe
+from retailos.deliveries.outcome import error_class_of
 from retailos.deliveries.settlement import Settlement
 from retailos.errors import Unavailable
 from retailos.exchanges.exchange import Reply, Request
-from retailos.observe import emit, wanted
-from retailos.observe.deliveries import AttemptSettled, WebhookGone
+from retailos.sending.answered import Answered
 from retailos.sending.batch import Limit, cut, halves
 from retailos.sending.gate import Gate
 from retailos.sending.pace import Pace
@@ -29,19 +26,16 @@ from retailos.sending.sender import Sender
 from retailos.sending.settling import batch_settlements, refused_whole, settlements, unaddressed
 from retailos.sending.sift import sift
 from retailos.sending.turns import Turns
-from retailos.webhooks import orders
 from retailos.webhooks.webhook import Webhook
 
 #: What one statement claims of single deliveries; more gains nothing and holds locks for longer.
 SET_MOST = 200
-#: The same of those that go in batches, and what one settles of either: they come faster than a commit is done.
+#: The same of those that go in batches.
 MANY_MOST = 1_000
 #: Answers that wait to be settled while more is claimed: beyond it, the database is slower than the receiver.
-UNSETTLED_MOST = MANY_MOST
+UNSETTLED_MOST = 1_000
 TOO_LARGE = 413
-#: Why a webhook was paused whose receiver wants no more.
-GONE = "the receiver answered 410 Gone"
-#: While the database is away, what was claimed or sent waits here.
+#: While the database is away, what was claimed waits here.
 AGAIN_SECONDS = 0.2
 
 
@@ -72,12 +66,11 @@ class Lane:
         self._terms = webhook.agreement.terms(self._resource)
         self._limit = Limit(webhook.batching.bytes_most)
         self._pace, self._capacity = Pace(), 0
-        self._doubt_seconds = webhook.timeout + late_seconds
-        #: Claims that are not settled, and how many of them have their answer.
-        self._in_hand = self._unsettled = 0
+        #: Claims that are not settled.
+        self._in_hand = 0
         self._sending = Turns(lambda: max(gate.most(), 1), self._send, ended)
         gate.changed = self._sending.stir
-        self._answered: deque[Settlement] = deque()
+        self._answered = Answered(pool, webhook, gate, webhook.timeout + late_seconds, self._let_go, ended)
         self._unsent: list[Claim] = []
         self._lost_tokens: list[UUID] = []
         self._stirred = asyncio.Event()
@@ -85,9 +78,7 @@ class Lane:
         self._stirs_at = 0.0
         #: What is claimed as a probe, and passes where all else is held.
         self._probing: UUID | None = None
-        self._gone = False
         self._closing = False
-        self._settling: asyncio.Task[None] | None = None
         self._claiming = asyncio.create_task(self._claim_on())
         self._claiming.add_done_callback(ended)
 
@@ -116,15 +107,14 @@ class Lane:
             async with asyncio.timeout(patience_seconds):
                 await asyncio.wait([self._claiming])
                 await self._sending.done()
-                while self._settling:
-                    await asyncio.wait([self._settling])
+                await self._answered.done()
                 await self._give_back()
         except (TimeoutError, Unavailable):
             # What is left counts as claimed by a worker that is gone: it is rescued, not lost.
             pass
         self._sending.cancel()
-        for task in (self._claiming, *([self._settling] if self._settling else [])):
-            task.cancel()
+        self._claiming.cancel()
+        self._answered.cancel()
         self._sender.close()
 
     async def _claim_on(self) -> None:
@@ -152,16 +142,21 @@ class Lane:
             free = min(most - len(self._sending), most - self._in_hand // size, max(1, MANY_MOST // size))
             return max(min(free, self.gate.room()), 0) * size
         # What has its answer keeps no receiver busy while it waits to be settled.
-        self._capacity, ahead = self._pace.capacity(most), self._in_hand - self._unsettled
-        room = min(self._capacity - ahead, UNSETTLED_MOST - self._unsettled, SET_MOST)
+        self._capacity = self._pace.capacity(most)
+        room = min(self._capacity - self._ahead, UNSETTLED_MOST - len(self._answered), SET_MOST)
         if self.webhook.rate:
             return max(min(room, self.gate.room()), 0)
         return room if self._runs_low else 0
 
     @property
+    def _ahead(self) -> int:
+        """How many claims have no answer yet."""
+        return self._in_hand - len(self._answered)
+
+    @property
     def _runs_low(self) -> bool:
         """Whether a good many may be claimed: a few at a time would cost a statement each."""
-        return 3 * (self._in_hand - self._unsettled) < 2 * self._capacity
+        return 3 * self._ahead < 2 * self._capacity
 
     async def _filled(self, room: int) -> int:
         """How many deliveries to claim now, where batches wait to be full: none yet, full batches, or all there are."""
@@ -192,13 +187,13 @@ class Lane:
     @property
     def _held(self) -> bool:
         """Whether nothing may be sent, but perhaps a probe."""
-        return self._gone or self.gate.held or self.gate.doubtful
+        return self._answered.gone or self.gate.held or self.gate.doubtful
 
     async def _probe(self) -> None:
         """Give back what is held, and send one delivery through the open breaker where it is this lane's turn."""
         try:
             await self._give_back()
-            if self._gone or self._lease() is None or not await self.gate.probe():
+            if self._answered.gone or self._lease() is None or not await self.gate.probe():
                 return
             if not await self._claim(1, probe=True):
                 await self.gate.put_back()
@@ -278,52 +273,16 @@ class Lane:
                 self._sending.add((half, worker_id))
         self._stirred.set()
 
-    def _answer(self, answered: Iterable[Settlement]) -> None:
-        before = len(self._answered)
-        self._answered.extend(answered)
-        if len(self._answered) == before:
-            return
-        self._unsettled += len(self._answered) - before
-        # While they are settled, others would still be sent to a receiver that is down or gone.
-        self.gate.hear(self._answered[-1].outcome)
-        self._gone = self._gone or _says_gone(self._answered[-1])
+    def _answer(self, answers: Iterable[Settlement]) -> None:
+        self._answered.add(answers)
         if self._runs_low:
             self._stirred.set()
-        if self._settling is None:
-            self._settling = asyncio.create_task(self._settle_on())
-            self._settling.add_done_callback(self._ended)
 
-    async def _settle_on(self) -> None:
-        """Settle what has been answered; what is answered meanwhile goes together with the next."""
-        try:
-            while self._answered:
-                batch = [self._answered.popleft() for _ in range(min(len(self._answered), MANY_MOST))]
-                try:
-                    await self._settle(batch)
-                except Unavailable:
-                    self._answered.extendleft(reversed(batch))
-                    await asyncio.sleep(AGAIN_SECONDS)
-                    continue
-                settled = sum(not isinstance(each.outcome, Divided) for each in batch)
-                self._in_hand -= settled
-                self._unsettled -= len(batch)
-                self._pace.count(settled)
-                self._stirred.set()
-        finally:
-            self._settling = None
-
-    async def _settle(self, batch: Sequence[Settlement]) -> None:
-        """Settle a set of answers, as the breaker takes them; an answer that the receiver is gone ends all sending."""
-        await self.gate.note(batch)
-        spared, scope = [self.gate.spared(each) for each in batch], self.webhook.scope
-        await register.settle(
-            self._pool, self.webhook.id, spared, self._doubt_seconds, every=scope.every, skips=scope.skips
-        )
-        if wanted(AttemptSettled) or scope.skips:
-            for each in spared:
-                observe(self.webhook, each)
-        if any(map(_says_gone, spared)) and await orders.pause(self._pool, self.webhook.id, GONE):
-            emit(WebhookGone(webhook=self.webhook.name))
+    def _let_go(self, settled: int) -> None:
+        """So many deliveries are settled, and their room is free."""
+        self._in_hand -= settled
+        self._pace.count(settled)
+        self._stirred.set()
 
     async def _give_back(self) -> None:
         """Owe again what is claimed under a token of ours and will not be sent; nobody else would, while we live."""
@@ -333,8 +292,3 @@ class Lane:
         while unsent := self._unsent[:SET_MOST]:
             await register.release(self._pool, self.webhook.id, unsent)
             del self._unsent[: len(unsent)]
-
-
-def _says_gone(settlement: Settlement) -> bool:
-    outcome = settlement.outcome
-    return isinstance(outcome, Retry | Failed | Held) and outcome.blame is Blame.GONE
