@@ -40,10 +40,10 @@ async def count_until(stop: asyncio.Event, connections: Pool) -> list[BaseExcept
     while not stop.is_set():
         try:
             async with transaction(connections) as connection:
-                await connection.execute("insert into tally default values")
-                await connection.fetch("select * from tally limit 10")
+                await connection.execute("insert into counted default values")
+                await connection.fetch("select * from counted limit 10")
             async with acquire(connections) as connection:
-                await connection.fetchval("select count(*) from tally")
+                await connection.fetchval("select count(*) from counted")
         except Exception as error:
             wrong.append(error)
             await asyncio.wait([asyncio.ensure_future(stop.wait())], timeout=0.01)
@@ -58,9 +58,9 @@ async def test_server_that_goes_away_is_unavailable_and_nothing_else(used_dir: P
     try:
         async with opened(cluster.url) as connections:
             async with acquire(connections) as connection:
-                await connection.execute("create table tally (id bigint generated always as identity)")
+                await connection.execute("create table counted (id bigint generated always as identity)")
             callers = [asyncio.create_task(count_until(stop, connections)) for _ in range(12)]
-            await eventually(lambda: connections.fetchval("select count(*) > 50 from tally"))
+            await eventually(lambda: connections.fetchval("select count(*) > 50 from counted"))
             os.kill(cluster.pid, order)
             await cluster.wait_dead()
             with pytest.raises(Unavailable):
@@ -68,8 +68,8 @@ async def test_server_that_goes_away_is_unavailable_and_nothing_else(used_dir: P
                     pass
             await cluster.restart()
             async with acquire(connections) as connection:
-                before = await connection.fetchval("select count(*) from tally")
-            await eventually(lambda: connections.fetchval("select count(*) > $1 from tally", before + 50))
+                before = await connection.fetchval("select count(*) from counted")
+            await eventually(lambda: connections.fetchval("select count(*) > $1 from counted", before + 50))
             stop.set()
             wrong = [error for errors in await asyncio.gather(*callers) for error in errors]
     finally:
