@@ -143,7 +143,8 @@ class Lane:
             return max(min(free, self.gate.room()), 0) * size
         # What has its answer keeps no receiver busy while it waits to be settled.
         self._capacity = self._pace.capacity(most)
-        room = min(self._capacity - self._ahead, UNSETTLED_MOST - len(self._answered), SET_MOST)
+        # What was under way when there was room yet may have been answered since, so there may be less than none.
+        room = max(min(self._capacity - self._ahead, UNSETTLED_MOST - len(self._answered), SET_MOST), 0)
         if self.webhook.rate:
             return max(min(room, self.gate.room()), 0)
         return room if self._runs_low else 0
