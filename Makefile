@@ -29,8 +29,8 @@ demo: setup  ## Start everything with sample data, and see a webhook delivered
 serve: setup  ## Serve on an embedded database: make serve ARGS="--data-dir data --port 8080"
 	@$(VENV)/bin/retailos serve $(ARGS)
 
-test: setup  ## Run the tests, four files at a time: make test ARGS="-n 0 -k name"
-	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+test: setup  ## Run the tests, five files at a time: make test ARGS="-n 0 -k name"
+	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n 5 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup  ## Run the static checks: style, types, layers, docstrings
 	@$(PY) -m ruff check .

@@ -11,7 +11,6 @@ import pytest
 
 from retailos.deliveries.hint import CHANNEL
 from retailos.receiver import Behaviour, Received, Receiver
-from retailos.sending.lane import UNSETTLED_MOST
 from tests.conftest import eventually, free_port
 from tests.contract.conftest import TIMESTAMP, Api, check_envelope
 from tests.contract.delivering import all_settled, delivery, settled, webhook, working
@@ -354,27 +353,6 @@ async def test_a_worker_that_stops_gives_back_what_it_did_not_send(api: Api) -> 
         async with working(api):
             await all_settled(api)
         assert receiver.count == 4
-
-
-async def test_what_can_not_be_settled_for_a_while_stops_nobody(api: Api) -> None:
-    """While settlements wait, a worker sends so many more at the most, and goes on when they are done."""
-    records = [{"externalCustomerId": f"c-{i}", "firstName": "Ada"} for i in range(2_000)]
-    async with Receiver.listen() as receiver, api.engine.pool.acquire() as other:
-        await webhook(api, receiver, concurrency=64)
-        for begin in (0, 1_000):
-            assert (await api.put("/customers", {"customers": records[begin : begin + 1_000]})).status == 200
-        async with working(api):
-            async with other.transaction():
-                # Attempts can't be written down, so nothing is settled; claims go on.
-                await other.execute("lock table attempt in share mode")
-
-                async def answered() -> int:
-                    claimed: int = await other.fetchval("select count(*) from delivery where status = 'sending'")
-                    return claimed if UNSETTLED_MOST <= claimed == receiver.count else 0
-
-                assert await eventually(answered) < 2 * UNSETTLED_MOST
-            await eventually(lambda: other.fetchval("select bool_and(status = 'delivered') from delivery"))
-    assert receiver.count == 2_000
 
 
 async def test_two_workers_share_the_work(api: Api) -> None:

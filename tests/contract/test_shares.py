@@ -1,6 +1,7 @@
 """A webhook's limits hold over all workers together: requests at once, and requests in a second."""
 
 from retailos.receiver import Behaviour, Receiver
+from retailos.sending.lane import UNSETTLED_MOST
 from tests.conftest import eventually
 from tests.contract.conftest import Api
 from tests.contract.delivering import HOLD_SECONDS, all_settled, most_at_once, webhook, working
@@ -49,3 +50,24 @@ async def test_a_rate_is_kept_over_all_workers(api: Api) -> None:
     assert len(times) == 50
     for first, later in zip(times, times[25:], strict=False):
         assert later - first > 0.9, "25 requests in less than a second at a rate of 20"
+
+
+async def test_what_can_not_be_settled_for_a_while_stops_nobody(api: Api) -> None:
+    """While settlements wait, a worker sends so many more at the most, and goes on when they are done."""
+    records = [{"externalCustomerId": f"c-{i}", "firstName": "Ada"} for i in range(2_000)]
+    async with Receiver.listen() as receiver, api.engine.pool.acquire() as other:
+        await webhook(api, receiver, concurrency=64)
+        for begin in (0, 1_000):
+            assert (await api.put("/customers", {"customers": records[begin : begin + 1_000]})).status == 200
+        async with working(api):
+            async with other.transaction():
+                # Attempts can't be written down, so nothing is settled; claims go on.
+                await other.execute("lock table attempt in share mode")
+
+                async def answered() -> int:
+                    claimed: int = await other.fetchval("select count(*) from delivery where status = 'sending'")
+                    return claimed if UNSETTLED_MOST <= claimed == receiver.count else 0
+
+                assert await eventually(answered) < 2 * UNSETTLED_MOST
+            await eventually(lambda: other.fetchval("select bool_and(status = 'delivered') from delivery"))
+    assert receiver.count == 2_000

@@ -11,13 +11,14 @@ from retailos.database.pool import Connection, Pool, acquire, transaction
 from retailos.database.statements import load
 from retailos.deliveries.breaker import Breaker
 from retailos.deliveries.claim import Claim
+from retailos.deliveries.clock import Clock
 from retailos.deliveries.settlement import Settlement
 from retailos.deliveries.told import told_of
 
 _SQL = load(__file__)
 _OWE, _MARK, _CLAIM, _CLAIMED = _SQL.owe, _SQL.mark, _SQL.claim, _SQL.claimed
 _SETTLE, _RELEASE = _SQL.settle, _SQL.release
-_WAITING = _SQL.waiting
+_MOMENT, _WAITING = _SQL.moment, _SQL.waiting
 _ENLIST, _RENEW, _END_LEASES, _RESCUE = _SQL.enlist, _SQL.renew, _SQL.end_leases, _SQL.rescue
 _DISMISS, _NEXT_DUE, _SWEEP_DELETED = _SQL.dismiss, _SQL.next_due, _SQL.sweep_deleted
 _FOLD_TALLY, _TALLY_LENGTH = _SQL.fold_tally, _SQL.tally_length
@@ -75,18 +76,20 @@ async def settle(
     *,
     every: bool = False,
     skips: bool = False,
+    clock: Clock | None = None,
 ) -> int:
     """Record what became of claims, all in one transaction; give how many of them still held.
 
     A request that ended without an answer may still be applied for so many seconds after it was given up. Where every
-    change is sent, a change that failed is waited for until somebody requeues it, unless the webhook `skips` it.
+    change is sent, a change that failed is waited for until somebody requeues it, unless the webhook `skips` it. The
+    moments of attempts are counted back from the database's now, which is held against the `clock` of whoever sent.
     """
-    # The moments of a batch and of its halves are close: they are counted back from the beginning of the transaction,
-    # and not from that of a statement which a new connection makes ready first.
+    # The moments of a batch and of its halves are close, so it has to be known well which moment of ours that now is.
     together = any(each.sent for each in settlements)
     async with transaction(pool) if together else acquire(pool) as connection:
-        # Only now: the database counts back from its own clock, and a connection may have to be waited for.
-        told = told_of(settlements, datetime.now(UTC))
+        # Only here, since a connection may have to be waited for.
+        here = (clock or Clock()).here(await connection.fetchval(_MOMENT)) if together else datetime.now(UTC)
+        told = told_of(settlements, here)
         held: int = await connection.fetchval(_SETTLE, webhook_id, doubt_seconds, every, skips, *told)
     return held
 

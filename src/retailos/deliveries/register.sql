@@ -182,6 +182,10 @@ kept as (
 )
 select count(*) from settled;
 
+-- name: moment
+-- What a statement of this transaction takes for now.
+select now();
+
 -- name: waiting
 -- How many deliveries of a webhook ($1) are due, $2 at the most, and for how many seconds the first has been.
 select count(*)::integer as due, coalesce(extract(epoch from now() - min(due_at)), 0)::double precision as seconds

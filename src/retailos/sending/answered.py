@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from retailos.database.pool import Pool
 from retailos.deliveries import register
+from retailos.deliveries.clock import Clock
 from retailos.deliveries.outcome import Blame, Divided, Failed, Held, Retry
 from retailos.deliveries.seen import observe
 from retailos.deliveries.settlement import Settlement
@@ -43,7 +44,7 @@ class Answered:
         #: The receiver wants no more.
         self.gone = False
         self._pool, self._webhook, self._gate, self._doubt_seconds = pool, webhook, gate, doubt_seconds
-        self._settled, self._ended = settled, ended
+        self._settled, self._ended, self._clock = settled, ended, Clock()
         self._waiting: deque[Settlement] = deque()
         self._under_way = 0
         self._task: asyncio.Task[None] | None = None
@@ -99,7 +100,13 @@ class Answered:
         await self._gate.note(batch)
         spared, scope = [self._gate.spared(each) for each in batch], self._webhook.scope
         await register.settle(
-            self._pool, self._webhook.id, spared, self._doubt_seconds, every=scope.every, skips=scope.skips
+            self._pool,
+            self._webhook.id,
+            spared,
+            self._doubt_seconds,
+            every=scope.every,
+            skips=scope.skips,
+            clock=self._clock,
         )
         if wanted(AttemptSettled) or scope.skips:
             for each in spared:
