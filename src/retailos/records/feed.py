@@ -136,10 +136,10 @@ async def _behind(
     connection: Connection, wanted: Sequence[str], since: Position, limit: int
 ) -> tuple[list[Record], Position]:
     """The rows of changes behind a position, and how far the feed is."""
-    rows = await connection.fetch(_READ, str(since.xid), since.seq, list(wanted), limit)
-    last = Position(int(rows[0]["last_xid"]), rows[0]["last_seq"], rows[0]["timeline"])
-    _check(since, last, expired=rows[0]["expired"])
-    return [row for row in rows if row["seq"] is not None], last
+    at, *rows = await connection.fetch(_READ, str(since.xid), since.seq, list(wanted), limit)
+    last = Position(int(at["last_xid"]), at["last_seq"], at["timeline"])
+    _check(since, last, expired=at["expired"])
+    return rows, last
 
 
 def _reached(found: Sequence[Record], last: Position, limit: int) -> Position:
@@ -156,11 +156,8 @@ def _check(since: Position, last: Position, *, expired: bool) -> None:
 
 def _newest(rows: Sequence[Record]) -> list[Record]:
     """The last change of each record, in order: whoever has processed one has missed nothing before it."""
-    newest: dict[UUID, Record] = {}
-    for row in rows:
-        newest.pop(row["record_id"], None)
-        newest[row["record_id"]] = row
-    return list(newest.values())
+    newest = {row["record_id"]: row for row in rows}
+    return [row for row in rows if newest[row["record_id"]] is row]
 
 
 async def _records(
@@ -181,14 +178,15 @@ def _position(row: Record, last: Position) -> Position:
 
 
 def _change(row: Record, record: Any) -> Change:
+    *_, xid, seq, resource, record_id, changed_at = row
     return Change(
-        resource=row["resource"],
-        id=row["record_id"],
+        resource=resource,
+        id=record_id,
         external_id=record["external_id"],
         operation=record["operation"],
         version=record["version"],
-        changed_at=row["changed_at"],
+        changed_at=changed_at,
         json=record["json"],
-        xid=row["xid"],
-        seq=row["seq"],
+        xid=xid,
+        seq=seq,
     )
