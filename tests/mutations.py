@@ -310,4 +310,49 @@ LEASES: Final = (
         test="tests/reliability/test_many_workers.py::test_what_falls_due_is_done_once_by_one_of_many_workers",
     ),
 )
-MUTANTS: Final = (*REGISTERS, *BREAKER, *SHARES, *LEASES)
+#: What is known to be as it is sent, and what is counted back to when it was made.
+KNOWN: Final = (
+    Mutant(
+        name="what was sent once is known whatever became of it",
+        path="src/retailos/records/resent_sql.py",
+        old=" and resent.version = r.version",
+        new="",
+        test="tests/contract/test_resent.py::test_what_changed_meanwhile_is_set_back",
+    ),
+    Mutant(
+        name="other bytes are known, too",
+        path="src/retailos/records/resent_sql.py",
+        old=" and resent.digest = given.digest",
+        new="",
+        test="tests/contract/test_resent.py::test_what_is_known_hides_nothing_beside_it",
+    ),
+    Mutant(
+        name="what is known passes what was accepted before",
+        path="src/retailos/records/resent_sql.py",
+        old="\n    and (select refuse_awaited('{resource.name}', $1))",
+        new="",
+        test="tests/contract/test_resent.py::test_what_was_accepted_before_is_written_before",
+    ),
+    Mutant(
+        name="a name that stands there twice is passed over",
+        path="src/retailos/records/resent.py",
+        old="raw[begun.end() : end] == whole and _CLOSING.fullmatch(raw, end)",
+        new="True",
+        test="tests/unit/test_resent.py::test_what_is_not_evenly_spaced_is_not_cut",
+    ),
+    Mutant(
+        name="a late look at the clock counts as much as any",
+        path=f"{DELIVERIES}/clock.py",
+        old="if best is None or ahead > best or (best - ahead).total_seconds() > SET_SECONDS:",
+        new="if True:",
+        test="tests/unit/test_clock.py::test_of_two_moments_the_earlier_stays_the_earlier",
+    ),
+    Mutant(
+        name="less than nothing is claimed",
+        path=f"{SENDING}/lane.py",
+        old="room = max(min(self._capacity - self._ahead, UNSETTLED_MOST - len(self._answered), SET_MOST), 0)",
+        new="room = min(self._capacity - self._ahead, UNSETTLED_MOST - len(self._answered), SET_MOST)",
+        test="tests/contract/test_shares.py::test_what_can_not_be_settled_for_a_while_stops_nobody",
+    ),
+)
+MUTANTS: Final = (*REGISTERS, *BREAKER, *SHARES, *LEASES, *KNOWN)
