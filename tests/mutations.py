@@ -354,5 +354,12 @@ KNOWN: Final = (
         new="room = min(self._capacity - self._ahead, UNSETTLED_MOST - len(self._answered), SET_MOST)",
         test="tests/contract/test_shares.py::test_what_can_not_be_settled_for_a_while_stops_nobody",
     ),
+    Mutant(
+        name="answers do not wait for one another",
+        path=f"{SENDING}/answered.py",
+        old="return len(self._waiting) >= SET_WORTH or not self._more()",
+        new="return True",
+        test="tests/contract/test_deliveries.py::test_answers_are_settled_together_while_many_come",
+    ),
 )
 MUTANTS: Final = (*REGISTERS, *BREAKER, *SHARES, *LEASES, *KNOWN)

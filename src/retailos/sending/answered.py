@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 
 from retailos.database.pool import Pool
 from retailos.deliveries import register
@@ -19,6 +20,10 @@ from retailos.webhooks.webhook import Webhook
 
 #: What one statement settles: answers come faster than a commit is done.
 SET_MOST = 1_000
+#: So many are worth a statement; one alone costs as much as fifty more in a set.
+SET_WORTH = 200
+#: So long answers may wait for others to be settled with.
+GATHER_SECONDS = 0.1
 #: Why a webhook was paused whose receiver wants no more.
 GONE = "the receiver answered 410 Gone"
 #: While the database is away, what was answered waits here.
@@ -34,19 +39,22 @@ class Answered:
         webhook: Webhook,
         gate: Gate,
         doubt_seconds: float,
+        more: Callable[[], bool],
         settled: Callable[[int], None],
         ended: Callable[[asyncio.Task[None]], None],
     ) -> None:
-        """`settled` is told how many deliveries a settlement let go of, `ended` of each task of settling that ends.
+        """`more` tells whether many answers are about to come, for which others may wait.
 
-        A request that was given up may be applied for so many seconds.
+        `settled` is told how many deliveries a settlement let go of, `ended` of each task of settling that ends. A
+        request that was given up may be applied for so many seconds.
         """
         #: The receiver wants no more.
         self.gone = False
         self._pool, self._webhook, self._gate, self._doubt_seconds = pool, webhook, gate, doubt_seconds
-        self._settled, self._ended, self._clock = settled, ended, Clock()
+        self._more, self._settled, self._ended, self._clock = more, settled, ended, Clock()
         self._waiting: deque[Settlement] = deque()
         self._under_way = 0
+        self._enough = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
@@ -62,6 +70,8 @@ class Answered:
         # While they are settled, others would still be sent to a receiver that is down or gone.
         self._gate.hear(self._waiting[-1].outcome)
         self.gone = self.gone or _says_gone(self._waiting[-1])
+        if self._gathered:
+            self._enough.set()
         if self._task is None:
             self._task = asyncio.create_task(self._settle_on())
             self._task.add_done_callback(self._ended)
@@ -80,6 +90,7 @@ class Answered:
         """Settle what has been answered; what is answered meanwhile goes together with the next."""
         try:
             while self._waiting:
+                await self._gather()
                 batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), SET_MOST))]
                 self._under_way = len(batch)
                 try:
@@ -94,6 +105,19 @@ class Answered:
                 self._settled(sum(not isinstance(each.outcome, Divided) for each in batch))
         finally:
             self._task = None
+
+    @property
+    def _gathered(self) -> bool:
+        """Whether to wait for no more."""
+        return len(self._waiting) >= SET_WORTH or not self._more()
+
+    async def _gather(self) -> None:
+        """Let answers come together while many come, since a statement for few costs nearly as much as one for many."""
+        self._enough.clear()
+        if not self._gathered:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GATHER_SECONDS):
+                    await self._enough.wait()
 
     async def _settle(self, batch: Sequence[Settlement]) -> None:
         """Settle a set of answers, as the breaker takes them; an answer that the receiver is gone ends all sending."""

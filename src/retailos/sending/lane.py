@@ -70,7 +70,8 @@ class Lane:
         self._in_hand = 0
         self._sending = Turns(lambda: max(gate.most(), 1), self._send, ended)
         gate.changed = self._sending.stir
-        self._answered = Answered(pool, webhook, gate, webhook.timeout + late_seconds, self._let_go, ended)
+        doubt_seconds = webhook.timeout + late_seconds
+        self._answered = Answered(pool, webhook, gate, doubt_seconds, self._expecting, self._let_go, ended)
         self._unsent: list[Claim] = []
         self._lost_tokens: list[UUID] = []
         self._stirred = asyncio.Event()
@@ -153,6 +154,10 @@ class Lane:
     def _ahead(self) -> int:
         """How many claims have no answer yet."""
         return self._in_hand - len(self._answered)
+
+    def _expecting(self) -> bool:
+        """Whether single requests enough are under way that answers come one after the other."""
+        return self.webhook.batching.size == 1 and not self._closing and 2 * self._ahead >= max(self.gate.most(), 1)
 
     @property
     def _runs_low(self) -> bool:
