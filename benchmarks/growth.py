@@ -40,7 +40,7 @@ async def measure(stage: Stage) -> list[Figure]:
         )
         for name in small.rates
     ]  # fmt: skip
-    work = f"memory of a worker with {many:,} deliveries owed"
+    work = f"memory of the workers with {many:,} deliveries owed"
     return [*compared, Figure(number="B12", work=work, values=[large.megabytes], unit="MB", most=MEMORY_MOST)]
 
 

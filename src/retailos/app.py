@@ -6,11 +6,12 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from subprocess import SubprocessError
+from types import MappingProxyType
 from typing import Final, Literal, TypeAlias, get_args
 
 from retailos.api import port
@@ -30,8 +31,8 @@ Role: TypeAlias = Literal["api", "worker"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 #: Where the embedded database is unless the settings say: in the directory that the program is started in.
 DATA_DIR: Final = Path("data")
-#: More processes than this serve the API only where the settings say: each has connections to the database.
-PROCESSES_MOST: Final = 4
+#: More processes than this have a role only where the settings say: each has connections to the database.
+PROCESSES_MOST: Final[Mapping[Role, int]] = MappingProxyType({"api": 4, "worker": 2})
 #: A server that can't be started again, on a full disk for instance, is tried again so often.
 RESTART_PAUSE_SECONDS: Final = 2.0
 #: A server that a command takes along as it ends is back within a second; recovering a large one takes longer.
@@ -60,7 +61,7 @@ async def serve(settings: Settings, roles: Sequence[Role], announce: Callable[[s
     """
     if "api" in roles:
         check_certificate(settings)
-    alone = settings.database_url and len(roles) == 1 and (roles[0] != "api" or settings.api_processes == 1)
+    alone = settings.database_url and len(roles) == 1 and _processes(settings, roles[0]) == 1
     await until_asked_to_stop((_serve_alone if alone else _supervise)(settings, roles, announce))
 
 
@@ -88,15 +89,24 @@ def held_port(settings: Settings) -> Iterator[Settings]:
 
 
 async def start_roles(supervisor: Supervisor, settings: Settings, roles: Sequence[Role]) -> None:
-    """Start the processes of each role, which work with `settings.database_url`; return when all do."""
-    named = [role for role in roles for _ in range(_processes(settings) if role == "api" else 1)]
-    programs = [Program(role=role, arguments=("serve", f"--{role}"), settings=settings) for role in named]
-    await asyncio.gather(*(supervisor.start(each) for each in programs))
+    """Start the processes of each role, which work with `settings.database_url`; return when each role is served.
+
+    Of the workers, others follow the first, so that a start does not wait for them.
+    """
+    programs = {role: Program(role=role, arguments=("serve", f"--{role}"), settings=settings) for role in roles}
+    # A connection stays with the process that it was made to, so the API begins with all that it has.
+    first = [programs[role] for role in roles for _ in range(_processes(settings, role) if role == "api" else 1)]
+    await asyncio.gather(*(supervisor.start(each) for each in first))
+    if "worker" in roles:
+        for _ in range(1, _processes(settings, "worker")):
+            supervisor.add(programs["worker"])
 
 
-def _processes(settings: Settings) -> int:
-    """How many processes serve the API."""
-    return settings.api_processes or (min(os.cpu_count() or 1, PROCESSES_MOST) if port.IS_DEALT else 1)
+def _processes(settings: Settings, role: Role) -> int:
+    """How many processes have a role."""
+    said = settings.api_processes if role == "api" else settings.worker_processes
+    shared = role == "worker" or port.IS_DEALT
+    return said or (min(os.cpu_count() or 1, PROCESSES_MOST[role]) if shared else 1)
 
 
 def _announce(roles: Sequence[Role], settings: Settings, at: int, announce: Callable[[str], None]) -> None:

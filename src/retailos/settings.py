@@ -95,6 +95,9 @@ class Settings:
     #: Processes that share the port of the API, each as much work as one processor can do; 0 makes one for each
     #: processor, four at most. Only Linux deals the connections out among them.
     api_processes: Annotated[int, Meta(ge=0, le=64)] = 0
+    #: Processes that deliver what is owed and do what else goes on behind an answer, each as much work as one processor
+    #: can do; 0 makes one for each processor, two at most.
+    worker_processes: Annotated[int, Meta(ge=0, le=64)] = 0
     #: Connections to the database of each API process; writes share statements, so more buys little.
     api_pool_size: Connections = 10
     #: Connections to the database of each worker; none is held while the network is waited for.

@@ -81,6 +81,12 @@ class Supervisor:
                 "see what it said above, and whether this machine is busy."
             ) from None
 
+    def add(self, program: Program) -> None:
+        """Keep another process running of a program that was started, and wait for nothing."""
+        known: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        known.set_result(program.settings.port)
+        self._tasks.append(asyncio.create_task(self._keep(program, known)))
+
     async def _keep(self, program: Program, ready: asyncio.Future[int]) -> None:
         loop = asyncio.get_running_loop()
         quick = 0

@@ -50,7 +50,9 @@ async def test_a_file_is_pushed_corrected_and_pushed_again(
 ) -> None:
     """What is refused is written beside the file and ends with 1; corrected and pushed again, all of it is there."""
     file = write(tmp_path / "customers.csv", ROWS)
-    async with started("serve", "--port", "0", database_url=database, api_processes="1") as running:
+    async with started(
+        "serve", "--port", "0", database_url=database, api_processes="1", worker_processes="1"
+    ) as running:
         url = f"http://127.0.0.1:{(await running.says(SERVES))[1]}"
         to = ("--resource", "customer", "--url", url, "--key", await key_of(database))
         first = await ran("push", file, *to)

@@ -19,6 +19,7 @@ from retailos.app import open_pool
 from retailos.database.pool import Connection
 from retailos.demo.caller import Caller
 from retailos.errors import RetailOSError
+from retailos.receiver import Receiver
 from tests.acceptance.program import SERVES, Running, alive, children_with, descendants, ran, started, stretched
 from tests.conftest import eventually, free_port
 
@@ -27,9 +28,9 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at proces
 ALICE = {"firstName": "Alice", "email": "alice@example.com"}
 
 
-async def caller(running: Running, data_dir: Path, *, name: str = "test") -> Caller:
-    """Somebody who calls the API that runs, with a key of his own."""
-    made = await ran("keys", "create", "--data-dir", str(data_dir), "--name", name, "--output", "json")
+async def caller(running: Running, data_dir: Path, *more: str, name: str = "test") -> Caller:
+    """Somebody who calls the API that runs, with a key of his own, made with `more` options."""
+    made = await ran("keys", "create", "--data-dir", str(data_dir), "--name", name, "--output", "json", *more)
     assert made.code == 0, made.err
     return Caller(port=int((await running.says(SERVES))[1]), key=msgspec.json.decode(made.out)["key"])
 
@@ -85,7 +86,9 @@ async def test_keys_can_be_made_before_and_while_it_serves(data_dir: Path) -> No
     """A key that was made before the first start opens the API, and so does one that is made while it runs."""
     before = await ran("keys", "create", "--data-dir", str(data_dir), "--name", "before", "--output", "json")
     assert before.code == 0, before.err
-    async with started("serve", "--data-dir", str(data_dir), "--port", "0", api_processes="1") as running:
+    async with started(
+        "serve", "--data-dir", str(data_dir), "--port", "0", api_processes="1", worker_processes="1"
+    ) as running:
         during = await caller(running, data_dir)
         for key in (msgspec.json.decode(before.out)["key"], during.key):
             assert (await Caller(port=during.port, key=key).call("GET", "/v2/public/stores"))["rows"] == []
@@ -101,13 +104,17 @@ async def test_the_second_start_is_quick(used_dir: Path) -> None:
 async def test_a_killed_program_leaves_nothing_that_keeps_it_from_starting(used_dir: Path) -> None:
     """Killed outright, it takes its processes along; started again at the same port, it has what was acknowledged."""
     port = free_port()
-    async with started("serve", "--data-dir", str(used_dir), "--port", str(port), api_processes="1") as running:
+    async with started(
+        "serve", "--data-dir", str(used_dir), "--port", str(port), api_processes="1", worker_processes="1"
+    ) as running:
         integrator = await caller(running, used_dir)
         await integrator.call("PUT", "/v2/public/customers/alice", ALICE)
         processes = descendants(running.pid)
         await running.end(signal.SIGKILL)
         await eventually(lambda: not [pid for pid in processes if alive(pid)])
-    async with started("serve", "--data-dir", str(used_dir), "--port", str(port), api_processes="1") as running:
+    async with started(
+        "serve", "--data-dir", str(used_dir), "--port", str(port), api_processes="1", worker_processes="1"
+    ) as running:
         await running.says(SERVES)
         assert await read_name(integrator) == "Alice"
         assert await running.end(signal.SIGTERM) == 0
@@ -115,7 +122,9 @@ async def test_a_killed_program_leaves_nothing_that_keeps_it_from_starting(used_
 
 async def test_a_killed_process_is_started_again(used_dir: Path) -> None:
     """An API process that dies has a successor at the same address, also where the port was left open."""
-    async with started("serve", "--data-dir", str(used_dir), "--port", "0", api_processes="1") as running:
+    async with started(
+        "serve", "--data-dir", str(used_dir), "--port", "0", api_processes="1", worker_processes="1"
+    ) as running:
         integrator = await caller(running, used_dir)
         [first] = children_with(running.pid, "--api")
         os.kill(first, signal.SIGKILL)
@@ -129,7 +138,9 @@ async def test_a_killed_process_is_started_again(used_dir: Path) -> None:
 
 async def test_processes_of_the_api_stand_in_for_each_other(used_dir: Path) -> None:
     """Several processes share the API's port: while one of them is gone, whichever it is, nobody is refused."""
-    async with started("serve", "--data-dir", str(used_dir), "--port", "0", api_processes="2") as running:
+    async with started(
+        "serve", "--data-dir", str(used_dir), "--port", "0", api_processes="2", worker_processes="1"
+    ) as running:
         integrator = await caller(running, used_dir)
         await integrator.call("PUT", "/v2/public/customers/alice", ALICE)
         first = children_with(running.pid, "--api")
@@ -143,9 +154,38 @@ async def test_processes_of_the_api_stand_in_for_each_other(used_dir: Path) -> N
         assert await running.end(signal.SIGTERM) == 0
 
 
+async def test_workers_stand_in_for_each_other(used_dir: Path) -> None:
+    """Several processes deliver: while one of them is gone, whichever it is, whoever asked is told by the others."""
+    async with (
+        Receiver.listen() as receiver,
+        started(
+            *("serve", "--data-dir", str(used_dir), "--port", "0"),
+            allow_addresses="127.0.0.0/8",
+            api_processes="1",
+            worker_processes="2",
+        ) as running,
+    ):
+        integrator = await caller(running, used_dir)
+        operator = await caller(running, used_dir, "--scopes", "admin:*", name="operator")
+        url = f"{receiver.url}/{{externalCustomerId}}"
+        await operator.call("POST", "/v2/admin/webhooks", {"name": "erp", "resource": "customer", "url": url})
+        await eventually(partial(running.started, "worker", least=2))
+        first = children_with(running.pid, "--worker")
+        assert len(first) == 2
+        for before, each in enumerate(first):
+            await eventually(partial(running.started, "worker", least=2 + before))
+            os.kill(each, signal.SIGKILL)
+            for number in range(10):
+                await integrator.call("PUT", f"/v2/public/customers/c-{before}-{number}", ALICE)
+            await receiver.expect(10 * (before + 1))
+        assert await running.end(signal.SIGTERM) == 0
+
+
 async def test_a_killed_database_is_started_again(used_dir: Path) -> None:
     """A PostgreSQL that dies is brought back, and what was acknowledged is there."""
-    async with started("serve", "--data-dir", str(used_dir), "--port", "0", api_processes="1") as running:
+    async with started(
+        "serve", "--data-dir", str(used_dir), "--port", "0", api_processes="1", worker_processes="1"
+    ) as running:
         integrator = await caller(running, used_dir)
         await integrator.call("PUT", "/v2/public/customers/alice", ALICE)
         [server] = children_with(running.pid, "-D")
@@ -164,7 +204,9 @@ async def test_a_killed_database_is_started_again(used_dir: Path) -> None:
 
 async def test_it_serves_on_a_postgresql_of_yours(debian_server: str) -> None:
     """On another PostgreSQL 15, named by its URL, it brings the schema along, serves, and leaves the server running."""
-    async with started("serve", "--port", "0", database_url=debian_server, api_processes="1") as running:
+    async with started(
+        "serve", "--port", "0", database_url=debian_server, api_processes="1", worker_processes="1"
+    ) as running:
         made = await ran("keys", "create", "--name", "test", "--output", "json", database_url=debian_server)
         assert made.code == 0, made.err
         port = int((await running.says(SERVES))[1])
@@ -178,7 +220,9 @@ async def test_it_serves_on_a_postgresql_of_yours(debian_server: str) -> None:
 @pytest.mark.parametrize(("role", "address"), [("api", "http://127.0.0.1:"), ("worker", "")])
 async def test_a_role_alone_is_one_process(database: str, role: str, address: str) -> None:
     """A role of one process on a named PostgreSQL is that process: it starts no other, and ends well when asked to."""
-    async with started("serve", f"--{role}", "--port", "0", database_url=database, api_processes="1") as running:
+    async with started(
+        "serve", f"--{role}", "--port", "0", database_url=database, api_processes="1", worker_processes="1"
+    ) as running:
         said = await running.observes("Started")
         assert (said["role"], said["address"].startswith(address)) == (role, True)
         assert not descendants(running.pid)
@@ -209,7 +253,9 @@ async def test_a_port_that_is_taken_is_named(data_dir: Path) -> None:
 
 async def test_another_retailos_is_not_joined_at_its_port(used_dir: Path) -> None:
     """Processes of one program share a port, two programs don't: the second is told that it is taken."""
-    async with started("serve", "--data-dir", str(used_dir), "--port", "0", api_processes="1") as running:
+    async with started(
+        "serve", "--data-dir", str(used_dir), "--port", "0", api_processes="1", worker_processes="1"
+    ) as running:
         port = (await running.says(SERVES))[1]
         ended = await ran("serve", "--data-dir", str(used_dir.with_name("another")), "--port", port)
         assert (ended.code, "Address already in use" in ended.err) == (1, True)

@@ -116,7 +116,7 @@ class Program:
 def program(*arguments: str, **settings: object) -> AbstractAsyncContextManager[Program]:
     """Run `retailos` with these arguments and settings; at the end of the block it is told to stop.
 
-    One key may send as much as the machine takes.
+    One key may send as much as the machine takes. A worker is one process, so that it can be killed or stopped.
     """
     return surrounded({}, *arguments, **settings)
 
@@ -134,7 +134,7 @@ async def run_within(
 ) -> AsyncIterator[Program]:
     """Run `retailos` as `surrounded` does; `within` stands before the command, where it is to be run elsewhere."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RETAILOS_")}
-    given = {"requests_per_second": 0, **settings}
+    given = {"requests_per_second": 0, "worker_processes": 1, **settings}
     environment |= {f"RETAILOS_{name.upper()}": str(value) for name, value in given.items()}
     process = await spawn(
         *(*within, sys.executable, "-P", "-c", LEASHED, *arguments),
