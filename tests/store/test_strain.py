@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from random import Random
 
@@ -49,7 +50,9 @@ class Strain:
         while not self.stop.is_set():
             held = await claim(store.pool, webhook, worker, 25)
             if not held:
-                await asyncio.wait([asyncio.ensure_future(self.stop.wait())], timeout=0.002)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(0.002):
+                        await self.stop.wait()
                 continue
             records = [each.record_id for each in held]
             rows = await store.pool.fetch("select id, version from customers where id = any($1)", records)
