@@ -190,6 +190,53 @@ async def test_an_unknown_variant_has_no_price(shop: Api) -> None:
     assert (await shop.get("/variants/nobody/price")).error["code"] == "RESOURCE_NOT_FOUND"
 
 
+async def test_what_is_deleted_has_no_price_and_is_no_place(shop: Api, variant: str, number: int) -> None:
+    """A deleted variant is not found and a deleted store is none, by either of their ids, until they are put again."""
+    await shop.put(f"/stores/s-{number}", {"name": "Leeds"})
+    await priced(shop, variant, f"d-{number}", "10")
+    store = (await shop.get(f"/stores/s-{number}")).result["id"]
+    ours = (await shop.get(f"/variants/{variant}")).result["id"]
+    for path in (f"stores/external/s-{number}", f"variants/external/{variant}"):
+        assert (await shop.request("DELETE", f"/v2/public/{path}")).status == 200
+    for name in (variant, ours):
+        assert check_envelope(await shop.get(f"/variants/{name}/price"), 404)["error"]["code"] == "RESOURCE_NOT_FOUND"
+    assert (await shop.put(f"/variants/{variant}", {"product": {"externalProductId": f"p-{number}"}})).status == 200
+    for name in (f"s-{number}", store):
+        refused = await shop.get(f"/variants/{variant}/price?store={name}")
+        assert (refused.status, codes(refused)) == (400, [("store", "REFERENCE_NOT_FOUND")])
+    await shop.put(f"/stores/s-{number}", {"name": "Leeds"})
+    for name in (f"s-{number}", store):
+        assert await look_up(shop, variant, f"store={name}") == "10.00"
+
+
+async def test_a_currency_is_asked_for_where_there_are_several(shop: Api, variant: str, number: int) -> None:
+    """Without a currency, nor one of the store's or its territory's, it is not chance that chooses between several."""
+    await shop.put(f"/territories/t-{number}", {"name": "EU", "currency": "EUR"})
+    await shop.put(f"/regions/r-{number}", {"name": "R", "territory": {"externalTerritoryId": f"t-{number}"}})
+    await shop.put(f"/stores/a-{number}", {"name": "A"})
+    await shop.put(f"/stores/b-{number}", {"name": "B", "region": {"externalRegionId": f"r-{number}"}})
+    await shop.put(
+        f"/stores/c-{number}", {"name": "C", "region": {"externalRegionId": f"r-{number}"}, "currency": "GBP"}
+    )
+    for currency, more in (("EUR", {}), ("GBP", {}), ("USD", {"priceList": "staff"}), ("JPY", {"validUntil": AT})):
+        await priced(shop, variant, f"m-{number}-{currency}", "10", currency=currency, **more)
+    for query in ("", f"store=a-{number}"):
+        refused = await shop.get(f"/variants/{variant}/price?at={AT}&{query}")
+        assert check_envelope(refused, 400)["error"]["code"] == "VALIDATION_ERROR"
+        assert codes(refused) == [("currency", "REQUIRED")]
+        assert "EUR, GBP" in refused.error["details"]["errors"][0]["message"]
+    found = {
+        "currency=EUR": "EUR",
+        "currency=GBP": "GBP",
+        "priceList=staff": "USD",
+        f"store=b-{number}": "EUR",
+        f"store=c-{number}": "GBP",
+        f"store=c-{number}&currency=EUR": "EUR",
+    }
+    for query, currency in found.items():
+        assert (await shop.get(f"/variants/{variant}/price?at={AT}&{query}")).result["currency"] == currency, query
+
+
 async def test_stock_is_written_by_store_and_variant(shop: Api, variant: str, number: int) -> None:
     """The natural key makes a stock level with an external id of both, finds it again, and takes what was delivered."""
     await shop.put(f"/stores/s%2F{number}", {"name": "Leeds"})

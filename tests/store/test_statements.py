@@ -75,6 +75,7 @@ def composed(resource: Resource) -> Iterator[tuple[str, list[Any]]]:
     yield sql.lock(resource), [None, "x"]
     yield sql.lock(resource, follow=False), [None, "x"]
     yield named_sql.find(resource), [names, records]
+    yield named_sql.find_living(resource), [names, records]
     yield named_sql.external_ids(resource), [records]
     yield known_sql.known_to(resource), [1, records[0], datetime.now(UTC), 10]
     yield known_sql.count_living(resource), []

@@ -101,7 +101,8 @@ def _of_price(_resources: Resources) -> Iterator[Parameter]:
     counted = {"type": "integer", "minimum": 1, "maximum": prices.QUANTITY_MOST, "default": 1}
     yield in_query("store", named, "Where: our id or the external id of a store; without it, what holds everywhere.")
     yield in_query("at", moment, "When; without it, now.")
-    yield in_query("currency", CURRENCY.schema(), "In this currency; without it, in the store's, if it has one.")
+    said = "In this currency; without it, in the store's or its territory's. Needed where prices of several hold."
+    yield in_query("currency", CURRENCY.schema(), said)
     yield in_query("priceList", {"type": "string", "default": "default"}, "Of this price list.")
     yield in_query("quantity", counted, "For so many.")
 

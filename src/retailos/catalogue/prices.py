@@ -1,5 +1,6 @@
 """The price that holds: of all that a variant has, the one for a place, a moment, a currency and a quantity."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -13,6 +14,8 @@ from retailos.records import named_sql
 
 _SQL = load(__file__)
 _FIND = _SQL.find
+#: Currencies that a message names; who sells in more knows them.
+_NAMED_MOST = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +35,8 @@ async def find(pool: Pool, resources: Resources, asked: Asked) -> UUID:
 
     The store's own comes before its region's, its territory's and everybody's; then one that is reduced, one for a
     larger quantity, and the latest. Raises ResourceNotFound where the variant is unknown or nothing holds, and
-    ValidationFailed where the store is unknown.
+    ValidationFailed where the store is unknown, or prices of several currencies hold and none is asked for. What is
+    deleted is as unknown as what never was.
     """
     async with acquire(pool) as connection:
         variant = await _known(connection, resources["variant"], asked.variant)
@@ -42,20 +46,29 @@ async def find(pool: Pool, resources: Resources, asked: Asked) -> UUID:
         if asked.store is not None and store is None:
             raise ValidationFailed([Problem("store", "REFERENCE_NOT_FOUND", "expected a store that exists")])
         moment = printed(asked.at)
-        found: UUID | None = await connection.fetchval(
+        found = await connection.fetchrow(
             _FIND, variant, store, moment, asked.currency, asked.price_list, asked.quantity
         )
     if found is None:
         raise ResourceNotFound("The variant has no price that holds for what was asked.")
-    return found
+    if len(found["currencies"]) > 1:
+        raise ValidationFailed([_several(found["currencies"])])
+    price: UUID = found["id"]
+    return price
+
+
+def _several(currencies: Sequence[str]) -> Problem:
+    more = f" and {len(currencies) - _NAMED_MOST} more" if len(currencies) > _NAMED_MOST else ""
+    named = ", ".join(currencies[:_NAMED_MOST])
+    return Problem("currency", "REQUIRED", f"expected a currency, since prices of several hold: {named}{more}")
 
 
 async def _known(connection: Connection, resource: Resource, name: str) -> UUID | None:
-    """Find a record by our id, if its name has the form of one and is known, else by its external id."""
+    """Find a living record by our id, if its name has the form of one and is known, else by its external id."""
     try:
         ids = [Uuid().parse(name)]
     except ValueError:
         ids = []
-    rows = await connection.fetch(named_sql.find(resource), [name], ids)
+    rows = await connection.fetch(named_sql.find_living(resource), [name], ids)
     known: dict[bool, UUID] = {row["id"] is None: row["found"] for row in rows}
     return known.get(False) or known.get(True)

@@ -18,6 +18,14 @@ select null, r.id, coalesce(r.merged_into_id, r.id) from {resource.table} as r w
 """
 
 
+def find_living(resource: Resource) -> str:
+    """Write the statement that finds records as `find` does, but for deleted ones."""
+    return (
+        f"select known.* from ({find(resource)}) as known"
+        f" join {resource.table} as living on living.id = known.found where living.deleted_at is null"
+    )
+
+
 def known_as(resource: Resource, parameter: str) -> str:
     """Write the subquery that gives the id of the record that an external id, its own or an alias, leads to."""
     return (
