@@ -6,7 +6,7 @@ from typing import Final
 
 from retailos.declare.finders import During
 from retailos.declare.resource import Resource, Resources
-from retailos.declare.texts import Text
+from retailos.declare.texts import Telephone, Text
 from retailos.records.query import filterable
 from tests.contract.hostile import Attack, listed
 
@@ -87,6 +87,9 @@ def wrong_filters(resources: Resources, resource: Resource) -> Iterator[Attack]:
         for text in listed(_WRONG_TEXTS[kind.sql_type]) if kind.sql_type in _WRONG_TEXTS else ():
             yield _filter(f"{path}={text}")
             yield _filter(f"{path}[in]={text},{text}")
+        for text in listed("|abc|%2B|00|(00)%20-|%D9%A4") if isinstance(kind, Telephone) else ():
+            for operator in ("", "[in]", "[ne]", "[startsWith]"):
+                yield _filter(f"{path}{operator}={text}")
         yield _filter(f"{path}[isNull]=maybe")
         yield _filter(f"{path}[in]={','.join(['0'] * 501)}")
         yield _filter(f"{path}[frobnicate]=1", "UNKNOWN_PARAMETER")

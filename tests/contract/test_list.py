@@ -316,6 +316,7 @@ async def test_search_finds_by_the_beginnings_of_words(api: Api) -> None:
     people = {
         "q1": ("Zaphod", "Beeblebrox", "zaphod@heart.example", "+44 7700 900123"),
         "q2": ("Zaphod", "Prefect", "ford@x", ""),
+        "q3": ("Ford", "-", "ix@x", "unknown"),
     }
     for key, (first, last, email, telephone) in people.items():
         body = {"firstName": first, "lastName": last, "email": email, "telephone": telephone}
@@ -328,6 +329,8 @@ async def test_search_finds_by_the_beginnings_of_words(api: Api) -> None:
         "zaphod@heart": {"q1"},
         "447700": {"q1"},
         "zaphod 4477": {"q1"},
+        "ford -": {"q3"},
+        "+": set(),
         "zaphod%": set(),
         "zaphod_": set(),
     }

@@ -91,9 +91,11 @@ class Telephone(Text):
     like: tuple[str, ...] = ("+44 20 7946 0958",)
 
     def parse(self, text: str) -> str:
-        """Take the digits, without the international prefix 00."""
-        digits = _NOT_DIGITS.sub("", text)
-        return digits.removeprefix("00")
+        """Take the digits, without the international prefix 00; there must be one, since none begins every number."""
+        digits = _NOT_DIGITS.sub("", text).removeprefix("00")
+        if not digits:
+            raise ValueError("expected digits from 0 to 9, as a telephone number has")
+        return digits
 
     def column(self, text: str) -> str:
         """The digits, without the international prefix 00."""

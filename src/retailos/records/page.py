@@ -1,6 +1,7 @@
 """Reading statements, composed: one record, many records, and a page of a list with its count."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -240,14 +241,13 @@ def _negated(filter_: Filter, condition: str) -> str:
 
 
 def _search(resource: Resource, q: str, values: list[Any]) -> Iterable[str]:
-    """Every word must begin one of the searched fields."""
+    """Every word must begin one of the searched fields; those that can't hold it are passed over."""
     for word in q.split()[:10]:
         options = []
         for path in resource.search:
             kind = resource.kind_at(path)
-            text = kind.parse(word)
-            if text:
-                values.append(_beginning(text))
+            with suppress(ValueError):
+                values.append(_beginning(kind.parse(word)))
                 options.append(f"{_found(resource, path)} like {_folded(kind, f'${len(values)}::text')}")
         yield f"({' or '.join(options)})" if options else "false"
 
