@@ -357,9 +357,23 @@ KNOWN: Final = (
     Mutant(
         name="answers do not wait for one another",
         path=f"{SENDING}/answered.py",
-        old="return len(self._waiting) >= SET_WORTH or not self._more()",
+        old="return self._fresh.waiting >= SET_WORTH or not self._more()",
         new="return True",
-        test="tests/contract/test_deliveries.py::test_answers_are_settled_together_while_many_come",
+        test="tests/contract/test_settlements.py::test_answers_are_settled_together_while_many_come",
+    ),
+    Mutant(
+        name="a settlement waits for whoever has one of its records locked",
+        path=f"{DELIVERIES}/register.sql",
+        old="for update of delivery skip locked\n),\nbusy",
+        new="for update of delivery\n),\nbusy",
+        test="tests/contract/test_settlements.py::test_a_record_that_is_written_for_long_delays_no_other",
+    ),
+    Mutant(
+        name="a settlement that is made again is told again",
+        path=f"{DELIVERIES}/register.py",
+        old="*told, careful)",
+        new="*told, False)",
+        test="tests/store/test_register.py::test_a_settlement_that_is_made_again_is_told_once",
     ),
 )
 MUTANTS: Final = (*REGISTERS, *BREAKER, *SHARES, *LEASES, *KNOWN)

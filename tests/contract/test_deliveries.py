@@ -6,10 +6,8 @@ from urllib.parse import quote
 
 import pytest
 
-from retailos.database.pool import acquire
 from retailos.receiver import Behaviour, Received, Receiver
 from retailos.resources import RESOURCES
-from retailos.sending.answered import GATHER_SECONDS
 from tests.conftest import eventually
 from tests.contract.conftest import ORDER, TIMESTAMP, Api, full, ground, least
 from tests.contract.delivering import all_settled, delivery, settled, webhook, working
@@ -291,21 +289,6 @@ async def test_versions_of_a_record_never_go_backwards(api: Api) -> None:
         assert order == sorted(order), key
         assert order[-1] == last[key]
     assert seen.keys() == last.keys()
-
-
-async def test_answers_are_settled_together_while_many_come(api: Api) -> None:
-    """While a receiver is kept busy, its answers are settled by the tenth of a second, the last ones at once."""
-    async with Receiver.listen(behaviour=Behaviour(delay_seconds=0.02)) as receiver, working(api):
-        await webhook(api, receiver, concurrency=16)
-        sent = [ADA | {"externalCustomerId": f"c-{number}"} for number in range(400)]
-        await api.put("/customers", {"customers": sent})
-        received = await receiver.expect(400)
-        await all_settled(api)
-    # Each settlement is a transaction of its own.
-    async with acquire(api.engine.pool) as connection:
-        sets = await connection.fetchval("select count(distinct xmin::text) from attempt")
-    seconds = received[-1].at - received[0].at
-    assert sets <= seconds / GATHER_SECONDS + 4
 
 
 async def test_deliveries_are_listed_by_webhook_status_and_record(api: Api) -> None:

@@ -22,6 +22,8 @@ from tests.store.conftest import pooled
 
 #: How PostgreSQL ends its answer to the claim of two deliveries; nothing else that a worker asks ends so.
 CLAIMED_TWO = b"UPDATE 2\x00"
+#: What it answers when two deliveries are settled and none was busy: a bigint, and an array of no integers.
+SETTLED_TWO = b"\0\0\0\x08\0\0\0\0\0\0\0\x02\0\0\0\x0c\0\0\0\0\0\0\0\0\0\0\0\x17"
 #: How it ends its answer when one draft is queued.
 QUEUED_ONE = b"INSERT 0 1\x00"
 
@@ -111,6 +113,35 @@ async def test_a_batch_whose_claim_was_lost_is_sent_all_the_same(database: str) 
         rested = await stand.at_rest(database, within_seconds=10)
     assert (rested, line.broken.is_set()) == (True, True)
     assert [each.header("x-ra-batch-size") for each in receiver.received] == ["2"]
+
+
+@pytest.mark.parametrize("size", [1, 2])
+async def test_a_settlement_whose_answer_was_lost_is_made_once(database: str, size: int) -> None:
+    """The connection breaks after two deliveries were settled: they are sent once, and so the history tells it."""
+    allowed = {"allow_addresses": "127.0.0.0/8"}
+    async with (
+        Receiver.listen() as receiver,
+        breaking_line(database, SETTLED_TWO) as (broken_url, line),
+        stand.program("serve", "--api", database_url=database, port=0, **allowed) as api,
+        stand.program("serve", "--worker", database_url=broken_url, **allowed) as worker,
+    ):
+        await worker.until("WorkerStarted")
+        address = (await api.until("Started"))["address"]
+        async with clients_of(address, await stand.make_key(database)) as clients:
+            webhook = await clients.add_webhook("first", receiver.url, active=False, batchSize=size)
+            await clients.write(["c-1", "c-2"])
+            await clients.change_webhook(webhook, active=True)
+            await asyncio.wait_for(line.broken.wait(), 30)
+            # What it settles next shows that it has heard of the first.
+            await clients.write(["c-3"])
+            await receiver.expect(2 // size + 1)
+        rested = await stand.at_rest(database, within_seconds=10)
+    async with pooled(database) as pool:
+        attempts = await pool.fetch("select record_id, count(*) from attempt group by record_id")
+        batches = await pool.fetchval("select count(*) from batch")
+    assert rested
+    assert [each["count"] for each in attempts] == [1, 1, 1]
+    assert (len(receiver.received), batches) == (2 // size + 1, 2 if size > 1 else 0)
 
 
 async def test_an_acceptance_whose_answer_was_lost_is_not_overtaken(database: str) -> None:

@@ -31,8 +31,12 @@ async def claim(pool: Pool, webhook: int, worker: int, most: int = 100) -> list[
 
 
 async def settle(pool: Pool, webhook: int, settlements: Sequence[Settlement], doubt_seconds: float = 90.0) -> int:
-    """Settle, with a doubt of a minute and a half where one is left."""
-    return await register.settle(pool, webhook, settlements, doubt_seconds)
+    """Settle, with a doubt of a minute and a half where one is left, and wait for what others have locked."""
+    held, busy = await register.settle(pool, webhook, settlements, doubt_seconds)
+    if busy:
+        rest = [settlements[at] for at in busy]
+        held += (await register.settle(pool, webhook, rest, doubt_seconds, careful=True)).held
+    return held
 
 
 async def owe(connection: Connection, webhook: int, rows: Sequence[Any], **how: Any) -> int:

@@ -160,7 +160,7 @@ async def test_settling_finds_registers_by_their_key(filled: Connection, name: s
         "settle": [
             *(90.0, True, True, [SOMEBODY], [1], [0.0], [1], [1]),
             *([SOMEBODY], ["delivered"], [True], [None], [False], [None], [1], [False], [None], [200], [None], [False]),
-            *([SOMEBODY], ["u"], [1.0], [None], [b""], [0.1], None),
+            *([SOMEBODY], ["u"], [1.0], [None], [b""], [0.1], None, True),
         ],
         "release": [[SOMEBODY], [SOMEBODY], [False]],
         "dismiss": [None, 100],

@@ -61,6 +61,17 @@ async def test_a_settlement_without_its_claim_does_nothing(store: Store, webhook
     assert await state(store.pool, record) == done
 
 
+async def test_a_settlement_that_is_made_again_is_told_once(store: Store, webhook: int, worker: int) -> None:
+    """Where nobody knows whether a settlement was made, it can be made again: the history has each attempt once."""
+    await store.write("customer", "c-1", {"firstName": "A"})
+    [held] = await claim(store.pool, webhook, worker)
+    made = [settlement(held, 1)]
+    assert (await register.settle(store.pool, webhook, made, 90.0)).held == 1
+    again = [*made, settlement(held, 1)]
+    assert await register.settle(store.pool, webhook, again, 90.0, careful=True) == (0, frozenset())
+    assert await store.value("select count(*) from attempt") == 2
+
+
 @pytest.mark.parametrize("outcome", [DELIVERED, RETRY, FAILED], ids=["delivered", "retry", "failed"])
 async def test_a_write_between_claim_and_settlement_is_owed(
     store: Store, webhook: int, worker: int, outcome: Outcome

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from asyncpg import Record
@@ -18,7 +19,7 @@ from retailos.deliveries.told import told_of
 _SQL = load(__file__)
 _OWE, _MARK, _CLAIM, _CLAIMED = _SQL.owe, _SQL.mark, _SQL.claim, _SQL.claimed
 _SETTLE, _RELEASE = _SQL.settle, _SQL.release
-_MOMENT, _WAITING = _SQL.moment, _SQL.waiting
+_LOCK, _MOMENT, _WAITING = _SQL.lock, _SQL.moment, _SQL.waiting
 _ENLIST, _RENEW, _END_LEASES, _RESCUE = _SQL.enlist, _SQL.renew, _SQL.end_leases, _SQL.rescue
 _DISMISS, _NEXT_DUE, _SWEEP_DELETED = _SQL.dismiss, _SQL.next_due, _SQL.sweep_deleted
 _FOLD_TALLY, _TALLY_LENGTH = _SQL.fold_tally, _SQL.tally_length
@@ -68,6 +69,15 @@ async def claim(pool: Pool, webhook_id: int, most: int, worker_id: int, token: U
     ]
 
 
+class Settled(NamedTuple):
+    """What came of a settlement."""
+
+    #: How many of the claims still held.
+    held: int
+    #: Which settlements are still to be made, counted from 0, since somebody else has their registers locked.
+    busy: frozenset[int]
+
+
 async def settle(
     pool: Pool,
     webhook_id: int,
@@ -76,22 +86,28 @@ async def settle(
     *,
     every: bool = False,
     skips: bool = False,
+    careful: bool = False,
     clock: Clock | None = None,
-) -> int:
-    """Record what became of claims, all in one transaction; give how many of them still held.
+) -> Settled:
+    """Record what became of claims, all in one transaction, but of those that somebody has locked.
 
-    A request that ended without an answer may still be applied for so many seconds after it was given up. Where every
-    change is sent, a change that failed is waited for until somebody requeues it, unless the webhook `skips` it. The
-    moments of attempts are counted back from the database's now, which is held against the `clock` of whoever sent.
+    The `careful` way waits for locks, and writes nothing into the history that stands there since a settlement whose
+    answer was lost. A request that ended without an answer may still be applied for so many seconds after it was given
+    up. Where every change is sent, a change that failed is waited for until somebody requeues it, unless the webhook
+    `skips` it. The moments of attempts are counted back from the database's now, which is held against the `clock` of
+    whoever sent.
     """
     # The moments of a batch and of its halves are close, so it has to be known well which moment of ours that now is.
-    together = any(each.sent for each in settlements)
+    together = careful or any(each.sent for each in settlements)
     async with transaction(pool) if together else acquire(pool) as connection:
         # Only here, since a connection may have to be waited for.
         here = (clock or Clock()).here(await connection.fetchval(_MOMENT)) if together else datetime.now(UTC)
+        if careful:
+            # A second statement sees what those did who had the locks.
+            await connection.execute(_LOCK, webhook_id, [each.claim.record_id for each in settlements])
         told = told_of(settlements, here)
-        held: int = await connection.fetchval(_SETTLE, webhook_id, doubt_seconds, every, skips, *told)
-    return held
+        [row] = await connection.fetch(_SETTLE, webhook_id, doubt_seconds, every, skips, *told, careful)
+    return Settled(row["held"], frozenset(row["busy"]))
 
 
 async def waiting(pool: Pool, webhook_id: int, most: int) -> tuple[int, float]:

@@ -84,11 +84,13 @@ select record_id from delivery where webhook_id = $1 and token = $2;
 -- sent once more then. Where every change is sent ($3), the next one waits until this one was delivered, or given up
 -- where that is passed over ($4). Each delivery ($5 to $9) names its verdict ($10 to $21) and its exchange ($22 to $27),
 -- counted from 1, which many share; what the attempts of a batch have in common is kept beside them ($28).
+-- What somebody else has locked is left as it is, and told by its number: a long write of one record delays no other.
+-- Where this may have been done before ($29), what the history has of it is not written again.
 with given as materialized (
-    select record_id, version, due_at, verdict.*, exchange.*,
+    select nth, record_id, version, due_at, its_exchange, verdict.*,
         not $3 or outcome in ('delivered', 'skipped') or (outcome = 'failed' and $4) as lets_go
     from unnest($5::uuid[], $6::integer[], $7::double precision[], $8::integer[], $9::integer[])
-        as each (record_id, version, due_at, its_verdict, its_exchange)
+        with ordinality as each (record_id, version, due_at, its_verdict, its_exchange, nth)
     join unnest(
         $10::uuid[], $11::text[], $12::boolean[], $13::double precision[], $14::boolean[], $15::text[], $16::smallint[],
         $17::boolean[], $18::uuid[], $19::smallint[], $20::text[], $21::boolean[]
@@ -96,17 +98,20 @@ with given as materialized (
         token, outcome, acknowledges, after_seconds, ambiguous, error_class, number,
         again, told, status, detail, response_truncated, nth_verdict
     ) on nth_verdict = its_verdict
-    join unnest($22::uuid[], $23::text[], $24::real[], $25::text[], $26::bytea[], $27::double precision[])
-        with ordinality as exchange (
-            request_id, url, milliseconds, response_headers, response_body, age_seconds, nth_exchange
-        ) on nth_exchange = its_exchange
 ),
 held as materialized (
-    select given.*
+    select nth, given.record_id, version, due_at, outcome, acknowledges, lets_go, after_seconds, ambiguous,
+        given.error_class, given.again, given.told
     from delivery join given on delivery.record_id = given.record_id and delivery.token = given.token
     where delivery.webhook_id = $1
     order by delivery.record_id
-    for update of delivery
+    for update of delivery skip locked
+),
+busy as materialized (
+    select nth
+    from delivery join given on delivery.record_id = given.record_id and delivery.token = given.token
+    where delivery.webhook_id = $1 and (select count(*) from held) < cardinality($5::uuid[])
+        and nth not in (select nth from held)
 ),
 settled as (
     update delivery set
@@ -154,7 +159,16 @@ history as (
     )
     select $1, record_id, version, number, again, now() - age_seconds * interval '1 second', request_id, url,
         status, error_class, detail, milliseconds, response_headers::jsonb, response_body, response_truncated
-    from given where outcome <> 'skipped'
+    from given join unnest($22::uuid[], $23::text[], $24::real[], $25::text[], $26::bytea[], $27::double precision[])
+        with ordinality as exchange (
+            request_id, url, milliseconds, response_headers, response_body, age_seconds, nth_exchange
+        ) on nth_exchange = its_exchange
+    where outcome <> 'skipped' and nth not in (select nth from busy)
+        and case when $29 then not exists (
+            select from attempt as known
+            where known.record_id = given.record_id and known.webhook_id = $1 and known.request_id = exchange.request_id
+                and known.at > now() - interval '1 day'
+        ) else true end
 ),
 counted as (
     insert into delivery_minute (
@@ -179,8 +193,16 @@ kept as (
         request_id uuid, age_seconds double precision, url text, size smallint, bytes integer, status smallint,
         detail text, milliseconds real, headers jsonb, body text, truncated boolean, warnings text[]
     )
+    where case when $29 then not exists (
+        select from batch as known
+        where known.request_id = sent.request_id and known.at > now() - interval '1 day'
+    ) else true end
 )
-select count(*) from settled;
+select (select count(*) from settled) as held, array(select nth::integer - 1 from busy) as busy;
+
+-- name: lock
+-- Wait for the registers of some records ($2) of a webhook ($1), in the order in which everybody locks them.
+select from delivery where webhook_id = $1 and record_id = any($2::uuid[]) order by record_id for update;
 
 -- name: moment
 -- What a statement of this transaction takes for now.

@@ -1,7 +1,9 @@
-"""What receivers have answered and is not settled yet: heard at once, settled by the set, as fast as a commit goes."""
+"""What receivers have answered and is not settled yet: heard at once, settled by the set, as fast as a commit goes.
+
+A record that somebody else writes for long is waited for by itself, and keeps no other from being settled.
+"""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
@@ -15,19 +17,16 @@ from retailos.errors import Unavailable
 from retailos.observe import emit, wanted
 from retailos.observe.deliveries import AttemptSettled, WebhookGone
 from retailos.sending.gate import Gate
+from retailos.sending.sets import Sets
 from retailos.webhooks import orders
 from retailos.webhooks.webhook import Webhook
 
-#: What one statement settles: answers come faster than a commit is done.
-SET_MOST = 1_000
 #: So many are worth a statement; one alone costs as much as fifty more in a set.
 SET_WORTH = 200
 #: So long answers may wait for others to be settled with.
 GATHER_SECONDS = 0.1
 #: Why a webhook was paused whose receiver wants no more.
 GONE = "the receiver answered 410 Gone"
-#: While the database is away, what was answered waits here.
-AGAIN_SECONDS = 0.2
 
 
 class Answered:
@@ -51,65 +50,41 @@ class Answered:
         #: The receiver wants no more.
         self.gone = False
         self._pool, self._webhook, self._gate, self._doubt_seconds = pool, webhook, gate, doubt_seconds
-        self._more, self._settled, self._ended, self._clock = more, settled, ended, Clock()
-        self._waiting: deque[Settlement] = deque()
-        self._under_way = 0
+        self._more, self._settled, self._clock = more, settled, Clock()
+        self._fresh = Sets(self._settle, ended, gather=self._gather)
+        #: What somebody else had locked, or the database was away for: it is waited for, while others are settled.
+        self._left = Sets(self._settle_left, ended)
         self._enough = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
         """How many are not settled."""
-        return len(self._waiting) + self._under_way
+        return len(self._fresh) + len(self._left)
 
     def add(self, answers: Iterable[Settlement]) -> None:
         """Hear what was answered to one request, and have it settled."""
-        before = len(self._waiting)
-        self._waiting.extend(answers)
-        if len(self._waiting) == before:
+        last = self._fresh.add(answers)
+        if last is None:
             return
         # While they are settled, others would still be sent to a receiver that is down or gone.
-        self._gate.hear(self._waiting[-1].outcome)
-        self.gone = self.gone or _says_gone(self._waiting[-1])
+        self._gate.hear(last.outcome)
+        self.gone = self.gone or _says_gone(last)
         if self._gathered:
             self._enough.set()
-        if self._task is None:
-            self._task = asyncio.create_task(self._settle_on())
-            self._task.add_done_callback(self._ended)
 
     async def done(self) -> None:
         """Return when everything is settled."""
-        while self._task:
-            await asyncio.wait([self._task])
+        await self._fresh.done()
+        await self._left.done()
 
     def cancel(self) -> None:
         """Leave unsettled what is not settled yet."""
-        if self._task:
-            self._task.cancel()
-
-    async def _settle_on(self) -> None:
-        """Settle what has been answered; what is answered meanwhile goes together with the next."""
-        try:
-            while self._waiting:
-                await self._gather()
-                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), SET_MOST))]
-                self._under_way = len(batch)
-                try:
-                    await self._settle(batch)
-                except Unavailable:
-                    self._waiting.extendleft(reversed(batch))
-                    self._under_way = 0
-                    await asyncio.sleep(AGAIN_SECONDS)
-                    continue
-                self._under_way = 0
-                # What goes on in two halves is still claimed.
-                self._settled(sum(not isinstance(each.outcome, Divided) for each in batch))
-        finally:
-            self._task = None
+        self._fresh.cancel()
+        self._left.cancel()
 
     @property
     def _gathered(self) -> bool:
         """Whether to wait for no more."""
-        return len(self._waiting) >= SET_WORTH or not self._more()
+        return self._fresh.waiting >= SET_WORTH or not self._more()
 
     async def _gather(self) -> None:
         """Let answers come together while many come, since a statement for few costs nearly as much as one for many."""
@@ -119,24 +94,42 @@ class Answered:
                 async with asyncio.timeout(GATHER_SECONDS):
                     await self._enough.wait()
 
-    async def _settle(self, batch: Sequence[Settlement]) -> None:
+    async def _settle(self, answers: Sequence[Settlement]) -> None:
         """Settle a set of answers, as the breaker takes them; an answer that the receiver is gone ends all sending."""
-        await self._gate.note(batch)
-        spared, scope = [self._gate.spared(each) for each in batch], self._webhook.scope
-        await register.settle(
+        await self._gate.note(answers)
+        spared = [self._gate.spared(each) for each in answers]
+        if any(map(_says_gone, spared)) and await orders.pause(self._pool, self._webhook.id, GONE):
+            emit(WebhookGone(webhook=self._webhook.name))
+        try:
+            await self._record(spared, careful=False)
+        except Unavailable:
+            # Perhaps it was done all the same.
+            self._left.add(spared)
+
+    async def _settle_left(self, answers: Sequence[Settlement]) -> None:
+        await self._record(answers, careful=True)
+
+    async def _record(self, answers: Sequence[Settlement], *, careful: bool) -> None:
+        """Record what came of deliveries, but of those that somebody else has locked."""
+        scope = self._webhook.scope
+        told = await register.settle(
             self._pool,
             self._webhook.id,
-            spared,
+            answers,
             self._doubt_seconds,
             every=scope.every,
             skips=scope.skips,
+            careful=careful,
             clock=self._clock,
         )
+        if told.busy:
+            self._left.add(each for at, each in enumerate(answers) if at in told.busy)
+            answers = [each for at, each in enumerate(answers) if at not in told.busy]
         if wanted(AttemptSettled) or scope.skips:
-            for each in spared:
+            for each in answers:
                 observe(self._webhook, each)
-        if any(map(_says_gone, spared)) and await orders.pause(self._pool, self._webhook.id, GONE):
-            emit(WebhookGone(webhook=self._webhook.name))
+        # What goes on in two halves is still claimed.
+        self._settled(sum(not isinstance(each.outcome, Divided) for each in answers))
 
 
 def _says_gone(settlement: Settlement) -> bool:

@@ -1,0 +1,62 @@
+"""Settlements: what receivers have answered is written down together, and no record keeps another from it."""
+
+import pytest
+
+from retailos.database.pool import acquire, transaction
+from retailos.receiver import Behaviour, Receiver
+from retailos.sending.answered import GATHER_SECONDS
+from tests.conftest import eventually
+from tests.contract.conftest import Api
+from tests.contract.delivering import all_settled, delivery, settled, webhook, working
+
+ADA = {"firstName": "Ada", "lastName": "Lovelace"}
+
+
+async def write(api: Api, count: int) -> None:
+    """Write so many customers at once, `c-0` the first of them."""
+    sent = [ADA | {"externalCustomerId": f"c-{number}"} for number in range(count)]
+    assert (await api.put("/customers", {"customers": sent})).status == 200
+
+
+async def test_answers_are_settled_together_while_many_come(api: Api) -> None:
+    """While a receiver is kept busy, its answers are settled by the tenth of a second, the last ones at once."""
+    async with Receiver.listen(behaviour=Behaviour(delay_seconds=0.02)) as receiver, working(api):
+        await webhook(api, receiver, concurrency=16)
+        await write(api, 400)
+        received = await receiver.expect(400)
+        await all_settled(api)
+    # Each settlement is a transaction of its own.
+    async with acquire(api.engine.pool) as connection:
+        sets = await connection.fetchval("select count(distinct xmin::text) from attempt")
+    seconds = received[-1].at - received[0].at
+    assert sets <= seconds / GATHER_SECONDS + 4
+
+
+@pytest.mark.parametrize("size", [1, 4])
+async def test_a_record_that_is_written_for_long_delays_no_other(api: Api, size: int) -> None:
+    """While somebody has a record's register locked, the others are settled; that one is as soon as it is let go."""
+    path = "customers" if size > 1 else "customers/{externalCustomerId}"
+    async with Receiver.listen(behaviour=Behaviour(delay_seconds=1.0)) as receiver, working(api):
+        made = await webhook(api, receiver, url=f"{receiver.url}/{path}", batchSize=size, batchAnswer="status")
+        await write(api, 8)
+        await receiver.expect(8 // size)
+        async with transaction(api.engine.pool) as writing:
+            locked = "select from delivery join customers on id = record_id where external_id = 'c-0' for update"
+            await writing.execute(locked)
+            assert await eventually(lambda: counted(api, made, "delivered", 7))
+            assert await counted(api, made, "sending", 1)
+            # It is waited for while others come and go.
+            assert (await api.put("/customers/later", ADA)).status == 200
+            await settled(api, made, "later")
+            assert (await delivery(api, made, "c-0"))["attemptHistory"] == []
+        await all_settled(api)
+        assert len((await delivery(api, made, "c-0"))["attemptHistory"]) == 1
+    async with acquire(api.engine.pool) as connection:
+        batches = await connection.fetchval("select count(*) from batch")
+    assert batches == (len(receiver.received) if size > 1 else 0)
+    assert len(receiver.received) == 8 // size + 1
+
+
+async def counted(api: Api, webhook_id: int, status: str, count: int) -> bool:
+    """Whether so many deliveries of a webhook are in a state."""
+    return len((await api.admin("GET", f"/deliveries?webhook={webhook_id}&status={status}")).result["rows"]) == count
