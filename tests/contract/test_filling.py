@@ -6,7 +6,7 @@ from retailos.receiver import Behaviour, Receiver
 from tests.conftest import eventually
 from tests.contract.conftest import Api, check_envelope, codes
 from tests.contract.delivering import settled, webhook, working
-from tests.contract.test_operations import ended
+from tests.contract.test_operations import ended, failed, requeued
 
 ADA = {"firstName": "Ada", "lastName": "Lovelace"}
 
@@ -59,6 +59,22 @@ async def test_a_webhook_can_be_told_of_everything_from_the_start(api: Api) -> N
         assert (row["kind"], row["total"], row["cause"]) == ("backfill", 3, "operator")
         refused = await api.admin("POST", "/webhooks", json={"backfill": "yes"})
         assert codes(refused) == [("/backfill", "WRONG_TYPE")]
+
+
+async def test_what_waits_to_fill_a_batch_keeps_nothing_back(api: Api) -> None:
+    """Where batches wait to be full, an operation's full ones go out at once; only its last records wait for others."""
+    async with Receiver.listen() as receiver, working(api):
+        filled: dict[str, Any] = {"url": f"{receiver.url}/v1/retailos/customers", "batchSize": 300, "batchWait": 600}
+        made = await webhook(api, receiver, **filled)
+        # Deliveries to one webhook failed, of records that another one is told of from the start.
+        await failed(api, made, 901)
+        [operation] = (await requeued(api, webhook=made))["operations"]
+        await ended(api, operation["id"])
+        other = await webhook(api, receiver, name="other", backfill=True, **filled)
+        [operation] = (await api.admin("GET", f"/operations?webhook={other}")).result["rows"]
+        assert (await ended(api, operation["id"]))["done"] == 901
+        await receiver.expect(6)
+        assert {each.header("X-Ra-Batch-Size") for each in receiver.received} == {"300"}
 
 
 async def test_a_resync_sends_everything_once_more(api: Api) -> None:

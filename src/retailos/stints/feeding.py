@@ -3,7 +3,8 @@
 What is owed is sent in the order in which it became due. An operation that owed a million records at once would put
 every change of the next hours behind them. So it keeps only some waiting, at each step looks how many of them still
 do, and lets more wait where the receiver has taken all, fewer where most are there still: what a change finds before
-itself is what the receiver takes in a step or two, however fast or slow it is.
+itself is what the receiver takes in a step or two, however fast or slow it is. What waits for others to fill a batch is
+not counted, since it says nothing of the receiver: the batch waits for it.
 """
 
 from dataclasses import dataclass

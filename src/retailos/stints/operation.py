@@ -185,7 +185,7 @@ async def advance(transaction: Connection, held: Held, moved: Moved, ahead: int)
 
 
 async def count_waiting(transaction: Connection, webhook_id: int, most: int) -> int:
-    """How many deliveries of a webhook wait to be sent now; `most` stands for any more."""
+    """How many deliveries of a webhook wait for its receiver now, not for their batch; `most` stands for any more."""
     count: int = await transaction.fetchval(_COUNT_WAITING, webhook_id, most)
     return count
 

@@ -48,8 +48,19 @@ select exists (
 );
 
 -- name: count_waiting
--- How many deliveries of a webhook ($1) wait to be sent now; $2 stands for any more.
-select count(*) from (select from due where webhook_id = $1 and due_at <= now() limit $2) as waiting;
+-- How many deliveries of a webhook ($1) wait for its receiver now; $2 stands for any more. Where a batch waits to be full,
+-- all but one of its records are waiting for others, however fast the receiver is.
+with filling as materialized (
+    select coalesce((settings ->> 'batchSize')::integer, 1) - 1 as most from webhook
+    where id = $1 and (settings ->> 'batchWait')::double precision > 0
+),
+given as materialized (
+    select coalesce((select most from filling), 0) as filling
+)
+select greatest(count(*) - (select filling from given), 0)
+from (
+    select from due where webhook_id = $1 and due_at <= now() limit $2::bigint + (select filling from given)
+) as waiting;
 
 -- name: forget
 -- Remove operations that ended so many days ($1) ago.
