@@ -37,6 +37,7 @@ SQL_HOMES: Final = (
             "change_sql",
             "told_sql",
             "merge_sql",
+            "repoint_sql",
             "survivors",
             "page",
             "table",

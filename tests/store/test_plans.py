@@ -12,7 +12,7 @@ from retailos.database.pool import Connection
 from retailos.database.statements import load
 from retailos.deliveries import deliveries, lately, register
 from retailos.keys import store
-from retailos.records import merge_sql, named_sql, page, parked, query, referring_sql, sql
+from retailos.records import merge_sql, named_sql, page, parked, query, referring_sql, repoint_sql, sql
 from retailos.records.query import Filter
 from retailos.records.told_sql import Wanted, by_claim, reading
 from retailos.resources import RESOURCES
@@ -59,6 +59,15 @@ from (select *, row_number() over () as i from parked) as given;
 analyze;
 """
 
+
+#: A client book for each customer.
+FILL_ASSIGNMENTS = f"""
+insert into customer_assignments (id, external_id, version, operation, created_at, updated_at, body)
+select gen_random_uuid(), 'a-' || i, 1, 'create', now(), now(), jsonb_build_object(
+    'customerId', md5(i::text)::uuid, 'userId', md5((i % 500)::text)::uuid)
+from generate_series(1, {RECORDS}) as i;
+analyze customer_assignments;
+"""
 
 #: Variants, each with a price and some stock, and orders of them.
 FILL_CATALOGUE = f"""
@@ -224,9 +233,15 @@ async def test_a_merge_reads_only_what_it_is_about(filled: Connection) -> None:
     gone, nothing = [[SOMEBODY], uuid4()], [None, None]
     plan = await planned(filled, merge_sql.mark(CUSTOMER), *gone, *nothing)
     assert {"customers_pkey", "customers_merged_into_id"} <= used(plan)
-    statement = merge_sql.repoint(CUSTOMER, [CUSTOMER.reference["registeredAt"]])
+    statement = repoint_sql.repoint(CUSTOMER, [CUSTOMER.reference["registeredAt"]])
     assert "customers_registered_at_id" in used(await planned(filled, statement, *gone, *nothing))
     assert "alias_record_id" in used(await planned(filled, merge_sql.lead_aliases(CUSTOMER), *gone))
+    await filled.execute(FILL_ASSIGNMENTS)
+    assignment = RESOURCES["customerAssignment"]
+    for rule in assignment.together:
+        statement = repoint_sql.make_room(assignment, [assignment.reference["customer"]], rule)
+        plan = await planned(filled, statement, *gone, *nothing)
+        assert {each for each in used(plan) if each.startswith("customer_assignments_customer_id")}
 
 
 async def test_what_is_parked_is_found_by_indexes(filled: Connection) -> None:

@@ -28,6 +28,7 @@ from retailos.records import (
     page,
     query,
     referring_sql,
+    repoint_sql,
     resent_sql,
     sql,
     survivors,
@@ -131,7 +132,9 @@ def merging(resource: Resource, records: list[UUID]) -> Iterator[tuple[str, list
     yield merge_sql.keep_job(resource), [uuid4(), uuid4(), records[0]]
     for each in RESOURCES.values():
         if each.references:
-            yield merge_sql.repoint(each, each.references), [records, uuid4(), *by]
+            yield repoint_sql.repoint(each, each.references), [records, uuid4(), *by]
+        for rule in repoint_sql.concerned(each, each.references):
+            yield repoint_sql.make_room(each, each.references, rule), [records, uuid4(), *by]
 
 
 def lists(resource: Resource) -> Iterator[Query]:

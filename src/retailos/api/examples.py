@@ -313,6 +313,8 @@ def merge(resource: Resource, consents: Mapping[str, bool], record: Mapping[str,
         "fields": {"email": str(_OTHER)},
         "consents": dict(consents),
         "repointed": {},
+        "deleted": {},
+        "yielded": {},
         "record": dict(record),
     }
 

@@ -32,6 +32,10 @@ class MergeView(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     consents: dict[str, bool]
     #: How many records of each resource referred to merged ones, and refer to the survivor now.
     repointed: dict[str, int]
+    #: How many of these, by resource, are deleted by it, since the survivor has one that leaves no room for them.
+    deleted: dict[str, int]
+    #: How many of these, by resource, got another value by it, as a second primary assignment that is secondary now.
+    yielded: dict[str, int]
     #: The survivor as it is afterwards.
     record: msgspec.Raw
     #: Nothing of this was done: it is what would have been.
@@ -43,8 +47,9 @@ async def merge(engine: Engine, call: Call) -> Answer:
 
     What is empty in the survivor is taken from the first record that has something, and `fields` says otherwise. A
     consent stays given only where every record gave it. Whatever referred to a merged record refers to the survivor.
-    A merged record is told as deleted, with its `mergedIntoId`; a GET of it is 410, a PUT to its external id updates
-    the survivor. With `dryRun` all this is only shown.
+    Where that can have one such record only, its own stays, and the other yields (a primary assignment becomes
+    secondary) or is deleted. A merged record is told as deleted, with its `mergedIntoId`; a GET of it is 410, a PUT to
+    its external id updates the survivor. With `dryRun` all this is only shown.
     """
     resource, survivor, wishes = resource_of(call), record_id_of(call), read_wishes(call, ("dryRun",))
     asked = merging.read(resource, survivor, await json_body(call, engine.settings.body_limit_bytes))
@@ -68,6 +73,8 @@ async def merge(engine: Engine, call: Call) -> Answer:
         fields=dict(made.combined.taken_from),
         consents=dict(made.combined.consents),
         repointed=made.repointed,
+        deleted=made.deleted,
+        yielded=made.yielded,
         record=msgspec.Raw(shown.json.encode()),
         dry_run=True if wishes.dry_run else UNSET,
     )

@@ -121,6 +121,21 @@ class Resource:
         if self.flips:
             for name in self.flips.fields:
                 _known(self.flips.to, name, self.flips.to.fields)
+        self._check_yielding()
+
+    def _check_yielding(self) -> None:
+        """Refuse records that would yield to what their field can't hold, and to several rules at once."""
+        yielding = [each for each in self.together if each.yields is not None]
+        # A record is led on as it yields to one rule, and so would break the other.
+        if len(yielding) > 1:
+            raise DeclarationError(f"{self.name}: expected one rule at most that yields, got {len(yielding)}")
+        for rule in yielding:
+            if rule.where is None or rule.where[1] == rule.yields:
+                raise DeclarationError(f"{self.name}: expected a rule that yields from one value to another")
+            problems: list[Problem] = []
+            self.kind_at(rule.where[0]).read(rule.yields, rule.where[0], problems)
+            if problems:
+                raise DeclarationError(f"{self.name}: {problems[0].message} of {rule.where[0]}, got {rule.yields}")
 
     def _words(self) -> Iterator[str]:
         """The fields that rules, finders, flips and amounts are about."""

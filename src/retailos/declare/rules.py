@@ -17,10 +17,13 @@ class Together:
     """Fields whose values no two living records may share all at once; what is not set counts as a value too.
 
     With `where`, a field and a value of it, only of the records that have this value.
+    Records that a merge brings together can't both stay: one is deleted, or where the rule says what it `yields` to, it
+    gets that value in the field of `where`.
     """
 
     fields: tuple[str, ...]
     where: tuple[str, str] | None = None
+    yields: str | None = None
 
     def problem(self, at: str) -> Problem:
         """What is wrong with a record (`at` is its JSON pointer) where another has these values."""

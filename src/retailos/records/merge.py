@@ -1,31 +1,47 @@
 """Records merged into one of them in one transaction: it is completed, the others go, what led to them leads to it."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from enum import Enum
 from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
 
 from retailos.database.pool import Connection
+from retailos.declare.field import Reference
 from retailos.declare.resource import Resource, Resources
 from retailos.errors import Merged, NotMergeable, Problem, ResourceNotFound, VersionConflict
-from retailos.records import merge_sql
+from retailos.records import merge_sql, repoint_sql
 from retailos.records.body import decode
 from retailos.records.careful import Origin
 from retailos.records.identity import new_id
 from retailos.records.merging import Asked, Combined, Party, combine
 from retailos.records.store import merged
-from retailos.records.upsert import encode_body
+from retailos.records.upsert import encode_body, objection
+
+
+class Fate(Enum):
+    """What a merge makes of a record."""
+
+    #: It is one of those that are merged.
+    PARTY = "party"
+    #: It referred to a loser, and refers to the survivor now.
+    LED = "led"
+    #: So it does, and got another value by that, or is deleted, since the survivor has room for one only.
+    YIELDED = "yielded"
+    DELETED = "deleted"
 
 
 class Changed(NamedTuple):
-    """A record that a merge changed, its version by then, and whether it was one that referred to a loser."""
+    """A record that a merge changed, and its version by then."""
 
     resource: str
     id: UUID
     version: int
-    repointed: bool
+    fate: Fate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +68,9 @@ class Merge:
     combined: Combined
     #: How many records of each resource referred to them.
     repointed: dict[str, int]
+    #: How many of these were deleted and how many yielded, where any did, since the survivor has room for one only.
+    deleted: dict[str, int]
+    yielded: dict[str, int]
 
 
 async def merge(
@@ -64,7 +83,8 @@ async def merge(
 ) -> Merge:
     """Merge records into a survivor, which must be at one of the `versions`, where some are named.
 
-    Raises ResourceNotFound and Merged for a survivor that is gone, NotMergeable for others that are.
+    Raises ResourceNotFound and Merged for a survivor that is gone, NotMergeable for others that are, and where a rule
+    would be broken all the same.
     """
     found = await transaction.fetch(merge_sql.lock(resource), [asked.survivor, *asked.losers])
     rows = {row["id"]: row for row in found}
@@ -86,7 +106,9 @@ async def merge(
         version=max((each.version for each in changed if each.id == asked.survivor), default=survivor["version"]),
         losers=losers,
         combined=combined,
-        repointed=_counts(work, changed),
+        repointed={each.name: 0 for each, _ in resources.referring(resource)} | _counts(changed, *_REFERRED),
+        deleted=_counts(changed, Fate.DELETED),
+        yielded=_counts(changed, Fate.YIELDED),
     )
 
 
@@ -134,17 +156,43 @@ async def _write(transaction: Connection, work: Work, combined: Combined) -> lis
     name, losers, survivor = work.resource.name, list(work.losers), work.survivor
     by = (work.origin.request_id, work.origin.api_key_id)
     rows = await transaction.fetch(merge_sql.mark(work.resource), losers, survivor, *by)
-    changed = [Changed(name, row["id"], row["version"], repointed=False) for row in rows]
+    changed = [Changed(name, row["id"], row["version"], Fate.PARTY) for row in rows]
     await transaction.execute(merge_sql.lead_aliases(work.resource), losers, survivor)
     if combined.patch:
         patch = encode_body(combined.patch).decode()
-        rows = await transaction.fetch(merge_sql.complete(work.resource), survivor, patch, *by)
-        changed += (Changed(name, row["id"], row["version"], repointed=False) for row in rows)
+        with _within_rules(work.resource, "/fields"):
+            rows = await transaction.fetch(merge_sql.complete(work.resource), survivor, patch, *by)
+        changed += (Changed(name, row["id"], row["version"], Fate.PARTY) for row in rows)
     for resource, references in work.resources.referring(work.resource):
-        statement = merge_sql.repoint(resource, references)
-        while rows := await transaction.fetch(statement, losers, survivor, *by):
-            changed += (Changed(resource.name, row["id"], row["version"], repointed=True) for row in rows)
+        with _within_rules(resource, "/from"):
+            for fate, statement in _leading(resource, references):
+                while rows := await transaction.fetch(statement, losers, survivor, *by):
+                    changed += (Changed(resource.name, row["id"], row["version"], fate) for row in rows)
     return changed
+
+
+def _leading(resource: Resource, references: Sequence[Reference]) -> Iterator[tuple[Fate, str]]:
+    """The statements that lead on what refers to losers: first what finds no room, by each rule, and then the rest."""
+    for rule in repoint_sql.concerned(resource, references):
+        fate = Fate.DELETED if rule.yields is None else Fate.YIELDED
+        yield fate, repoint_sql.make_room(resource, references, rule)
+    yield Fate.LED, repoint_sql.repoint(resource, references)
+
+
+@contextmanager
+def _within_rules(resource: Resource, at: str) -> Iterator[None]:
+    """Raise NotMergeable where the database finds a rule of the resource broken that nothing could be done about.
+
+    `at` is where in the request another choice would help.
+    """
+    try:
+        yield
+    except asyncpg.IntegrityConstraintViolationError as error:
+        found = objection(resource, at, error)
+        if found is None:
+            raise
+        named = (replace(each, message=f"{resource.title}: {each.message}") for each in found.problems)
+        raise NotMergeable(named) from None
 
 
 def _last(changed: Sequence[Changed]) -> list[tuple[str, UUID, int]]:
@@ -152,6 +200,10 @@ def _last(changed: Sequence[Changed]) -> list[tuple[str, UUID, int]]:
     return list({each.id: (each.resource, each.id, each.version) for each in changed}.values())
 
 
-def _counts(work: Work, changed: Sequence[Changed]) -> dict[str, int]:
-    names = [each.resource for each in changed if each.repointed]
-    return {each.name: names.count(each.name) for each, _ in work.resources.referring(work.resource)}
+#: All that a record can be that referred to a loser.
+_REFERRED = (Fate.LED, Fate.YIELDED, Fate.DELETED)
+
+
+def _counts(changed: Sequence[Changed], *fates: Fate) -> dict[str, int]:
+    """How many records of each resource met with one of some fates, where any did."""
+    return dict(Counter(each.resource for each in changed if each.fate in fates))

@@ -1,16 +1,11 @@
-"""The statements of a merge, composed from declarations: what is locked, marked, completed and re-pointed."""
+"""The statements of a merge, composed from declarations: what is locked, marked, completed, owed and kept of it."""
 
-from collections.abc import Sequence
-
-from retailos.declare.field import Reference, snake
 from retailos.declare.resource import Resource
 from retailos.records.change_sql import captured, told
 from retailos.records.sql import NOW, owed
 
-#: Records that one statement re-points: a fifth of a second's work, far below what a statement may take.
-REPOINTED_MOST = 1_000
-
-_CHANGED = f"version = r.version + 1, updated_at = greatest({NOW}, r.updated_at + interval '1 ms')"
+#: What every change does to a row `r`.
+CHANGED = f"version = r.version + 1, updated_at = greatest({NOW}, r.updated_at + interval '1 ms')"
 
 
 def lock(resource: Resource) -> str:
@@ -33,11 +28,11 @@ def mark(resource: Resource) -> str:
 ),
 record as (
     update {resource.table} as r set
-        merged_into_id = $2, deleted_at = coalesce(r.deleted_at, {NOW}), operation = 'merge', {_CHANGED}
+        merged_into_id = $2, deleted_at = coalesce(r.deleted_at, {NOW}), operation = 'merge', {CHANGED}
     from before where r.id = before.id
     returning r.id, r.external_id, r.version, r.operation, r.updated_at, before.lived, {captured(resource)}
 ),
-{_told(resource)},
+{told_by_merge(resource)},
 counted as (
     insert into tally (resource, delta)
     select '{resource.name}', -count(*) from record where lived having count(*) > 0
@@ -61,32 +56,11 @@ def lead_aliases(resource: Resource) -> str:
 def complete(resource: Resource) -> str:
     """Write the statement that adds to a survivor ($1) what it gets ($2, JSON text), by a request ($3) and key ($4)."""
     return f"""with record as (
-    update {resource.table} as r set body = r.body || $2::text::jsonb, operation = 'update', {_CHANGED}
+    update {resource.table} as r set body = r.body || $2::text::jsonb, operation = 'update', {CHANGED}
     where r.id = $1
     returning r.id, r.version, r.operation, r.updated_at, {captured(resource)}
 ),
-{_told(resource)}
-select id, version from record"""
-
-
-def repoint(resource: Resource, references: Sequence[Reference]) -> str:
-    """Write the statement that leads references to merged records ($1) to the survivor ($2), of some records at once.
-
-    They are locked in the order of every writer. It is repeated until it finds none any more: gives the ids and new
-    versions of those that it changed.
-    $3 is the request's id, $4 the API key's.
-    """
-    found = " or ".join(refers(resource, each) for each in references)
-    body = " || ".join(("r.body", *(_repointed(each) for each in references)))
-    return f"""with found as materialized (
-    select r.id from {resource.table} as r where {found} order by r.external_id limit {REPOINTED_MOST} for update
-),
-record as (
-    update {resource.table} as r set body = {body}, operation = {_OPERATION}, {_CHANGED}
-    from found where r.id = found.id
-    returning r.id, r.version, r.operation, r.updated_at, {captured(resource)}
-),
-{_told(resource)}
+{told_by_merge(resource)}
 select id, version from record"""
 
 
@@ -108,32 +82,8 @@ from {resource.table} where id = $3
 """
 
 
-#: A tombstone stays one, also in what is told of it.
-_OPERATION = "case when r.deleted_at is null then 'update' else r.operation end"
-
-
-def _told(resource: Resource) -> str:
+def told_by_merge(resource: Resource) -> str:
+    """Write the clause that tells of the rows of `record`, by a request ($3) and key ($4)."""
     rows = f"(select *, '{resource.name}' as resource from record order by id) as changed"
     # What a merge makes of a record, nobody sent.
     return told(rows, request_id="$3::uuid", api_key_id="$4::text", as_sent="false")
-
-
-def refers(resource: Resource, reference: Reference) -> str:
-    """Write the condition that a row `r` refers to one of some records ($1)."""
-    name = reference.id_field.name
-    if reference.ids:
-        return f"r.body->'{name}' ?| array(select gone::text from unnest($1::uuid[]) as gone)"
-    found = f"r.{snake(name)}" if name in resource.columns else f"(r.body->>'{name}')::uuid"
-    return f"{found} = any($1::uuid[])"
-
-
-def _repointed(reference: Reference) -> str:
-    """What the body gets: the survivor where it named another; a record does not come to refer to itself."""
-    name = reference.id_field.name
-    if reference.ids:
-        many = f"jsonb_array_elements_text(coalesce(r.body->'{name}', '[]')) with ordinality as want(id, i)"
-        each = "case when want.id::uuid = any($1::uuid[]) then $2 else want.id::uuid end"
-        once = f"select {each} as id, min(i) as i from {many} group by 1"
-        return f"jsonb_build_object('{name}', (select coalesce(jsonb_agg(id order by i), '[]') from ({once}) as kept))"
-    changed = f"jsonb_build_object('{name}', nullif($2::uuid, r.id))"
-    return f"case when (r.body->>'{name}')::uuid = any($1::uuid[]) then {changed} else '{{}}' end"

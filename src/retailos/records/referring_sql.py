@@ -2,7 +2,7 @@
 
 from retailos.declare.field import Reference
 from retailos.declare.resource import Resource
-from retailos.records.merge_sql import refers
+from retailos.records.repoint_sql import refers
 
 
 def referring(resource: Resource, reference: Reference) -> str:

@@ -23,5 +23,8 @@ CUSTOMER_ASSIGNMENT = Resource(
     ),
     projection=("id", "externalCustomerAssignmentId", "role"),
     webhook_relations=("customer", "user", "store"),
-    together=(Together(("customerId", "userId")), Together(("customerId",), where=("role", "primary"))),
+    together=(
+        Together(("customerId", "userId")),
+        Together(("customerId",), where=("role", "primary"), yields="secondary"),
+    ),
 )
