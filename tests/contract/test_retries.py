@@ -40,13 +40,17 @@ async def planned(api: Api, webhook_id: int, attempts: int) -> list[float]:
             shown = await settled(api, webhook_id, "c-1", "retrying")
             return shown if shown["attempts"] == number else {}
 
-        shown = await eventually(failed)
-        settled_at, next_at = (datetime.fromisoformat(shown[name]) for name in ("settledAt", "nextAttemptAt"))
-        waits.append((next_at - settled_at).total_seconds())
+        waits.append(_waits(await eventually(failed)))
         async with api.engine.pool.acquire() as connection:
             await connection.execute("update due set due_at = now()")
             await connection.execute(f"notify {CHANNEL}")
     return waits
+
+
+def _waits(shown: Mapping[str, Any]) -> float:
+    """How many seconds a delivery is to wait since it was settled."""
+    settled_at, next_at = (datetime.fromisoformat(shown[name]) for name in ("settledAt", "nextAttemptAt"))
+    return (next_at - settled_at).total_seconds()
 
 
 @pytest.mark.parametrize(
@@ -81,6 +85,18 @@ async def test_an_answer_can_ask_for_patience(api: Api, asked: int, expected: in
         await api.put("/customers/c-1", ADA)
         [wait] = await planned(api, made, 1)
     assert expected - 0.01 <= wait <= expected * 1.1 + 0.01
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_batch_can_be_asked_for_patience(api: Api, status: int) -> None:
+    """A Retry-After beside the refusal of a whole batch counts for each of its records."""
+    async with Receiver.listen(behaviour=Behaviour(status=status, retry_after=3600)) as receiver, working(api):
+        made = await webhook(api, receiver, url=f"{receiver.url}/all", batchSize=10)
+        names = ("c-1", *(f"d-{number}" for number in range(9)))
+        await api.put("/customers", {"customers": [ADA | {"externalCustomerId": name} for name in names]})
+        await all_settled(api, "retrying")
+        waits = [_waits(await delivery(api, made, name)) for name in names]
+        assert waits == pytest.approx([3600] * 10, abs=0.01)
 
 
 async def test_every_attempt_is_told(api: Api) -> None:

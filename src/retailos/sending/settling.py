@@ -2,7 +2,7 @@
 
 import dataclasses
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID, uuid4
@@ -68,13 +68,16 @@ def batch_settlements(
         reply=reply,
         warnings=verdicts.warnings,
     )
+    # What is kept of each delivery; the answer itself is kept once, with the batch.
     shared = replace(reply, headers=(), body=b"", truncated=False)
+    of_all = _outcomes(batch, reply, policy)
     for item, refusal in zip(batch, verdicts.refusals, strict=True):
         own = _own(shared, refusal) if refusal else shared
+        attempt = item.claim.attempt
         yield Settlement(
             claim=item.claim,
             version=item.record.version,
-            outcome=_outcome(len(batch), own, refusal, item.claim.attempt, policy),
+            outcome=_refused(own, refusal, attempt, policy) if refusal else of_all[attempt],
             request_id=request_id,
             url="",
             reply=own,
@@ -112,17 +115,22 @@ def _own(shared: Reply, refusal: Refusal) -> Reply:
 _DELIVERED: Final = Delivered()
 
 
-def _outcome(size: int, reply: Reply, refusal: Refusal | None, attempt: int, policy: RetryPolicy) -> Outcome:
-    if refusal:
-        # The receiver has answered: a 410 or a 503 that it gives one record says nothing of the others.
-        found = retry_or_fail(refusal.error_class, reply, attempt, policy, _jitter())
-        return dataclasses.replace(found, blame=Blame.RECORD)
+def _refused(reply: Reply, refusal: Refusal, attempt: int, policy: RetryPolicy) -> Outcome:
+    """What is decided of one record that was not taken, where others may have been."""
+    # The receiver has answered: a 410 or a 503 that it gives one record says nothing of the others.
+    found = retry_or_fail(refusal.error_class, reply, attempt, policy, _jitter())
+    return dataclasses.replace(found, blame=Blame.RECORD)
+
+
+def _outcomes(batch: Batch, reply: Reply, policy: RetryPolicy) -> Mapping[int, Outcome]:
+    """What the reply means to all that it does not tell apart, by which attempt of theirs it was: decided once."""
+    attempts = {item.claim.attempt for item in batch}
     error_class = error_class_of(reply)
     if error_class is None:
-        return _DELIVERED
-    if size > 1 and reply.status in WHOLE_REFUSALS:
-        return Divided(error_class=error_class)
-    return retry_or_fail(error_class, reply, attempt, policy, _jitter())
+        return dict.fromkeys(attempts, _DELIVERED)
+    if refused_whole(batch, reply):
+        return dict.fromkeys(attempts, Divided(error_class=error_class))
+    return {each: retry_or_fail(error_class, reply, each, policy, _jitter()) for each in attempts}
 
 
 def _jitter() -> float:
