@@ -5,7 +5,8 @@ from urllib.parse import quote
 
 from retailos.declare.resource import Resource
 from retailos.declare.sample import external_id
-from tests.contract.conftest import VARIED_RESOURCES, Api, ground, least
+from retailos.resources import RESOURCES
+from tests.contract.conftest import EACH_RESOURCE, VARIED_RESOURCES, Api, ground, least
 from tests.contract.hostile import listed
 
 #: Some id that no record has.
@@ -16,6 +17,13 @@ EXTERNAL_IDS: Sequence[str] = (
     *listed("John.D@example.com|...|.a|a?b|a#b|a&b=c|a;b|a\\b|'|\"|<b>|\u202eevil|a\u200bb|null|undefined|0|-1|id"),
     *listed(f"external|%|%zz|{'x' * 255}|{'😀' * 255}|{NOBODY}|=1+1|\ufffe|customers|${{7*7}}"),
 )
+#: What separates values, and what takes that meaning from it, at every place of a value.
+SEPARATING: Sequence[str] = ("a,b", ",", "c,", r"c\,", "c\\", r"d\,e", r"\\", r"f\g")
+
+
+def one_of(values: Sequence[str]) -> str:
+    """Values as `[in]` takes them: a comma within one, and a backslash, stand behind a backslash."""
+    return quote(",".join(each.replace("\\", "\\\\").replace(",", "\\,") for each in values), safe="")
 
 
 @VARIED_RESOURCES
@@ -36,3 +44,31 @@ async def test_any_external_id_is_an_address(shop: Api, resource: Resource) -> N
         found = await shop.get(f"/{resource.collection}?{resource.external_id.name}={segment}")
         assert [row["id"] for row in found.result["rows"]] == [got.result["id"]]
     assert external_id(resource, 1).startswith(resource.name)
+
+
+@EACH_RESOURCE
+async def test_an_external_id_with_a_comma_is_one_of_several(shop: Api, resource: Resource) -> None:
+    """`[in]` names records whatever their external ids hold, of the resource itself and of those it refers to."""
+    first = 2000 + 100 * list(RESOURCES).index(resource.name)
+    numbers = range(first, first + len(SEPARATING))
+    await ground(shop, resource, *numbers)
+    path, key = f"/{resource.collection}", resource.external_id.name
+    for number, each in zip(numbers, SEPARATING, strict=True):
+        put = await shop.put(f"{path}/{quote(each, safe='')}", least(resource, number))
+        assert put.status == 200, (each, put.body)
+    for some in (SEPARATING, SEPARATING[:1], SEPARATING[3:5]):
+        found = await shop.get(f"{path}?{key}[in]={one_of(['nobody', *some])}&fields={key}")
+        assert {row[key] for row in found.result["rows"]} == set(some)
+    unescaped = await shop.get(f"{path}?{key}[in]=a,b")
+    assert unescaped.result["rows"] == []
+
+
+async def test_a_record_is_found_by_the_external_ids_of_another_with_commas(shop: Api) -> None:
+    """`[in]` names related records whatever their external ids hold."""
+    for i, each in enumerate(SEPARATING):
+        assert (await shop.put(f"/stores/{quote(each, safe='')}", {"name": "S"})).status == 200
+        body = {"firstName": "Ada", "registeredAt": {"externalStoreId": each}}
+        assert (await shop.put(f"/customers/at-{i}", body)).status == 200
+    query = f"registeredAt.externalStoreId[in]={one_of(SEPARATING[:3])}&fields=externalCustomerId"
+    found = (await shop.get(f"/customers?{query}")).result["rows"]
+    assert {row["externalCustomerId"] for row in found} == {"at-0", "at-1", "at-2"}

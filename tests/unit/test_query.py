@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from retailos.declare.texts import Text
 from retailos.errors import OffsetTooLarge, UnknownParameter, ValidationFailed
 from retailos.records import query
 from retailos.records.query import PARAMETERS_MOST, VALUES_MOST, Filter, Near, Query, filterable, parameters, sortable
@@ -51,6 +52,9 @@ def test_the_guides_own_query_is_understood() -> None:
         ("lastName[startsWith]=Do", Filter("lastName", "startsWith", "Do")),
         ("lastName[in]=a,b", Filter("lastName", "in", ["a", "b"])),
         ("lastName[in]=", Filter("lastName", "in", [""])),
+        (r"lastName[in]=a\,b,c\\,\d\,,", Filter("lastName", "in", ["a,b", "c\\", r"\d,", ""])),
+        ("lastName[in]=a\\", Filter("lastName", "in", ["a\\"])),
+        (r"lastName=a\,b", Filter("lastName", "eq", r"a\,b")),
         ("lastName[isNull]=false", Filter("lastName", "isNull", False)),
         ("updatedAt[lt]=2026-01-01T00:00:00Z", Filter("updatedAt", "lt", datetime(2026, 1, 1, tzinfo=UTC))),
         ("registeredAt.externalStoreId[ne]=s-1", Filter("registeredAt.externalStoreId", "ne", "s-1")),
@@ -135,6 +139,17 @@ def test_expanded_references_are_shown_in_their_places() -> None:
     assert shown == ["id", "registeredBy", "territory", "updatedAt"]
     everything = [each.name for each in read("expand=region").show]
     assert everything.index("region") == everything.index("regionId") + 1
+
+
+@pytest.mark.parametrize("resource", RESOURCES.values(), ids=lambda resource: resource.name)
+def test_values_with_commas_are_named_in_every_field_of_text(resource: Any) -> None:
+    """Where a value can hold a comma, several of them can be asked for, each as it is."""
+    values = ["1,2", "3\\", r"\,4"]
+    text = ",".join(each.replace("\\", "\\\\").replace(",", "\\,") for each in values)
+    for path, kind in filterable(RESOURCES, resource).items():
+        if isinstance(kind, Text):
+            expected = [kind.parse(each) for each in values]
+            assert read(f"{path}[in]={text}", resource.name).filters == (Filter(path, "in", expected),)
 
 
 @pytest.mark.parametrize("resource", RESOURCES.values(), ids=lambda resource: resource.name)

@@ -194,7 +194,11 @@ def _found_by(finder: Finder | None) -> str:
 def _with_operators(resource: Resource, filters: Mapping[str, Kind]) -> Parameter:
     """All filters with operators, as one parameter whose members go out as parameters of their own."""
     known = {f"{path}[{operator}]" for path, kind in filters.items() for operator in _operators(resource, path, kind)}
-    said = 'Filters with operators, each member a parameter of its own: `{"updatedAt[gte]": "2020-03-25T00:00:00Z"}`.'
+    said = (
+        'Filters with operators, each member a parameter of its own: `{"updatedAt[gte]": "2020-03-25T00:00:00Z"}`.'
+        f" `[in]` takes up to {query.VALUES_MOST} values, separated by commas; a comma within a value is `\\,` and a"
+        " backslash `\\\\`."
+    )
     title = f"{resource.schema_name}Filters"
     names = {
         "title": title,

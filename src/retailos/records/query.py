@@ -4,6 +4,7 @@ What is refused here: parameters, fields, sorts, filters and operators that the 
 another kind, numbers beyond the limits. A mistyped filter that were ignored would return every customer.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
@@ -39,6 +40,8 @@ LISTS = ("sort", "fields", "expand", "resources")
 _PAGING = ("limit", "offset", "cursor", "fields", "expand", "withCount")
 OPERATORS = ("in", "ne", "gt", "gte", "lt", "lte", "startsWith", "isNull")
 _FLAGS = ("withCount", "includeDeleted")
+#: What `[in]` is made of. Within a value a comma is `\,` and a backslash `\\`, as FHIR has it; another one is itself.
+_PIECES = re.compile(r"\\[\\,]|,|[^\\,]+|\\")
 _WORDS = ("limit", "offset", "cursor", "sort", "fields", "expand", "q", "near", *_FLAGS)
 
 
@@ -288,7 +291,7 @@ def _operand(kind: Kind, operator: str, text: str, related: bool) -> Any:
     if operator == "isNull":
         return Boolean().parse(text)
     if operator == "in":
-        values = text.split(",")
+        values = _separated(text)
         if len(values) > VALUES_MOST:
             raise ValueError(f"expected at most {VALUES_MOST} values, got {len(values)}")
         return [kind.parse(value) for value in values]
@@ -299,6 +302,17 @@ def _operand(kind: Kind, operator: str, text: str, related: bool) -> Any:
     if related and operator not in ("eq", "in", "ne"):
         raise ValueError("expected a related record to be named whole, with one of [in], [ne], [isNull] or none")
     return kind.parse(text)
+
+
+def _separated(text: str) -> list[str]:
+    """Give the values that commas separate, each as it is."""
+    parts: list[list[str]] = [[]]
+    for piece in _PIECES.findall(text):
+        if piece == ",":
+            parts.append([])
+        else:
+            parts[-1].append(piece[-1] if len(piece) == 2 and piece[0] == "\\" else piece)
+    return list(map("".join, parts))
 
 
 def _near(resource: Resource, given: Mapping[str, str], problems: list[Problem], unknown: list[Problem]) -> Near | None:
