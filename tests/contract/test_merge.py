@@ -81,6 +81,38 @@ async def test_the_most_restrictive_consent_wins(shop: Api) -> None:
     assert codes(refused) == [("/fields/smsMarketing", "NOT_SETTABLE")]
 
 
+async def test_a_consent_that_a_merge_withdraws_is_written_down(shop: Api) -> None:
+    """Each flag that a merge lowers leaves one event of the survivor, counted, in the feed and told; others none."""
+    every, some = ({f"{each}Marketing": True for each in names} for names in (CONSENTS, CONSENTS[:4]))
+    survivor, loser = await made(shop, "g-1", **every), await made(shop, "g-2", **some)
+    about = "/consent-events?sort=-occurredAt&customer.externalCustomerId=g-1"
+    count = (await shop.get("/consent-events?limit=0")).result["count"]
+    since = (await shop.get("/changes?since=now")).result["nextCursor"]
+    async with Receiver.listen() as receiver, working(shop):
+        await webhook(shop, receiver, "consentEvent", name="withdrawn")
+        assert (await merged(shop, survivor, loser, query="?dryRun=true")).status == 200
+        assert (await shop.get(about)).result["count"] == 6
+        result = (await merged(shop, survivor, loser)).result
+        # The loser's four are led on, and two are new.
+        await receiver.expect(6)
+        told = [each.json()["consentEvent"] for each in receiver.received]
+    assert result["repointed"]["consentEvent"] == 4
+    events = [each for each in (await shop.get(about)).result["rows"] if not each["granted"]]
+    assert {each["channel"] for each in events} == {"emailMarketing", "postMarketing"}
+    assert {(each["source"], each["customerId"], each["version"]) for each in events} == {("customer", survivor, 1)}
+    assert len({each["occurredAt"] for each in events}) == 1
+    withdrawn = [each for each in told if not each["granted"]]
+    assert {each["id"] for each in withdrawn} == {each["id"] for each in events}
+    assert {each["customer"]["externalCustomerId"] for each in withdrawn} == {"g-1"}
+    rows = (await shop.get(f"/changes?since={since}&resources=consentEvent")).result["rows"]
+    assert {each["id"] for each in events} == {row["id"] for row in rows if row["operation"] == "create"}
+    assert (await shop.get("/consent-events?limit=0")).result["count"] == count + 2
+    assert (await merged(shop, survivor, loser)).status == 200
+    again, other = await made(shop, "g-3"), await made(shop, "g-4", **every)
+    await merged(shop, again, other)
+    assert (await shop.get("/consent-events?limit=0")).result["count"] == count + 2 + 6
+
+
 async def test_a_merged_record_leads_to_the_survivor(shop: Api) -> None:
     """A GET of a merged record is 410 with the survivor's ids; PUT and PATCH of its external id change the survivor."""
     survivor, loser = await made(shop, "l-1"), await made(shop, "l-2")

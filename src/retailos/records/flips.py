@@ -5,17 +5,17 @@ from retailos.declare.resource import Resource
 from retailos.records.change_sql import captured
 
 
-def flipped(flips: Flips) -> str:
-    """Write the SQL of the flags that an upsert turns, with what they are now: an object, or null where it turns none.
+def flipped(flips: Flips, sent: str = "excluded.body") -> str:
+    """Write the SQL of the flags that an update turns, with what they are now: an object, or null where it turns none.
 
     It compares the row that is locked with what was sent, so no flip is missed, and none told twice, whoever writes at
     once. That no flag turns, as nearly always, is found without looking them through one by one.
     """
     # A flag that was not sent compares as null.
-    turned = (f"excluded.body->'{flag}' <> coalesce(r.body->'{flag}', 'false')" for flag in flips.flags)
+    turned = (f"{sent}->'{flag}' <> coalesce(r.body->'{flag}', 'false')" for flag in flips.flags)
     return f"""case when {" or ".join(turned)} then (
-            select jsonb_object_agg(flag, excluded.body->flag) from unnest({_names(flips)}) as flag
-            where excluded.body ? flag and excluded.body->flag is distinct from coalesce(r.body->flag, 'false')
+            select jsonb_object_agg(flag, {sent}->flag) from unnest({_names(flips)}) as flag
+            where {sent} ? flag and {sent}->flag is distinct from coalesce(r.body->flag, 'false')
         ) end"""
 
 

@@ -26,7 +26,7 @@ from retailos.records.upsert import encode_body, objection
 class Fate(Enum):
     """What a merge makes of a record."""
 
-    #: It is one of those that are merged.
+    #: It is one of those that are merged, or was written down of the survivor.
     PARTY = "party"
     #: It referred to a loser, and refers to the survivor now.
     LED = "led"
@@ -162,7 +162,7 @@ async def _write(transaction: Connection, work: Work, combined: Combined) -> lis
         patch = encode_body(combined.patch).decode()
         with _within_rules(work.resource, "/fields"):
             rows = await transaction.fetch(merge_sql.complete(work.resource), survivor, patch, *by)
-        changed += (Changed(name, row["id"], row["version"], Fate.PARTY) for row in rows)
+        changed += (Changed(row["resource"], row["id"], row["version"], Fate.PARTY) for row in rows)
     for resource, references in work.resources.referring(work.resource):
         with _within_rules(resource, "/from"):
             for fate, statement in _leading(resource, references):

@@ -1,6 +1,8 @@
 """The statements of a merge, composed from declarations: what is locked, marked, completed, owed and kept of it."""
 
+from retailos.declare.flips import COLUMN, Flips
 from retailos.declare.resource import Resource
+from retailos.records import flips
 from retailos.records.change_sql import captured, told
 from retailos.records.sql import NOW, owed
 
@@ -54,14 +56,30 @@ def lead_aliases(resource: Resource) -> str:
 
 
 def complete(resource: Resource) -> str:
-    """Write the statement that adds to a survivor ($1) what it gets ($2, JSON text), by a request ($3) and key ($4)."""
-    return f"""with record as (
-    update {resource.table} as r set body = r.body || $2::text::jsonb, operation = 'update', {CHANGED}
-    where r.id = $1
-    returning r.id, r.version, r.operation, r.updated_at, {captured(resource)}
-),
-{told_by_merge(resource)}
-select id, version from record"""
+    """Write the statement that adds to a survivor ($1) what it gets ($2, JSON text), by a request ($3) and key ($4).
+
+    Gives the resources, ids and versions of what changed: the survivor, and what was written down of flags that turned.
+    """
+    turned = f", {COLUMN} = {flips.flipped(resource.flips, 'given.body')}" if resource.flips else ""
+    returned = f", {flips.returned(resource.flips)}" if resource.flips else ""
+    clauses = [
+        "given as materialized (select $2::text::jsonb as body)",
+        f"""record as (
+    update {resource.table} as r set body = r.body || given.body, operation = 'update', {CHANGED}{turned}
+    from given where r.id = $1
+    returning r.id, r.external_id, r.version, r.operation, r.updated_at, {captured(resource)}{returned}
+)""",
+        _written_down(resource, resource.flips) if resource.flips else f"changed as ({_rows(resource)})",
+        _told("changed"),
+    ]
+    return f"with {', '.join(clauses)} select resource, id, version from changed"
+
+
+def _written_down(resource: Resource, turning: Flips) -> str:
+    return f"""{flips.written(resource, turning, NOW)},
+counted as (
+    insert into tally (resource, delta) select '{turning.to.name}', count(*) from event having count(*) > 0
+)"""
 
 
 def owe() -> str:
@@ -84,6 +102,13 @@ from {resource.table} where id = $3
 
 def told_by_merge(resource: Resource) -> str:
     """Write the clause that tells of the rows of `record`, by a request ($3) and key ($4)."""
-    rows = f"(select *, '{resource.name}' as resource from record order by id) as changed"
+    return _told(f"({_rows(resource)} order by id) as changed")
+
+
+def _rows(resource: Resource) -> str:
+    return f"select *, '{resource.name}' as resource from record"
+
+
+def _told(rows: str) -> str:
     # What a merge makes of a record, nobody sent.
     return told(rows, request_id="$3::uuid", api_key_id="$4::text", as_sent="false")
