@@ -186,7 +186,7 @@ BREAKER: Final = (
     Mutant(
         name="what failed stays failed when the breaker closes",
         path=f"{SENDING}/gate.py",
-        old="if self._webhook.requeue.on_recovery:",
+        old="if closed and webhook.requeue.on_recovery:",
         new="if False:",
         test="tests/contract/test_trials.py::test_what_failed_is_requeued_when_the_breaker_closes",
     ),
@@ -224,7 +224,7 @@ SHARES: Final = (
     Mutant(
         name="a worker gives up what it still uses",
         path=f"{SENDING}/worker.py",
-        old="keeps = max(due[webhook_id], min(lane.under_way, has))",
+        old="keeps = max(due[webhook_id], min(self._lanes.under_way(webhook_id), has))",
         new="keeps = due[webhook_id]",
         test="tests/contract/test_shares.py::test_a_worker_that_joins_waits_for_what_others_have_under_way",
     ),
@@ -284,7 +284,7 @@ LEASES: Final = (
     Mutant(
         name="a claim whose answer was lost is nobody's",
         path=f"{SENDING}/lane.py",
-        old="self._lost_tokens.append(token)",
+        old="self._lost.add(token)",
         new="pass",
         test="tests/reliability/test_lost_answers.py::test_a_claim_whose_answer_was_lost_is_sent_all_the_same",
     ),

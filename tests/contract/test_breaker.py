@@ -221,7 +221,11 @@ async def test_a_receiver_that_is_gone_pauses_its_webhook(api: Api, caplog: pyte
 
         assert "410" in (await eventually(paused))["pausedReason"]
         assert receiver.count <= 2
-        assert {(each["status"], each["attempts"]) for each in await rows(api, made)} == {("owed", 0)}
+
+        async def owed() -> bool:
+            return {(each["status"], each["attempts"]) for each in await rows(api, made)} == {("owed", 0)}
+
+        assert await eventually(owed)
         receiver.behave(Behaviour())
         resumed = await api.admin("PUT", f"/webhooks/{made}", json={"active": True})
         assert (resumed.result["active"], resumed.result["pausedReason"]) == (True, None)

@@ -66,6 +66,8 @@ TRANSACTING: Final = (
     f"{SRC}/sending/worker.py",
     # What became of a mail, with the plan for its next attempt.
     f"{SRC}/reports/sending.py",
+    # A breaker's closing, with the requeue that it asks for.
+    f"{SRC}/sending/gate.py",
     # A batch's answer is kept with what it settles.
     f"{SRC}/deliveries/register.py",
     # What happens by the clock is written with the plan for the next time.

@@ -29,6 +29,8 @@ HOLD_SECONDS = 1.0
 REST_SECONDS = 30.0
 
 WORKER = "select id from worker where name like '%:' || $1::text for update"
+#: A settlement waits for it; what else writes the history would, too.
+HISTORY = "lock table attempt in share mode"
 REGISTERS = "select from delivery order by webhook_id, record_id for update"
 #: A worker's share of what may go out at once, which it has when those that died before it are seen to be gone.
 SHARES = "select slots from share join worker on worker.id = worker_id where slots > 0 and name like '%:' || $1::text"
@@ -125,7 +127,7 @@ async def _while_settling(stand_: Stand, worker: Program, record: str, *, undo: 
     before = stand_.receiver.count
     await stand_.clients.write([record])
     await stand_.receiver.expect(before + 1)
-    async with stand_.locked(REGISTERS):
+    async with stand_.locked(HISTORY):
         backend = await stand_.waits("after_seconds")
         await worker.kill()
         if undo:

@@ -128,7 +128,8 @@ async def test_a_settlement_whose_answer_was_lost_is_made_once(database: str, si
         await worker.until("WorkerStarted")
         address = (await api.until("Started"))["address"]
         async with clients_of(address, await stand.make_key(database)) as clients:
-            webhook = await clients.add_webhook("first", receiver.url, active=False, batchSize=size)
+            # Two requests at once, whose answers are settled together.
+            webhook = await clients.add_webhook("first", receiver.url, active=False, batchSize=size, concurrency=2)
             await clients.write(["c-1", "c-2"])
             await clients.change_webhook(webhook, active=True)
             await asyncio.wait_for(line.broken.wait(), 30)

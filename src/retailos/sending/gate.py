@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from retailos.database.pool import Connection, Pool, acquire
+from retailos.database.pool import Connection, Pool, acquire, transaction
 from retailos.database.statements import load
 from retailos.deliveries.breaker import Breaker, allowed, got_through, noted, spared
 from retailos.deliveries.outcome import Outcome
@@ -29,12 +29,13 @@ _SHARES, _LOCK_WEBHOOKS, _DIVIDE, _FORGET = _SQL.shares, _SQL.lock_webhooks, _SQ
 class Gate:
     """What a webhook's lane may send: its share, what its rate leaves, and what the breaker lets through."""
 
-    def __init__(self, pool: Pool, webhook: Webhook) -> None:
+    def __init__(self, pool: Pool, webhook: Webhook, taken: Callable[[], int] = lambda: 0) -> None:
+        """`taken` tells how many requests of this process's share an earlier lane of the webhook has under way."""
         #: How many of the webhook's requests at once are this process's.
         self.share = 0
         #: Called when more may go out than before, or less.
         self.changed: Callable[[], None] = lambda: None
-        self._pool, self._webhook, self._policy = pool, webhook, webhook.breaker
+        self._pool, self._webhook, self._policy, self._taken = pool, webhook, webhook.breaker, taken
         self._bucket = Bucket()
         self._breaker, self._told_at = Breaker(), time.monotonic()
         #: Requests that came to nothing, one after the other, of which the breaker has not been told yet.
@@ -52,9 +53,8 @@ class Gate:
 
     def most(self) -> int:
         """How many requests may be under way at once; 0: none is to be begun."""
-        if not self._policy.on:
-            return self.share
-        return allowed(self._breaker, self.share, time.monotonic() - self._told_at)
+        share = max(self.share - self._taken(), 0)
+        return allowed(self._breaker, share, time.monotonic() - self._told_at) if self._policy.on else share
 
     def room(self) -> int:
         """How many more requests the rate leaves room for."""
@@ -117,23 +117,23 @@ class Gate:
             return
         webhook, policy = self._webhook, self._policy
         given = (webhook.id, seen.failures, seen.passed, policy.failures, policy.probe_seconds, webhook.updated_at)
-        async with acquire(self._pool) as connection:
+        async with transaction(self._pool) as connection:
             row = await connection.fetchrow(_NOTE, *given)
             if row is None:
                 await connection.execute(_BEGIN, self._webhook.id)
                 row = await connection.fetchrow(_NOTE, *given)
-        if row is None:
-            return
+            if row is None:
+                return
+            closed = not row["held"] and row["opened_seconds"] is not None
+            if closed and webhook.requeue.on_recovery:
+                await arm(connection, TICKS, str(webhook.id))
         self._untold = max(self._untold - seen.failures, 0)
         told = {name: row[name] for name in ("failures", "probe_seconds", "closed_seconds")}
         self._learn(Breaker(**told))
         if row["held"] and row["opened_seconds"] is None:
-            emit(BreakerOpened(webhook=self._webhook.name, failures=row["failures"]))
-        if not row["held"] and row["opened_seconds"] is not None:
-            if self._webhook.requeue.on_recovery:
-                async with acquire(self._pool) as connection:
-                    await arm(connection, TICKS, str(self._webhook.id))
-            emit(BreakerClosed(webhook=self._webhook.name, seconds=row["opened_seconds"]))
+            emit(BreakerOpened(webhook=webhook.name, failures=row["failures"]))
+        if closed:
+            emit(BreakerClosed(webhook=webhook.name, seconds=row["opened_seconds"]))
 
 
 async def shares(pool: Pool, worker_id: int) -> Mapping[int, tuple[int, int]]:

@@ -6,6 +6,7 @@ No connection to the database is held while the receiver is waited for. What an 
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from uuid import UUID, uuid4
 
 from retailos.database.pool import Pool, acquire
@@ -19,6 +20,7 @@ from retailos.exchanges.exchange import Reply, Request
 from retailos.sending.answered import Answered
 from retailos.sending.batch import Limit, cut, halves
 from retailos.sending.gate import Gate
+from retailos.sending.lost import LostClaims
 from retailos.sending.pace import Pace
 from retailos.sending.reading import Reading
 from retailos.sending.request import Batch, CannotBeAddressed, Item, Told, build_request, frame_bytes
@@ -73,7 +75,7 @@ class Lane:
         doubt_seconds = webhook.timeout + late_seconds
         self._answered = Answered(pool, webhook, gate, doubt_seconds, self._expecting, self._let_go, ended)
         self._unsent: list[Claim] = []
-        self._lost_tokens: list[UUID] = []
+        self._lost = LostClaims(pool, webhook.id)
         self._stirred = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._stirs_at = 0.0
@@ -86,7 +88,7 @@ class Lane:
     @property
     def owes_back(self) -> bool:
         """Whether it has claims that nobody will send: the answer was lost, or the lease was over before their turn."""
-        return bool(self._lost_tokens or self._unsent)
+        return self._lost.due or bool(self._unsent)
 
     @property
     def under_way(self) -> int:
@@ -97,22 +99,29 @@ class Lane:
         """Something is due, or to be given back."""
         self._stirred.set()
 
-    async def close(self, patience_seconds: float) -> None:
-        """Claim no more, give back what was not sent, wait for what is under way, and settle it."""
+    async def close(self, *, going: bool = False) -> None:
+        """Claim no more, wait for what is under way, settle it, and give back what was not sent, however long it takes.
+
+        While the worker lives, nobody else would; where it is `going`, what it can't give back at once is rescued.
+        """
         self._closing = True
         if self._timer:
             self._timer.cancel()
         self._stirred.set()
         self._sending.stir()
-        try:
-            async with asyncio.timeout(patience_seconds):
-                await asyncio.wait([self._claiming])
-                await self._sending.done()
-                await self._answered.done()
+        await asyncio.wait([self._claiming])
+        await self._sending.done()
+        await self._answered.done()
+        while self._unsent or self._lost:
+            with suppress(Unavailable):
                 await self._give_back()
-        except (TimeoutError, Unavailable):
-            # What is left counts as claimed by a worker that is gone: it is rescued, not lost.
-            pass
+            if going:
+                break
+            await asyncio.sleep(AGAIN_SECONDS)
+        self._sender.close()
+
+    def abandon(self) -> None:
+        """Leave what is not done yet to whoever rescues the claims of this worker, which is going."""
         self._sending.cancel()
         self._claiming.cancel()
         self._answered.cancel()
@@ -215,7 +224,7 @@ class Lane:
             await self._give_back()
             claims = await register.claim(self._pool, self.webhook.id, room, worker_id, token)
         except Unavailable:
-            self._lost_tokens.append(token)
+            self._lost.add(token)
             return 0
         if not claims:
             return 0
@@ -292,9 +301,7 @@ class Lane:
 
     async def _give_back(self) -> None:
         """Owe again what is claimed under a token of ours and will not be sent; nobody else would, while we live."""
-        while self._lost_tokens:
-            await register.unclaim(self._pool, self.webhook.id, self._lost_tokens[-1])
-            self._lost_tokens.pop()
+        await self._lost.give_back()
         while unsent := self._unsent[:SET_MOST]:
             await register.release(self._pool, self.webhook.id, unsent)
             del self._unsent[: len(unsent)]

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from functools import partial
 
 from retailos.database.pool import Pool, acquire
 from retailos.declare.resource import Resources
@@ -40,7 +41,8 @@ class Lanes(Mapping[int, Lane]):
         self._lanes: dict[int, Lane] = {}
         #: Webhooks that can't be sent to as they were saved then.
         self._locked: dict[int, datetime] = {}
-        self._leaving: set[asyncio.Task[None]] = set()
+        #: Lanes that are closing, by the task that closes each.
+        self._leaving: dict[asyncio.Task[None], Lane] = {}
 
     def __getitem__(self, webhook_id: int) -> Lane:
         return self._lanes[webhook_id]
@@ -61,9 +63,7 @@ class Lanes(Mapping[int, Lane]):
             current = active.get(webhook_id)
             if current is None or current.updated_at != lane.webhook.updated_at:
                 del self._lanes[webhook_id]
-                leaving = asyncio.create_task(lane.close(DRAIN_SECONDS + lane.webhook.timeout))
-                self._leaving.add(leaving)
-                leaving.add_done_callback(self._leaving.discard)
+                self._leave(lane)
         fresh = [
             each
             for webhook_id, each in active.items()
@@ -74,8 +74,38 @@ class Lanes(Mapping[int, Lane]):
         return bool(fresh)
 
     async def close(self) -> None:
-        """Close them all; what is under way has a while to end."""
-        await asyncio.gather(*(lane.close(DRAIN_SECONDS) for lane in self._lanes.values()), *self._leaving)
+        """Close them all; what is under way has a while to end, and is rescued then."""
+        for lane in self._lanes.values():
+            self._leave(lane, going=True)
+        if leaving := dict(self._leaving):
+            _, late = await asyncio.wait(leaving, timeout=DRAIN_SECONDS)
+            for task in late:
+                leaving[task].abandon()
+                task.cancel()
+
+    def under_way(self, webhook_id: int) -> int:
+        """How many requests of a webhook are under way in this process, whichever lane has sent them."""
+        lane = self._lanes.get(webhook_id)
+        return self._leaving_under_way(webhook_id) + (lane.under_way if lane else 0)
+
+    def _leave(self, lane: Lane, *, going: bool = False) -> None:
+        closing = asyncio.create_task(lane.close(going=going))
+        self._leaving[closing] = lane
+        closing.add_done_callback(self._forget)
+
+    def _forget(self, closing: asyncio.Task[None]) -> None:
+        del self._leaving[closing]
+        self._ended(closing)
+
+    def _leaving_under_way(self, webhook_id: int) -> int:
+        return sum(lane.under_way for lane in self._leaving.values() if lane.webhook.id == webhook_id)
+
+    def _end(self, webhook_id: int, task: asyncio.Task[None]) -> None:
+        """Note that a task of one of a webhook's lanes has ended; another lane may send more now."""
+        self._ended(task)
+        if self._leaving and (lane := self._lanes.get(webhook_id)):
+            lane.gate.changed()
+            lane.wake()
 
     async def _open(self, stored: Webhook) -> None:
         """Open a webhook's lane, its secrets opened once for all that it sends."""
@@ -91,8 +121,8 @@ class Lanes(Mapping[int, Lane]):
             self._resources,
             webhook,
             sender(webhook, self._policy),
-            Gate(self._pool, webhook),
+            Gate(self._pool, webhook, partial(self._leaving_under_way, webhook.id)),
             self._lease,
-            self._ended,
+            partial(self._end, webhook.id),
             late_seconds=self._late_seconds,
         )

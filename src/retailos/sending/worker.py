@@ -169,7 +169,7 @@ class Worker:
             if lane := self._lanes.get(webhook_id):
                 # What is given up is not used any more before others may have it.
                 lane.gate.give(min(has, due[webhook_id]))
-                keeps = max(due[webhook_id], min(lane.under_way, has))
+                keeps = max(due[webhook_id], min(self._lanes.under_way(webhook_id), has))
                 if keeps != has:
                     wanted[webhook_id] = keeps
         if wanted:

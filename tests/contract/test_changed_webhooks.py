@@ -1,0 +1,90 @@
+"""A webhook that is changed while it sends: its requests keep their number, and nothing of it is forgotten."""
+
+import asyncio
+from uuid import uuid4
+
+from retailos.database.pool import acquire, transaction
+from retailos.deliveries import register
+from retailos.receiver import Behaviour, Receiver
+from retailos.sending.lost import LostClaims
+from retailos.sending.worker import LOOK_SECONDS
+from tests.conftest import eventually
+from tests.contract.conftest import Api
+from tests.contract.delivering import all_settled, most_at_once, webhook, working
+
+#: Longer than a worker takes to hear of a change of a webhook.
+LONG_SECONDS = LOOK_SECONDS * 1.5
+ADA = {"firstName": "Ada", "lastName": "Lovelace"}
+
+
+async def write(api: Api, count: int) -> None:
+    """Write so many customers at once."""
+    sent = [ADA | {"externalCustomerId": f"c-{number}"} for number in range(count)]
+    assert (await api.put("/customers", {"customers": sent})).status == 200
+
+
+async def change(api: Api, webhook_id: int, retry_limit: int) -> None:
+    """Change something of a webhook, so that it is sent for by another lane from then on."""
+    assert (await api.admin("PUT", f"/webhooks/{webhook_id}", json={"retryLimit": retry_limit})).status == 200
+
+
+async def test_a_webhook_that_changes_sends_no_more_at_once(api: Api) -> None:
+    """However often a webhook is changed, what was under way before counts until it has ended."""
+    async with Receiver.listen(behaviour=Behaviour(delay_seconds=LONG_SECONDS)) as receiver, working(api):
+        made = await webhook(api, receiver, concurrency=1)
+        await write(api, 4)
+        for number in range(1, 4):
+            await receiver.expect(number)
+            await change(api, made, number)
+        await receiver.expect(4)
+        receiver.behave(Behaviour())
+        await all_settled(api)
+    assert len(receiver.received) == 4
+    assert most_at_once(receiver.received, LONG_SECONDS * 0.95) == 1
+
+
+#: Locks what is claimed and was not sent.
+UNSENT = """
+select from delivery join customers on id = record_id where status = 'sending' and external_id <> all($1::text[])
+for update of delivery
+"""
+#: Cuts off whoever waits for such locks to give claims back.
+CUT_OFF = """
+select bool_or(pg_terminate_backend(pid)) from pg_stat_activity
+where datname = current_database() and wait_event_type = 'Lock' and query like '%released%'
+"""
+
+
+async def test_what_a_changed_webhook_can_not_give_back_is_given_back_later(api: Api) -> None:
+    """The connection breaks, again and again, while claims that nobody will send are given back; all arrive."""
+    async with Receiver.listen(behaviour=Behaviour(delay_seconds=LONG_SECONDS)) as receiver, working(api):
+        made = await webhook(api, receiver, concurrency=2)
+        await write(api, 20)
+        sent = [each.path.rpartition("/")[2] for each in await receiver.expect(2)]
+        async with acquire(api.engine.pool) as operator, transaction(api.engine.pool) as writing:
+            await writing.execute(UNSENT, sent)
+            await change(api, made, 3)
+            for _ in range(3):
+                assert await eventually(lambda: operator.fetchval(CUT_OFF))
+        receiver.behave(Behaviour())
+        await all_settled(api)
+    assert {each.path.rpartition("/")[2] for each in receiver.received} == {f"c-{number}" for number in range(20)}
+
+
+async def test_a_claim_that_is_made_after_it_was_looked_for_is_found_all_the_same(api: Api) -> None:
+    """What nobody has heard of may be claimed late: it is looked for once more when it can't be any later."""
+    async with Receiver.listen() as receiver:
+        made = await webhook(api, receiver)
+        await write(api, 3)
+        lost, token = LostClaims(api.engine.pool, made, late_seconds=0.2), uuid4()
+        lost.add(token)
+        assert lost.due
+        await lost.give_back()
+        assert (len(lost), lost.due) == (1, False)
+        worker = await register.enlist(api.engine.pool, "w", 60.0)
+        assert len(await register.claim(api.engine.pool, made, 3, worker, token)) == 3
+        async with asyncio.timeout(10):
+            await eventually(lambda: lost.due)
+        await lost.give_back()
+        assert len(lost) == 0
+        assert len(await register.claim(api.engine.pool, made, 3, worker, uuid4())) == 3
