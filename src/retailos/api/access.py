@@ -1,10 +1,13 @@
 """Who may call: from which address, with which key, for what, and how often."""
 
 import math
+from collections.abc import Iterable
 from typing import Final
 
 from retailos.api.call import Call, Engine, Operation
 from retailos.api.origin import origin
+from retailos.declare.field import Field, Reference
+from retailos.declare.resource import Resource
 from retailos.errors import Forbidden, RateLimited, Unauthorized
 from retailos.exchanges.networks import IPAddress, within
 from retailos.keys.key import Key
@@ -52,6 +55,25 @@ async def authorise(engine: Engine, call: Call, operation: Operation) -> None:
     if not key.allows(operation.scope):
         raise Forbidden(f"This key does not allow {operation.scope}; ask for a key with that scope.")
     call.key = key
+
+
+def check_shown(call: Call, shown: Iterable[Field | Reference]) -> None:
+    """Raise Forbidden where the objects of references are to be shown that lead to what the key may not read.
+
+    A key for orders is none for customers: unasked an order shows who bought by id alone.
+    """
+    scopes = dict.fromkeys(f"{each.to}:read" for each in shown if isinstance(each, Reference))
+    missing = [scope for scope in scopes if call.key is None or not call.key.allows(scope)]
+    if missing:
+        asked = ", ".join(missing)
+        raise Forbidden(f"This key does not allow {asked}, as the references to be shown ask for; leave those out.")
+
+
+def check_may_read(call: Call, resource: Resource) -> None:
+    """Raise Forbidden where a write is to show its record, as it is afterwards, to a key that may not read it."""
+    scope = f"{resource.name}:read"
+    if call.key is None or not call.key.allows(scope):
+        raise Forbidden(f"This key does not allow {scope}, as return=representation asks for; leave that out.")
 
 
 def _given(call: Call) -> str:

@@ -89,8 +89,9 @@ def _of_changes(resources: Resources) -> Iterator[Parameter]:
     yield in_query("since", {"type": "string", "default": "beginning"}, "`nextCursor`, `beginning` or `now`.")
     counted = {"type": "integer", "minimum": 1, "maximum": changes.LIMIT_MOST, "default": changes.LIMIT_DEFAULT}
     yield in_query("limit", counted, "The most changes that are looked at.")
+    said = "Show the objects of these references; 403 unless the key has the `read` scope of what each leads to."
     names = sorted({each.name for resource in resources.values() for each in resource.references})
-    yield listed("expand", word("ChangeExpand", names), "Show the objects of these references.")
+    yield listed("expand", word("ChangeExpand", names), said)
     yield in_query("wait", whole(changes.WAIT_SECONDS_MOST, 0), "Seconds to wait for something to tell.")
     yield in_header("Last-Event-ID", "Of a stream: go on behind the event with this id, whatever `since` says.")
 

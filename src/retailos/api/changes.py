@@ -3,12 +3,13 @@
 import time
 from dataclasses import dataclass
 
-from retailos.api.access import authorise
+from retailos.api.access import authorise, check_shown
 from retailos.api.body import EVENTS, wants_events
 from retailos.api.call import Answer, Call, Engine, Stream
 from retailos.api.change_stream import Source, change_events, nothing
 from retailos.api.change_view import page
 from retailos.api.envelope import encode
+from retailos.declare.field import Reference
 from retailos.declare.resource import did_you_mean
 from retailos.errors import Forbidden, Problem, Unavailable, ValidationFailed
 from retailos.records import feed, query
@@ -40,7 +41,7 @@ async def get_changes(engine: Engine, call: Call) -> Answer | Stream:
     With `Accept: text/event-stream` they are streamed as they happen.
     """
     asked = _asked(engine, call)
-    _check_scopes(call, asked.names)
+    _check_scopes(engine, call, asked)
     since = feed.read_cursor(asked.since) or await feed.now(engine.pool)
     if wants_events(call):
         return await _stream(engine, call, asked, since)
@@ -74,7 +75,7 @@ async def _stream(engine: Engine, call: Call, asked: Asked, since: Position) -> 
     async def check() -> None:
         if call.operation:
             await authorise(engine, call, call.operation)
-        _check_scopes(call, asked.names)
+        _check_scopes(engine, call, asked)
 
     source = Source(watch=engine.watch, read=read, check=check)
     chunks = nothing() if call.scope["method"] == "HEAD" else change_events(source, first)
@@ -82,10 +83,13 @@ async def _stream(engine: Engine, call: Call, asked: Asked, since: Position) -> 
 
 
 async def _read(engine: Engine, asked: Asked, since: Position) -> Read:
-    shown = {
-        name: tuple(each for each in asked.expand if each in engine.resources[name].reference) for name in asked.names
-    }
+    shown = {name: tuple(each.name for each in _expanded(engine, asked, name)) for name in asked.names}
     return await feed.read(engine.pool, engine.resources, asked.names, since, asked.limit, shown)
+
+
+def _expanded(engine: Engine, asked: Asked, name: str) -> list[Reference]:
+    """The references of a resource that are to be shown."""
+    return [each for each in engine.resources[name].references if each.name in asked.expand]
 
 
 def _asked(engine: Engine, call: Call) -> Asked:
@@ -129,7 +133,8 @@ def _resources(engine: Engine, call: Call, text: str | None, problems: list[Prob
     return tuple(name for name in names if name not in strange)
 
 
-def _check_scopes(call: Call, names: tuple[str, ...]) -> None:
-    missing = [name for name in names if call.key is None or not call.key.allows(f"{name}:read")]
+def _check_scopes(engine: Engine, call: Call, asked: Asked) -> None:
+    missing = [name for name in asked.names if call.key is None or not call.key.allows(f"{name}:read")]
     if missing:
         raise Forbidden(f"This key does not allow {missing[0]}:read; name the resources that it allows.")
+    check_shown(call, (each for name in asked.names for each in _expanded(engine, asked, name)))

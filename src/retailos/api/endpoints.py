@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 from uuid import UUID
 
+from retailos.api.access import check_shown
 from retailos.api.call import Answer, Call, Engine
 from retailos.api.wishes import tags
 from retailos.declare.field import Field, Reference
@@ -18,6 +19,7 @@ async def get_all(engine: Engine, call: Call) -> Answer:
     """GET a page of a list, with the exact number of all that match."""
     resource = resource_of(call)
     asked = query.read(engine.resources, resource, call.query)
+    check_shown(call, asked.show)
     # Taken before the first page: a full load and then the feed from here on miss nothing.
     changes = "null" if asked.after else f'"{feed.written(await engine.watch.lately())}"'
     page = await store.find(engine.pool, engine.resources, resource, asked)
@@ -68,6 +70,8 @@ def asked_of(call: Call) -> Asked:
     asked = Asked(query.show(resource_of(call), given, problems), query.flag(given, "includeDeleted", False, problems))
     if problems:
         raise ValidationFailed(problems)
+    if given:
+        check_shown(call, asked.show)
     return asked
 
 

@@ -62,7 +62,10 @@ def of_query(resources: Resources, operation: Operation) -> Iterator[Parameter]:
 
 _DELETED = in_query("includeDeleted", {"type": "boolean", "default": False}, "Whether a deleted record is shown too.")
 _DRY_RUN = in_query("dryRun", {"type": "boolean", "default": False}, "Check and say what would happen; write nothing.")
-_SHOW_OR_CHECK = "`return=representation` shows the record in the job; `handling=strict` refuses what is unknown."
+_SHOW_OR_CHECK = (
+    "`return=representation` shows the record in the job to a key that may read it; `handling=strict` refuses what is"
+    " unknown."
+)
 _LATER = (
     "`respond-async`: the answer is 202 as soon as what was sent is on the disk, its jobs `queued`, and written then."
 )
@@ -222,6 +225,13 @@ def _operators(resource: Resource, path: str, kind: Kind) -> Sequence[str]:
 def _names(resource: Resource, parameter: str) -> Parameter:
     if parameter == "expand":
         known = word(f"{resource.schema_name}Expand", resource.reference)
-        return listed("expand", known, "Show the objects of these references.")
+        return listed("expand", known, f"Show the objects of these references. {_asking(resource)}")
     known = word(f"{resource.schema_name}Field", [each.name for each in resource.shown])
-    return listed("fields", known, "Show these alone, in the entity's order.")
+    said = "Show these alone, in the entity's order."
+    return listed("fields", known, f"{said} {_asking(resource)}" if resource.references else said)
+
+
+def _asking(resource: Resource) -> str:
+    """What a key must have for the objects of references, besides the resource's own scope."""
+    scopes = ", ".join(f"`{each.name}` asks for `{each.to}:read`" for each in resource.references)
+    return f"The key must allow what is shown, else 403: {scopes}."

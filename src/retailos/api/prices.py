@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
+from retailos.api.access import check_shown
 from retailos.api.call import Answer, Call, Engine
 from retailos.api.endpoints import external_id_of, one, resource_of
 from retailos.catalogue import prices
@@ -34,6 +35,7 @@ async def get_price(engine: Engine, call: Call) -> Answer:
     show = query.show(resource_of(call), given, problems)
     if problems:
         raise ValidationFailed(problems)
+    check_shown(call, show)
     found = await prices.find(engine.pool, engine.resources, asked)
     return one(call, await store.get_by_id(engine.reader, engine.resources, resource_of(call), found, show))
 
