@@ -13,6 +13,8 @@ from retailos.settings import Settings
 from retailos.webhooks import orders
 from tests.contract.conftest import TIMESTAMP, Api, check_envelope, codes, serving
 
+EARLIER, LATER = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
+SECRET = "whsec_" + "A" * 43 + "="
 FIELDS = (
     *(
         "id",
@@ -201,6 +203,10 @@ async def test_the_resource_of_a_webhook_stays(shop: Api, name: str) -> None:
         ({"retryDelay": 0.0001}, ("/retryDelay", "TOO_PRECISE")),
         ({"retryBackoff": "true"}, ("/retryBackoff", "WRONG_TYPE")),
         ({"retryDelayMax": "6h"}, ("/retryDelayMax", "WRONG_TYPE")),
+        ({"retryDelay": 86400}, ("/retryDelay", "OUT_OF_RANGE")),
+        ({"retryDelayMax": 60}, ("/retryDelay", "OUT_OF_RANGE")),
+        ({"requeueEvery": 0.001}, ("/requeueEvery", "OUT_OF_RANGE")),
+        ({"signing": {"secret": SECRET, "formerUntil": "2027-01-01T00:00:00Z"}}, ("/signing/formerSecret", "REQUIRED")),
         ({"timeout": 0}, ("/timeout", "OUT_OF_RANGE")),
         ({"timeout": 301}, ("/timeout", "OUT_OF_RANGE")),
         ({"concurrency": 0}, ("/concurrency", "OUT_OF_RANGE")),
@@ -217,6 +223,8 @@ async def test_the_resource_of_a_webhook_stays(shop: Api, name: str) -> None:
         ({"headers": {"Host": "x"}}, ("/headers/Host", "RESERVED_HEADER")),
         ({"headers": {"content-length": "1"}}, ("/headers/content-length", "RESERVED_HEADER")),
         ({"headers": {"X-Ra-Attempt": "1"}}, ("/headers/X-Ra-Attempt", "RESERVED_HEADER")),
+        ({"headers": {"Content-Encoding": "gzip"}}, ("/headers/Content-Encoding", "RESERVED_HEADER")),
+        ({"headers": {"X-A": "1", "x-a": "2"}}, ("/headers/x-a", "REPEATED")),
         ({"headers": {f"X-{i}": "x" for i in range(51)}}, ("/headers", "TOO_MANY")),
         ({"url": ""}, ("/url", "INVALID_URL")),
         ({"url": "not a url"}, ("/url", "INVALID_URL")),
@@ -230,6 +238,9 @@ async def test_the_resource_of_a_webhook_stays(shop: Api, name: str) -> None:
         ({"url": "http://127.0.0.1:{version}/x"}, ("/url", "TEMPLATE_IN_HOST")),
         ({"url": "http://user:secret@127.0.0.1:9/x"}, ("/url", "USER_INFO")),
         ({"url": "http://127.0.0.1:9/x#y"}, ("/url", "FRAGMENT")),
+        ({"url": "http://127.0.0.1:9/a%zz/x"}, ("/url", "INVALID_URL")),
+        ({"url": "http://127.0.0.1:9/a/../x"}, ("/url", "INVALID_URL")),
+        ({"url": "http://127.0.0.1:9/a/%2E./x"}, ("/url", "INVALID_URL")),
         ({"url": "http://127.0.0.1:99999/x"}, ("/url", "INVALID_PORT")),
         ({"url": "http://169.254.169.254/latest/meta-data"}, ("/url", "BLOCKED_ADDRESS")),
     ],
@@ -293,6 +304,7 @@ async def test_a_requeue_names_a_webhook(shop: Api, name: str) -> None:
         ({"webhook": 0}, [("/webhook", "OUT_OF_RANGE")]),
         ({"webhook": shown["id"], "dryRun": "yes"}, [("/dryRun", "WRONG_TYPE")]),
         ({"webhook": shown["id"], "dryrun": True}, [("/dryrun", "UNKNOWN_FIELD")]),
+        ({"webhook": shown["id"], "since": LATER, "until": EARLIER}, [("/until", "OUT_OF_RANGE")]),
     ):
         assert codes(await shop.admin("POST", "/requeues", json=body)) == expected, body
     assert (await shop.admin("POST", "/requeues", json={"webhook": 99999})).status == 404

@@ -1,6 +1,6 @@
 """Which deliveries an operator means: how that is said in a request, and kept for as long as an operation runs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -11,6 +11,7 @@ from retailos.declare.field import Field
 from retailos.declare.shapes import ListOf
 from retailos.declare.texts import Choice, Text
 from retailos.declare.values import Number, Timestamp, Uuid, moment
+from retailos.errors import Problem
 from retailos.exchanges.exchange import ErrorClass
 
 #: Records that one request can name; whoever means more says which by the other fields.
@@ -35,6 +36,13 @@ FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
         )
     }
 )
+
+
+def selection_problems(said: Mapping[str, Any]) -> Iterator[Problem]:
+    """A range of time, checked by FIELDS, in which nothing can be."""
+    since, until = said.get("since"), said.get("until")
+    if since is not None and until is not None and moment(until) <= moment(since):
+        yield Problem("/until", "OUT_OF_RANGE", "expected a moment after since")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

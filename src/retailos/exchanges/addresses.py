@@ -3,7 +3,7 @@
 import asyncio
 import re
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from types import MappingProxyType
@@ -120,6 +120,10 @@ def _first(reasons: Iterable[str | None]) -> str | None:
     return next((reason for reason in reasons if reason), None)
 
 
+#: A % that escapes nothing.
+_MALFORMED: Final = re.compile(r"%(?![0-9a-f]{2})", re.IGNORECASE)
+#: A segment that a URL is resolved by, and that is not sent.
+_DOTS: Final = re.compile(r"(\.|%2e){1,2}", re.IGNORECASE)
 _PRINTABLE: Final = re.compile(r"[!#-;=?-\[\]_a-z{}~]*", re.IGNORECASE | re.ASCII)
 _LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE | re.ASCII)
 _NUMERIC_LABEL: Final = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE | re.ASCII)
@@ -148,6 +152,7 @@ def check_url(url: str, policy: Policy) -> list[Problem]:
     problems = [*_check_scheme(scheme.lower(), host, policy), *_check_port(port), *_check_host(host, policy)]
     if "@" in authority:
         problems.append(_problem("USER_INFO", "expected no user and password; make them the webhook's credentials"))
+    problems.extend(_check_path(rest[len(authority) :]))
     if "#" in rest:
         problems.append(_problem("FRAGMENT", "expected no #; what follows it is never sent"))
     return problems
@@ -168,6 +173,13 @@ def _split(place: str) -> tuple[str, str | None]:
     bracket = place.rfind("]") + 1
     colon = place.find(":", bracket)
     return (place, None) if colon < 0 else (place[:colon], place[colon + 1 :])
+
+
+def _check_path(path: str) -> Iterator[Problem]:
+    if _MALFORMED.search(path):
+        yield _problem("INVALID_URL", "expected two hexadecimal digits behind each %")
+    if any(_DOTS.fullmatch(segment) for segment in re.split(r"[?#]", path, maxsplit=1)[0].split("/")):
+        yield _problem("INVALID_URL", "expected no . or .. between slashes, which would not be sent as they stand")
 
 
 def _check_scheme(scheme: str, host: str, policy: Policy) -> list[Problem]:

@@ -15,7 +15,7 @@ from retailos.declare.resource import Resources
 from retailos.declare.texts import Choice
 from retailos.declare.values import Number
 from retailos.deliveries import selection
-from retailos.deliveries.selection import Selection
+from retailos.deliveries.selection import Selection, selection_problems
 from retailos.errors import Problem, ValidationFailed
 from retailos.records import named_sql
 from retailos.stints import operation, requeue, stint
@@ -101,6 +101,8 @@ def _read(fields: Mapping[str, Field], body: Any) -> dict[str, Any]:
     said, problems = read_object(fields, "requeue", body)
     if not any(each.path == "/webhook" for each in problems) and (said["webhook"] is None) is not said["all"]:
         problems.append(Problem("/webhook", "REQUIRED", "expected a webhook's id, or else all: true"))
+    if not {each.path for each in problems} & {"/since", "/until"}:
+        problems.extend(selection_problems(said))
     if problems:
         raise ValidationFailed(problems)
     return said

@@ -13,6 +13,8 @@ from retailos.webhooks import certificates
 from retailos.webhooks.certificates import certificate_problems
 from retailos.webhooks.credentials import credential_problems
 from retailos.webhooks.hidden import Hiding
+from retailos.webhooks.requeue_policy import requeue_problems
+from retailos.webhooks.retry import retry_problems
 from retailos.webhooks.scope import scope_problems
 from retailos.webhooks.shape import shape_problems
 from retailos.webhooks.url import batch_problems, url_problems
@@ -34,6 +36,10 @@ def read_webhook(
         problems.extend(url_problems(resources, values, policy))
         if "batchSize" not in wrong and values["batchSize"] > 1:
             problems.extend(batch_problems(values))
+    if not wrong & {"retryDelay", "retryDelayMax"}:
+        problems.extend(retry_problems(values, body))
+    if "requeueEvery" not in wrong:
+        problems.extend(requeue_problems(values))
     if not wrong & {"resource", "fields"}:
         problems.extend(shape_problems(resources[values["resource"]], values))
     if not wrong & {"resource", "where", "whenChanged"}:

@@ -15,6 +15,9 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}\Z")
 _HEADERS_OURS = frozenset(
     {
         *("content-type", "accept", "content-length", "host", "connection", "transfer-encoding", "expect"),
+        *("keep-alive", "proxy-connection", "te", "trailer", "upgrade"),
+        # What would be said of a body that is neither compressed nor a part of anything.
+        *("content-encoding", "content-range"),
         *("traceparent", "webhook-id", "webhook-timestamp", "webhook-signature"),
     }
 )
@@ -33,8 +36,13 @@ class Headers:
             return value
         if len(value) > HEADERS_MOST:
             problems.append(Problem(at, "TOO_MANY", f"expected at most {HEADERS_MOST} headers"))
+        before: set[str] = set()
         for name, text in list(value.items())[:HEADERS_MOST]:
             problems.extend(header_problems(name, text, f"{at}/{name[:100]}"))
+            if name.lower() in before:
+                message = "expected each header once, whatever the case of its name"
+                problems.append(Problem(f"{at}/{name[:100]}", "REPEATED", message))
+            before.add(name.lower())
         return value
 
     def hidden(self, value: Mapping[str, str]) -> dict[str, str]:

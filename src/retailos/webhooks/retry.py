@@ -1,12 +1,13 @@
 """When what failed is attempted again."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Self
 
 from retailos.declare.field import Field
 from retailos.declare.texts import Choice
 from retailos.declare.values import Boolean, Number
+from retailos.errors import Problem
 
 #: Doublings beyond this leave every retryDelayMax behind; without an end a long retryLimit would overflow.
 _MOST_DOUBLINGS: Final = 62
@@ -44,6 +45,13 @@ class RetryPolicy:
     def schedule(self) -> tuple[float, ...]:
         """The delay before each retry in seconds, without jitter, as it is shown to people."""
         return tuple(self.delay_before(number) for number in range(1, self.retry_limit + 1))
+
+
+def retry_problems(values: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[Problem]:
+    """A first delay that the longest one would shorten, where either is said anew."""
+    delay, most = values["retryDelay"], values["retryDelayMax"]
+    if delay > most and {"retryDelay", "retryDelayMax"} & body.keys():
+        yield Problem("/retryDelay", "OUT_OF_RANGE", f"expected at most retryDelayMax, which is {most}, got {delay}")
 
 
 _STANDARD: Final = RetryPolicy()

@@ -54,6 +54,8 @@ class SigningSecrets:
                 problems.append(Problem(f"{at}/{name}", "INVALID_SECRET", EXPECTED))
         if "formerSecret" in known and "formerUntil" not in known:
             problems.append(Problem(f"{at}/formerUntil", "REQUIRED", "expected until when the former secret signs too"))
+        if known.get("formerUntil") is not None and known.get("formerSecret") is None:
+            problems.append(Problem(f"{at}/formerSecret", "REQUIRED", "expected what signs until then"))
         return {**_NOTHING, **known, "publicKey": _public(known.get("secret"))}
 
     def hidden(self, value: Mapping[str, Any]) -> dict[str, Any]:
