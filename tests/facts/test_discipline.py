@@ -62,6 +62,7 @@ TRANSACTING: Final = (
     f"{SRC}/records/writer.py",
     # Only savepoints.
     f"{SRC}/records/waking.py",
+    f"{SRC}/records/bulk.py",
     f"{SRC}/jobs/queue.py",
     f"{SRC}/sending/worker.py",
     # What became of a mail, with the plan for its next attempt.

@@ -2,22 +2,22 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from retailos.api.body import json_body
+from retailos.api.bulk_results import Result, tell
 from retailos.api.call import Answer, Call, Engine
 from retailos.api.endpoints import resource_of
 from retailos.api.envelope import encode
-from retailos.api.wishes import RESPOND_ASYNC, on_unresolved, preferences
-from retailos.database.pool import acquire, transaction
+from retailos.api.wishes import RESPOND_ASYNC, Wishes
+from retailos.api.writing import transaction_of, unhindered, wishes_of
+from retailos.database.pool import acquire
 from retailos.declare.kind import expected
 from retailos.declare.resource import Resource
 from retailos.errors import DuplicateInBatch, MalformedJson, Problem, RetailOSError, Unavailable, ValidationFailed
-from retailos.jobs import jobs
-from retailos.jobs.jobs import Refused
 from retailos.jobs.queue import Origin
-from retailos.records import body, bulk, query, resent
+from retailos.records import body, bulk, resent
 from retailos.records.body import Reading
 from retailos.records.identity import new_id
 from retailos.records.record import Draft, Written
@@ -26,31 +26,33 @@ from retailos.records.resent import Piece, Same
 #: A statement's worth of records times ten: about a tenth of a second of work.
 RECORDS_MOST = 1_000
 
+_PARAMETERS: Final = ("errorPolicy", "mode", "unknownFields", "onUnresolved", "dryRun")
+
 Read = Draft | Same | RetailOSError
 
 
 async def upsert_many(engine: Engine, call: Call) -> Answer:
     """PUT up to 1,000 records under the plural name: good ones are applied, bad ones fail alone, or all or none."""
-    resource, (all_or_none, reading) = resource_of(call), _asked(call)
-    # Whether all or none, only the writing can tell.
-    queued = not all_or_none and RESPOND_ASYNC in preferences(call)
+    resource, wishes = resource_of(call), wishes_of(call, _PARAMETERS)
+    # Whether all or none, and what would happen, only the writing can tell.
+    queued = wishes.later and not (wishes.all_or_none or wishes.dry_run)
+    plain = not (queued or wishes.all_or_none or wishes.dry_run) and wishes.reading() == body.PUT
     raw = await json_body(call, engine.settings.bulk_body_limit_bytes)
-    pieces = () if queued or all_or_none or reading != body.PUT else resent.cut(resource, raw)
+    pieces = resent.cut(resource, raw) if plain else ()
     records = await _records(engine, resource, raw, pieces)
-    read = list(_read(engine, resource, records, reading))
+    read = list(_read(engine, resource, records, wishes.reading()))
     batch_id = new_id()
     if queued:
         results = await _queue_each(engine, call, resource, read, batch_id)
-    elif all_or_none:
-        results = await _write_all(engine, call, resource, read, batch_id)
+    elif wishes.all_or_none:
+        results = await _write_all(engine, call, wishes, read, batch_id)
+    elif wishes.dry_run:
+        results = await _try_each(engine, call, wishes, read)
     else:
         results = await _write_each(engine, call, resource, read, batch_id)
         await _learn(engine, resource, pieces, read, results)
-    told = encode(await _told(engine, call, resource, records, results, batch_id))
+    told = encode(await tell(engine, call, wishes, records, results, batch_id))
     return Answer(told, 202, {"Preference-Applied": RESPOND_ASYNC}) if queued else Answer(told)
-
-
-Result = Written | jobs.JobQueueMeta | RetailOSError
 
 
 async def _queue_each(engine: Engine, call: Call, resource: Resource, read: list[Read], batch_id: UUID) -> list[Result]:
@@ -91,60 +93,35 @@ async def _learn(
                 await resent.learn(connection, resource, pieces, found)
 
 
-async def _write_all(engine: Engine, call: Call, resource: Resource, read: list[Read], batch_id: UUID) -> list[Result]:
+async def _write_all(engine: Engine, call: Call, wishes: Wishes, read: list[Read], batch_id: UUID) -> list[Result]:
     errors = [each for each in read if isinstance(each, RetailOSError)]
     if errors:
         raise bulk.together(errors)
-    drafts = [each for each in read if isinstance(each, Draft)]
+    resource, drafts = resource_of(call), [each for each in read if isinstance(each, Draft)]
     await _wait_for_turn(engine, resource, drafts)
-    async with transaction(engine.pool) as connection:
+    async with transaction_of(engine, wishes) as connection:
         written = await bulk.upsert_all(
             connection, engine.resources, resource, drafts, (call.request_id, call.api_key_id, batch_id)
         )
-    engine.hint()
     return list(written)
+
+
+async def _try_each(engine: Engine, call: Call, wishes: Wishes, read: list[Read]) -> list[Result]:
+    """See what would come of each, in one transaction that is undone."""
+    resource, drafts = resource_of(call), [(i, each) for i, each in enumerate(read) if isinstance(each, Draft)]
+    await _wait_for_turn(engine, resource, [draft for _, draft in drafts])
+
+    async def work() -> dict[int, Written | RetailOSError]:
+        async with transaction_of(engine, wishes) as connection:
+            return await bulk.upsert_each(connection, engine.resources, resource, drafts)
+
+    tried = await unhindered(work)
+    return [each if isinstance(each, RetailOSError) else tried[i] for i, each in enumerate(read)]
 
 
 async def _wait_for_turn(engine: Engine, resource: Resource, drafts: Iterable[Draft]) -> None:
     """Let what was accepted of these records before be written first."""
     await engine.queue.let_pass(resource, [draft.external_id or "" for draft in drafts])
-
-
-async def _told(
-    engine: Engine, call: Call, resource: Resource, records: list[Any], results: list[Result], batch_id: UUID
-) -> list[jobs.JobQueueMeta]:
-    refused = {
-        i: Refused(job_id=new_id(), external_id=body.name_of(resource, records[i]), position=i, error=each)
-        for i, each in enumerate(results)
-        if isinstance(each, RetailOSError)
-    }
-    if refused:
-        async with acquire(engine.pool) as connection:
-            await jobs.keep_failed(
-                connection, resource, list(refused.values()), request_id=call.request_id, batch_id=batch_id
-            )
-    return [
-        jobs.failed(resource, refused[i], batch_id, call.at)
-        if isinstance(each, RetailOSError)
-        else jobs.told(resource, each, batch_id=batch_id, index=i)
-        if isinstance(each, Written)
-        else each
-        for i, each in enumerate(results)
-    ]
-
-
-def _asked(call: Call) -> tuple[bool, Reading]:
-    """Whether all or none are to be written, and how each is to be read."""
-    given = query.parameters(call.query)
-    query.refuse_unknown(given, ("errorPolicy", "onUnresolved"))
-    problems: list[Problem] = []
-    policy = given.get("errorPolicy", "applyGood")
-    if policy not in ("applyGood", "rejectEverything"):
-        problems.append(Problem("errorPolicy", "UNKNOWN_CHOICE", "expected applyGood or rejectEverything"))
-    reading = Reading(on_unresolved=on_unresolved(given, problems))
-    if problems:
-        raise ValidationFailed(problems)
-    return policy == "rejectEverything", reading
 
 
 async def _records(engine: Engine, resource: Resource, raw: bytes, pieces: Sequence[Piece]) -> list[Any]:

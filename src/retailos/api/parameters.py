@@ -75,7 +75,6 @@ _IF_MATCH = in_header("If-Match", "Write only if the record is at the version of
 _IF_NONE_MATCH = in_header("If-None-Match", "`*`: only create; 412 where the record is there already.", r"^\*$")
 _UNLESS_MATCH = in_header("If-None-Match", "Answer 304 if the record is still at the version of this ETag.", _TAGS)
 _PREFER = in_header("Prefer", _SHOW_OR_CHECK)
-_PREFER_LATER = in_header("Prefer", _LATER)
 _PREFER_ANY = in_header("Prefer", f"{_LATER} {_SHOW_OR_CHECK}")
 _IDEMPOTENCY_KEY = in_header(
     "Idempotency-Key",
@@ -110,10 +109,9 @@ _WISHES = MappingProxyType(
         "mode": (_MODE,),
         "writing": (_UNKNOWN, _ON_UNRESOLVED, _DRY_RUN, _IF_MATCH, _IF_NONE_MATCH),
         "prefer": (_PREFER,),
-        "preferLater": (_PREFER_LATER,),
         "preferAny": (_PREFER_ANY,),
         "once": (_IDEMPOTENCY_KEY,),
-        "errorPolicy": (_ERROR_POLICY, _ON_UNRESOLVED),
+        "errorPolicy": (_ERROR_POLICY, _UNKNOWN, _ON_UNRESOLVED, _DRY_RUN),
         "creating": (_UNKNOWN, _ON_UNRESOLVED, _DRY_RUN, _PREFER),
         "deleting": (_DRY_RUN, _PREFER, _IF_MATCH),
         "unlessMatch": (_UNLESS_MATCH,),

@@ -13,6 +13,7 @@ from retailos.api.body import check_acceptable
 from retailos.api.call import Answer, Call, Engine, Operation
 from retailos.api.envelope import send_answer
 from retailos.api.events import send_stream
+from retailos.api.wishes import refuse_unheeded, unheeded
 from retailos.errors import BadRequest, RouteNotFound
 
 _VARIABLE = re.compile(r"\{(\w+)\}")
@@ -25,7 +26,7 @@ class Operations:
 
     def __init__(self, engine: Engine, operations: Iterable[Operation]) -> None:
         self._engine = engine
-        self._by_method = {each.method: (each, _VARIABLE.findall(each.path)) for each in operations}
+        self._by_method = {each.method: (each, _VARIABLE.findall(each.path), unheeded(each)) for each in operations}
         if "GET" in self._by_method:
             self._by_method["HEAD"] = self._by_method["GET"]
 
@@ -37,10 +38,12 @@ class Operations:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Authorise the call, let the operation's endpoint answer it, and send the answer in the envelope."""
         call: Call = scope["retailos.call"]
-        operation, names = self._by_method[scope["method"]]
+        operation, names, meaningless = self._by_method[scope["method"]]
         call.operation = operation
         check_acceptable(call, operation.gives)
         await authorise(self._engine, call, operation)
+        if meaningless:
+            refuse_unheeded(call, meaningless)
         call.path = {name: _decoded(text) for name, text in zip(names, scope["path_params"].values(), strict=True)}
         answer = await operation.endpoint(self._engine, call)
         if isinstance(answer, Answer):

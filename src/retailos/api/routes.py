@@ -289,7 +289,7 @@ def _of_many(resource: Resource, put: Operation, one: str) -> Iterator[Operation
         action=resource.action("UPSERT_MANY"),
         statuses=(200,),
         also=(_ACCEPTED,),
-        parameters=("errorPolicy", "preferLater"),
+        parameters=("mode", "errorPolicy", "preferAny"),
     )
 
 

@@ -1,10 +1,11 @@
 """How a caller wants a write done: the query's parameters and the conditional and Prefer headers, checked."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from retailos.api.call import Call
+from retailos.api.call import Call, Operation
 from retailos.errors import BadRequest, Problem, ValidationFailed
 from retailos.records import query
 from retailos.records.body import Reading
@@ -31,6 +32,8 @@ class Wishes:
     on_unresolved: OnUnresolved = OnUnresolved.PARK
     #: Answer when it is accepted, and write it soon after.
     later: bool = False
+    #: Of many records write all, or none.
+    all_or_none: bool = False
 
     @property
     def conditional(self) -> bool:
@@ -51,6 +54,42 @@ class Wishes:
 NONE = Wishes()
 RESPOND_ASYNC = "respond-async"
 _SAID_IN = (b"if-match", b"if-none-match", b"prefer")
+#: What says for which state, or how often, a request is to be done: the words for it among an operation's parameters,
+#: and what is told to who sends it elsewhere.
+_HEEDED: Mapping[bytes, tuple[frozenset[str], str]] = MappingProxyType(
+    {
+        b"if-match": (
+            frozenset(("writing", "deleting", "merging")),
+            "expected no If-Match here: it is for writing one record that is there, by its own URL",
+        ),
+        b"if-none-match": (
+            frozenset(("writing",)),
+            "expected no If-None-Match here: it makes a PUT of one record create only",
+        ),
+        b"idempotency-key": (
+            frozenset(("once",)),
+            "expected no Idempotency-Key here: this route keeps no answers; send the request without it",
+        ),
+    }
+)
+
+
+def unheeded(operation: Operation) -> Sequence[bytes]:
+    """The headers that an operation has no meaning for, so that whoever sends one would rely on it in vain.
+
+    What only reads may pass over them; a PUT, PATCH or DELETE that is sent again does no more than once, by itself.
+    """
+    if operation.method == "GET":
+        return ()
+    names = (name for name, (words, _) in _HEEDED.items() if words.isdisjoint(operation.parameters))
+    return tuple(name for name in names if operation.method == "POST" or name != b"idempotency-key")
+
+
+def refuse_unheeded(call: Call, names: Sequence[bytes]) -> None:
+    """Refuse a call with one of these headers."""
+    for name in names:
+        if call.headers(name):
+            raise BadRequest(_HEEDED[name][1])
 
 
 def read_wishes(call: Call, known: tuple[str, ...]) -> Wishes:
@@ -62,6 +101,7 @@ def read_wishes(call: Call, known: tuple[str, ...]) -> Wishes:
     problems: list[Problem] = []
     mode = _choice(given.get("mode", "merge"), "mode", ("merge", "replace"), problems)
     unknown = _choice(given.get("unknownFields", "refuse"), "unknownFields", ("refuse", "ignore"), problems)
+    policy = _choice(given.get("errorPolicy", "applyGood"), "errorPolicy", ("applyGood", "rejectEverything"), problems)
     preferred = preferences(call)
     wishes = Wishes(
         replace=mode == "replace",
@@ -70,16 +110,16 @@ def read_wishes(call: Call, known: tuple[str, ...]) -> Wishes:
         versions=_versions(call),
         must_be_new=_must_be_new(call),
         representation="return=representation" in preferred,
-        on_unresolved=on_unresolved(given, problems),
+        on_unresolved=_on_unresolved(given, problems),
         later=RESPOND_ASYNC in preferred,
+        all_or_none=policy == "rejectEverything",
     )
     if problems:
         raise ValidationFailed(problems)
     return wishes
 
 
-def on_unresolved(given: Mapping[str, str], problems: list[Problem]) -> OnUnresolved:
-    """What is to be done with an upsert that refers to a record which is not there."""
+def _on_unresolved(given: Mapping[str, str], problems: list[Problem]) -> OnUnresolved:
     words = tuple(OnUnresolved)
     text = _choice(given.get("onUnresolved", OnUnresolved.PARK), "onUnresolved", words, problems)
     return OnUnresolved(text) if text in words else OnUnresolved.PARK

@@ -37,7 +37,7 @@ _OTHER = ("unknownFields", "onUnresolved", "dryRun")
 
 async def upsert(engine: Engine, call: Call) -> Answer:
     """PUT a record by its external id: it is made, updated, or found to be like that already."""
-    external_id, wishes = external_id_of(call), _wishes(call, _PUT)
+    external_id, wishes = external_id_of(call), wishes_of(call, _PUT)
     draft = await _draft(engine, call, external_id, wishes.reading())
     if wishes.conditional:
         written = await _write_carefully(engine, call, wishes, draft, Demand(external_id=external_id))
@@ -60,7 +60,7 @@ async def _accept(engine: Engine, call: Call, draft: Draft) -> Answer:
 
 async def upsert_by_id(engine: Engine, call: Call) -> Answer:
     """PUT a record by our id; another external id in the body is its new one, and the old one stays as an alias."""
-    record_id, wishes = record_id_of(call), _wishes(call, _PUT)
+    record_id, wishes = record_id_of(call), wishes_of(call, _PUT)
     draft = await _draft(engine, call, None, wishes.reading())
     written = await _write_carefully(engine, call, wishes, draft, Demand(record_id=record_id))
     return await _answer(engine, call, wishes, written)
@@ -71,7 +71,7 @@ async def upsert_by_natural_key(engine: Engine, call: Call) -> Answer:
 
     Its own external id follows from theirs; a record that the two have already is updated, whatever its own is.
     """
-    resource, wishes = resource_of(call), _wishes(call, _PUT)
+    resource, wishes = resource_of(call), wishes_of(call, _PUT)
     entity, at = body.unwrapped(resource, body.decode(await json_body(call, engine.settings.body_limit_bytes)))
     keys = _natural_key(engine, call, resource, entity)
     async with acquire(engine.pool) as connection:
@@ -141,21 +141,22 @@ async def delete_by_id(engine: Engine, call: Call) -> Answer:
 
 
 async def _patch(engine: Engine, call: Call, demand: Demand) -> Answer:
-    wishes = _wishes(call, _OTHER)
+    wishes = wishes_of(call, _OTHER)
     draft = await _draft(engine, call, demand.external_id, wishes.reading(partial=True))
     written = await _write_carefully(engine, call, wishes, draft, demand, merge=True)
     return await _answer(engine, call, wishes, written)
 
 
 async def _delete(engine: Engine, call: Call, demand: Demand) -> Answer:
-    wishes = _wishes(call, ("dryRun",))
+    wishes = wishes_of(call, ("dryRun",))
     await _wait_for_turn(engine, call, demand.external_id)
     async with transaction_of(engine, wishes) as connection:
         written = await careful.delete(connection, resource_of(call), _demanded(wishes, demand), _origin(call))
     return await _answer(engine, call, wishes, written, operation="delete")
 
 
-def _wishes(call: Call, known: tuple[str, ...]) -> Wishes:
+def wishes_of(call: Call, known: tuple[str, ...]) -> Wishes:
+    """Read how a write is wanted, of one record or of many; Forbidden where it is to show what the key may not read."""
     wishes = read_wishes(call, known)
     if wishes.representation:
         check_may_read(call, resource_of(call))

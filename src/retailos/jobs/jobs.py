@@ -163,7 +163,7 @@ def queued(
     )
 
 
-def failed(resource: Resource, refused: Refused, batch_id: UUID, at: str) -> JobQueueMeta:
+def failed(resource: Resource, refused: Refused, batch_id: UUID | None, at: str) -> JobQueueMeta:
     """Show a record that was refused as the failed job that it was."""
     return JobQueueMeta(
         id=refused.job_id,

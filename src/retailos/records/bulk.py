@@ -1,18 +1,27 @@
-"""Many records in one transaction: all of them, or none."""
+"""Many records in one transaction: all of them or none, or each for itself."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Final
 from uuid import UUID
 
 import asyncpg
 
 from retailos.database.pool import Connection
 from retailos.declare.resource import Resource, Resources
-from retailos.errors import Problem, RetailOSError, Unavailable, ValidationFailed
+from retailos.errors import DuplicateInBatch, Problem, RetailOSError, Unavailable, ValidationFailed
 from retailos.records import parked, sql, waking
 from retailos.records.record import Draft, Written
-from retailos.records.resolve import Filled, lock_tree, refused, resolve
+from retailos.records.resolve import Filled, climbs, lock_tree, refused, resolve
 from retailos.records.upsert import Upsert, objection, refusal_of, write_rows
+
+#: What one row of a statement can spoil for the others: a broken rule, a record that another transaction has made
+#: meanwhile, and one that the row before leads to as well, by another of its external ids.
+_OBJECTIONS: Final = (
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.SerializationError,
+    asyncpg.CardinalityViolationError,
+)
 
 
 async def upsert_all(
@@ -46,6 +55,8 @@ async def upsert_all(
             raise
         # The database names the rule that was broken, and not the record that broke it.
         raise type(broken)([replace(each, path="") for each in broken.problems]) from None
+    except asyncpg.CardinalityViolationError:
+        raise together([DuplicateInBatch()]) from None
     if len(written) < len(rows):
         raise Unavailable("Some of the records are being written by others; send again.")
     refusals = [refusal for each in written.values() if (refusal := refusal_of(each))]
@@ -55,6 +66,42 @@ async def upsert_all(
     await parked.supersede(transaction, resource, {name: each for name, each in names.items() if name not in sent_to})
     await waking.wake(transaction, resources, resource, names)
     return [written[upsert.job_id] for upsert, _ in rows]
+
+
+async def upsert_each(
+    transaction: Connection, resources: Resources, resource: Resource, drafts: Sequence[tuple[int, Draft]]
+) -> dict[int, Written | RetailOSError]:
+    """Write drafts, each with its position, so that a bad one hurts no other; give what came of each, by its position.
+
+    It ends as the writer's batches would, each a transaction of its own; this one can be undone whole.
+    """
+    upserts = [Upsert(draft=draft, position=i) for i, draft in drafts]
+    groups = [[each for each in upserts if not climbs(resource, each.draft)]]
+    # The parent of a record may be one of those before it.
+    groups += [[each] for each in upserts if climbs(resource, each.draft)]
+    results: dict[UUID, waking.Result] = {}
+    for each in groups:
+        results |= await _tried(transaction, resources, resource, each) if each else {}
+    return {each.position: results[each.job_id] for each in upserts}
+
+
+async def _tried(
+    transaction: Connection, resources: Resources, resource: Resource, upserts: Sequence[Upsert]
+) -> dict[UUID, waking.Result]:
+    """Write upserts together; where the database objects, in two halves, down to the one that it objects to."""
+    try:
+        async with transaction.transaction():
+            results, _ = await waking.write(transaction, resources, resource, upserts)
+            return results
+    except _OBJECTIONS as error:
+        if len(upserts) == 1:
+            refusal = objection(resource, upserts[0].draft.at, error)
+            if refusal is None:
+                raise
+            return {upserts[0].job_id: refusal}
+    half = len(upserts) // 2
+    first = await _tried(transaction, resources, resource, upserts[:half])
+    return first | await _tried(transaction, resources, resource, upserts[half:])
 
 
 def together(errors: Iterable[RetailOSError]) -> ValidationFailed:
