@@ -9,14 +9,17 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+import click
 import msgspec
 import pytest
 from click.testing import CliRunner
 
 from retailos.app import open_pool
-from retailos.cli import COMMANDS, main
+from retailos.cli import COMMANDS, main, order
 from retailos.cli.doctor import open_transactions
+from retailos.cli.webhook import webhook
 from retailos.database.pool import Connection
+from retailos.webhooks.webhook import SETTINGS
 from tests.acceptance.program import ran, started
 
 HELPED = (
@@ -24,8 +27,8 @@ HELPED = (
     *((name,) for name in COMMANDS),
     *(("keys", name) for name in ("create", "list", "change", "rotate", "revoke")),
     *(("secrets", name) for name in ("new-key", "rotate")),
-    *(("webhook", name) for name in ("add", "list", "show", "pause", "resume", "rotate-secret", "delete")),
-    *(("report", name) for name in ("add", "list", "preview", "send", "issues", "pause", "resume", "delete")),
+    *(("webhook", name) for name in ("add", "change", "list", "show", "pause", "resume", "rotate-secret", "delete")),
+    *(("report", name) for name in ("add", "change", "list", "preview", "send", "issues", "pause", "resume", "delete")),
     *(
         ("webhook", name)
         for name in ("disable", "enable", "backfill", "resync", "drift", "openings", "test", "trigger")
@@ -204,6 +207,33 @@ async def test_a_webhook_of_batches_is_added(database: str) -> None:
     added = await printed(*adding, *told, *read, database_url=database)
     expected = {"batchSize": 100, "batchWait": 0.5, "batchAnswer": "multistatus", "batchAnswerId": "/key"}
     assert added.items() >= expected.items()
+
+
+async def test_a_webhook_is_changed(database: str) -> None:
+    """What is said of a webhook is changed, what can be repeated is replaced whole, and what is reset as at first."""
+    adding = ("webhook", "add", "--name", "erp", "--resource", "customer", "--url", "https://example.com/{id}")
+    first = ("--where", "firstName=Ada", "--where", "firstName=Grace", "--field", "email", "--no-retry-backoff")
+    added = await printed(*adding, *first, database_url=database)
+    assert added["where"] == {"firstName": ["Ada", "Grace"]}
+    changing = ("webhook", "change", str(added["id"]))
+    said = ("--field", "dob", "--concurrency", "4", "--retry-delay-max", "600", "--no-requeue-on-recovery")
+    changed = await printed(*changing, *said, "--reset", "where", "--reset", "retry-backoff", database_url=database)
+    expected = {"where": {}, "retryBackoff": True, "concurrency": 4, "retryDelayMax": 600, "requeueOnRecovery": False}
+    assert changed.items() >= expected.items()
+    assert (changed["fields"], changed["url"]) == (["dob"], added["url"])
+    nothing = await ran(*changing, database_url=database)
+    assert (nothing.code, "Say what to change" in nothing.err) == (2, True)
+
+
+def test_every_setting_of_a_webhook_can_be_said() -> None:
+    """There is an option for each of a webhook's settings; a signature's secret is made by a command of its own."""
+    changing = webhook.commands["change"]
+    options = {each.name for each in changing.params}
+    reset = next(each.type for each in changing.params if each.name == "reset")
+    assert isinstance(reset, click.Choice)
+    settings = {order.setting(name) for name in reset.choices} | {"url"}
+    assert settings == SETTINGS.keys() - {"signing"}
+    assert {name.replace("-", "_") for name in reset.choices} <= options
 
 
 async def listed_webhooks(database: str) -> str:

@@ -26,6 +26,11 @@ async def test_a_report_is_set_up_and_sent_by_commands(database: str) -> None:
         None,
     )
     number = str(added["id"])
+    changed = await told(database, "change", number, "--to", "a@example.com", "--to", TO, "--cron", "0 8 * * *")
+    expected = {"recipients": ["a@example.com", TO], "cron": "0 8 * * *", "sendEmpty": False, "name": "daily"}
+    assert changed.items() >= expected.items()
+    assert (await ran("report", "change", number, database_url=database)).code == 2
+    added = await told(database, "change", number, "--to", TO, "--cron", "30 6 * * *")
     assert await told(database, "list") == [added]
     assert (await told(database, "preview", number))["total"] == 0
     sent = await told(database, "send", number)

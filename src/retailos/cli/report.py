@@ -1,5 +1,6 @@
 """`retailos report`: who is mailed what has failed, and when; looked at, sent now, and what became of it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -15,7 +16,7 @@ ISSUES_MOST = 50
 
 @click.group()
 def report() -> None:
-    """Add, list, preview, send, pause, resume and delete error reports by mail.
+    """Add, change, list, preview, send, pause, resume and delete error reports by mail.
 
     \b
     Example:
@@ -39,9 +40,34 @@ async def add(here: Deployment, **given: Any) -> Told:
     Example:
       retailos report add --name daily --to operations@example.com
     """
-    body = {name: list(value) if name == "recipients" else value for name, value in given.items() if value is not None}
-    added = await operations.add_report(here.pool, body)
+    added = await operations.add_report(here.pool, _body(given))
     return Told(added, f"The report {added['id']} is due next at {added['nextAt']}.")
+
+
+@report.command()
+@REPORT
+@click.option("--name", help="What tells it from the other reports.")
+@click.option("--to", "recipients", multiple=True, metavar="ADDRESS", help="Who gets it, instead; repeatable.")
+@click.option("--webhook", type=int, metavar="ID", help="Whose failures it tells of.")
+@click.option("--all-webhooks", is_flag=True, help="It tells of the failures of all.")
+@click.option("--cron", help="When it is due: minute, hour, day, month, day of the week.")
+@click.option("--time-zone", "timeZone", help="The time zone of these.")
+@click.option("--send-empty/--no-send-empty", "sendEmpty", default=None, help="Also if nothing failed.")
+@on_deployment
+async def change(here: Deployment, report_id: int, all_webhooks: bool, **given: Any) -> Told:
+    """Change the report with this ID; what is not said is kept.
+
+    \b
+    Example:
+      retailos report change 1 --cron '30 6 * * 1-5' --time-zone Europe/London
+    """
+    if all_webhooks and given["webhook"] is not None:
+        raise click.UsageError("Say --webhook ID or --all-webhooks, not both.")
+    body = _body(given) | ({"webhook": None} if all_webhooks else {})
+    if not body:
+        raise click.UsageError("Say what to change: retailos report change --help")
+    changed = await operations.change_report(here.pool, report_id, body)
+    return Told(changed, f"The report {report_id} is due next at {changed['nextAt'] or 'no time: it is paused'}.")
 
 
 @report.command("list")
@@ -140,6 +166,12 @@ async def delete(here: Deployment, report_id: int) -> Told:
     """
     removed = await operations.remove_report(here.pool, report_id)
     return Told(removed, f"The report {report_id} is gone.")
+
+
+def _body(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What was said, as a request's body says it."""
+    said = {name: value for name, value in given.items() if value not in (None, ())}
+    return said | ({"recipients": list(said["recipients"])} if "recipients" in said else {})
 
 
 def _row(report: dict[str, Any]) -> tuple[str, ...]:

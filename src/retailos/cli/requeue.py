@@ -43,6 +43,7 @@ def which(command: Callable[..., None]) -> Callable[..., None]:
                 help="Only what was answered so last; repeatable.",
             ),
             click.option("--external-id", multiple=True, metavar="ID", help="Only of these records; repeatable."),
+            click.option("--record-id", multiple=True, metavar="UUID", help="Only of these records, by our id."),
             click.option("--dry-run", is_flag=True, help="Only count them."),
         )
     ):
@@ -104,6 +105,7 @@ def _body(given: Mapping[str, Any]) -> dict[str, Any]:
         "errorClasses": given["error_class"],
         "httpStatuses": given["http_status"],
         "externalIds": given["external_id"],
+        "recordIds": given["record_id"],
     }
     return said | {name: list(values) for name, values in lists.items() if values}
 

@@ -1,28 +1,23 @@
-"""`retailos webhook`: standing orders to tell another system of changes, made, shown, tended and taken away."""
+"""`retailos webhook`: standing orders to tell another system of changes, made, changed, tended and taken away."""
 
 from collections.abc import Mapping
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
 from retailos import operations
-from retailos.cli import tending
+from retailos.cli import order, tending
 from retailos.cli.command import Deployment, Told, carry_out, in_full, listed, on_deployment
 from retailos.cli.keys import Duration
 from retailos.cli.options import data_dir, output
 from retailos.resources import RESOURCES
-from retailos.webhooks.agreement import FORMS
 from retailos.webhooks.signers import SCHEMES
-
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.group()
 def webhook() -> None:
-    """Add, list, show, tend and delete webhooks.
+    """Add, change, list, show, tend and delete webhooks.
 
     \b
     Example:
@@ -35,44 +30,11 @@ def webhook() -> None:
 @click.option("--name", required=True, help="What tells it from the others of its resource.")
 @click.option("--resource", required=True, type=click.Choice(list(RESOURCES)), help="Whose changes it tells of.")
 @click.option("--url", required=True, help="Where to send to; {externalCustomerId} stands for the record's value.")
-@click.option("--method", type=click.Choice(["PUT", "POST", "PATCH"]), help="[default: PUT]")
-@click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Sent with each request; repeatable.")
-@click.option("--retry-limit", type=int, help="Retries before a delivery counts as failed.  [default: 5]")
-@click.option("--retry-delay", type=float, metavar="SECONDS", help="Before the first retry.  [default: 120]")
-@click.option("--retry-backoff/--no-retry-backoff", default=None, help="Double the delay each time.  [default: do]")
-@click.option("--timeout", type=float, metavar="SECONDS", help="For one request, from end to end.  [default: 30]")
-@click.option("--connect-timeout", type=float, metavar="SECONDS", help="For its connection, of that.  [default: 5]")
-@click.option("--concurrency", type=int, help="Requests under way at once.  [default: 16]")
-@click.option("--requeue-every", type=float, metavar="SECONDS", help="Requeue what failed and may pass so often.")
 @click.option("--backfill", is_flag=True, help="Tell it of every record that exists, too.")
-@click.option("--retry-on", type=click.Choice(["any", "transient"]), help="Which failures to retry.  [default: any]")
-@click.option("--rate", type=float, help="Requests in a second at the most; 0: any number.  [default: 0]")
-@click.option("--breaker", type=click.Choice(["on", "off"]), help="Hold while nothing gets through.  [default: on]")
-@click.option("--breaker-failures", type=int, help="Failures in a row that open the breaker.  [default: 20]")
-@click.option("--breaker-probe", type=float, metavar="SECONDS", help="From one probe to the next.  [default: 15]")
-@click.option("--sends", type=click.Choice(["latest", "every"]), help="The newest state, or each.  [default: latest]")
-@click.option("--on-exhausted", type=click.Choice(["hold", "skip"]), help="Of every change.  [default: hold]")
-@click.option("--where", multiple=True, metavar="PATH=VALUE", help="Only such records; a path twice: either value.")
-@click.option("--when-changed", multiple=True, metavar="NAME", help="Only when this field changed; repeatable.")
-@click.option("--suppress-echo", multiple=True, metavar="KEY-ID", help="Not what came with this key; repeatable.")
-@click.option("--on-relation-change", type=click.Choice(["ignore", "mark"]), help="Of what it shows. [default: ignore]")
-@click.option("--batch-size", type=int, help="Records in one request, which needs a URL for all.  [default: 1]")
-@click.option("--batch-bytes", type=int, help="Bytes of one request's body at the most.  [default: 10000000]")
-@click.option("--batch-wait", type=float, metavar="SECONDS", help="Let a batch fill for so long.  [default: 0]")
-@click.option("--batch-answer", type=click.Choice(FORMS), help="How its answer is read.  [default: results]")
-@click.option("--batch-answer-list", metavar="POINTER", help="Where in the answer the list of records is.")
-@click.option("--batch-answer-id", metavar="POINTER", help="Where in an item of it the record's id is.")
-@click.option("--batch-answer-error", metavar="POINTER", help="Where in an item of it the record's error is.")
-@click.option("--field", "fields", multiple=True, metavar="NAME", help="Send this field or relation; repeatable.")
-@click.option("--user-projection", type=click.Choice(["full", "minimal"]), help="How much of a user.  [default: full]")
-@click.option("--on-delete", type=click.Choice(["send", "delete"]), help="Send it, or an HTTP DELETE.  [default: send]")
-@click.option("--credentials", type=_FILE, help="A JSON file: an API key, a name and password, or OAuth 2.")
-@click.option("--client-certificate", type=_FILE, help="A PEM file: what we show the receiver, its issuers behind it.")
-@click.option("--client-key", type=_FILE, help="A PEM file: the certificate's key, without a password.")
-@click.option("--certificate-authority", type=_FILE, help="A PEM file: whom to trust besides the usual authorities.")
+@order.said(adds=True)
 @data_dir
 @output
-def add(data_dir: Path | None, output: str, headers: tuple[str, ...], where: tuple[str, ...], **given: Any) -> None:
+def add(data_dir: Path | None, output: str, **given: Any) -> None:
     """Add a webhook; it is told of what changes from now on.
 
     \b
@@ -84,16 +46,41 @@ def add(data_dir: Path | None, output: str, headers: tuple[str, ...], where: tup
         --url https://crm.example.com/v1/customers
       with --credentials FILE, in which stands {"type": "basic", "user": "retailos", "password": "<password>"}
     """
-    body = {_camel(name): _given(name, value) for name, value in given.items() if value not in (None, ())}
-    if where:
-        body["where"] = _where(where)
-    body["headers"] = dict(_header(each) for each in headers)
+    body = order.body_of(given)
 
     async def added(here: Deployment) -> Told:
         made = await operations.add_webhook(here.pool, RESOURCES, here.settings, body)
         return Told(made, f"The webhook {made['id']} is told of every {made['resource']} that changes.")
 
     carry_out(data_dir, output, added)
+
+
+@webhook.command()
+@tending.webhook_id
+@click.option("--name", help="What tells it from the others of its resource.")
+@click.option("--url", help="Where to send to; {externalCustomerId} stands for the record's value.")
+@order.said(adds=False)
+@click.option("--reset", multiple=True, type=click.Choice(order.RESETTABLE), help="Put it back to its default.")
+@data_dir
+@output
+def change(data_dir: Path | None, output: str, webhook_id: int, reset: tuple[str, ...], **given: Any) -> None:
+    """Change the webhook with this ID: what is said holds from the next request on, what is not is kept.
+
+    What can be repeated is replaced whole.
+
+    \b
+    Examples:
+      retailos webhook change 3 --concurrency 4 --rate 50
+      retailos webhook change 3 --where territory.externalTerritoryId=UK --reset when-changed
+    """
+    if not (body := order.body_of(given, reset)):
+        raise click.UsageError("Say what to change: retailos webhook change --help")
+
+    async def changed(here: Deployment) -> Told:
+        now = await operations.change_webhook(here.pool, RESOURCES, here.settings, webhook_id, body)
+        return Told(now, f"The webhook {webhook_id} has another {', '.join(body)} from the next request on.")
+
+    carry_out(data_dir, output, changed)
 
 
 @webhook.command("rotate-secret")
@@ -177,43 +164,6 @@ def _state(webhook: Mapping[str, Any]) -> str:
     if webhook["disabled"]:
         return "disabled"
     return f"paused: {webhook['pausedReason']}" if webhook["pausedReason"] else "paused"
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.title() for word in rest)
-
-
-def _given(name: str, value: Any) -> Any:
-    """What an option says as a request's body says it: no number is a float, a file is what stands in it."""
-    if isinstance(value, tuple):
-        return list(value)
-    if isinstance(value, float):
-        return Decimal(str(value))
-    if not isinstance(value, Path):
-        return value
-    try:
-        text = value.read_text(encoding="utf-8")
-        return msgspec.json.decode(text) if name == "credentials" else text
-    except (UnicodeDecodeError, msgspec.DecodeError) as error:
-        raise click.UsageError(f"{value}: expected {'JSON' if name == 'credentials' else 'PEM'}.") from error
-
-
-def _where(texts: tuple[str, ...]) -> dict[str, Any]:
-    found: dict[str, list[str]] = {}
-    for text in texts:
-        path, equals, value = text.partition("=")
-        if not equals:
-            raise click.UsageError(f"expected a filter such as territory.externalTerritoryId=UK, got {text!r}")
-        found.setdefault(path, []).append(value)
-    return {path: values if len(values) > 1 else values[0] for path, values in found.items()}
-
-
-def _header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon:
-        raise click.UsageError(f"expected a header such as 'Authorization: API_KEY …', got {text!r}")
-    return name.strip(), value.strip()
 
 
 for each in tending.COMMANDS:
