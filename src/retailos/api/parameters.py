@@ -10,7 +10,7 @@ from retailos.api.asked import LISTS, of_page
 from retailos.api.call import Operation
 from retailos.api.parameter import Parameter, in_header, in_query, listed, word
 from retailos.api.schemas import opened
-from retailos.declare.field import snake
+from retailos.declare.field import EXTERNAL_ID, snake
 from retailos.declare.finders import During, Finder, Item, Through
 from retailos.declare.kind import Kind
 from retailos.declare.resource import Resource, Resources
@@ -167,9 +167,13 @@ def _of_list(resources: Resources, resource: Resource) -> Iterator[Parameter]:
     filters = query.filterable(resources, resource)
     for path, kind in filters.items():
         operators = " ".join(f"`{each}`" for each in _operators(resource, path, kind))
-        said = _found_by(resource.finder(path)) + (f" Operators: {operators}." if operators else "")
+        said = _found_by(resource.finder(path)) + (_FORMERLY if kind is EXTERNAL_ID else "")
+        said += f" Operators: {operators}." if operators else ""
         yield in_query(path, _asked(kind), said)
     yield _with_operators(resource, filters)
+
+
+_FORMERLY = " An external id that a record had before, or a record merged into it, finds that record."
 
 
 def _asked(kind: Kind) -> dict[str, Any]:

@@ -43,6 +43,14 @@ def named(resource: Resource, parameter: str) -> str:
     )
 
 
+def formerly(resource: Resource, given: str) -> str:
+    """Write the subquery that gives the ids of the records that external ids, the SQL of an array, were names of.
+
+    Of a merged record, it is the survivor's.
+    """
+    return f"select record_id as id from alias where resource = '{resource.name}' and external_id = any({given})"
+
+
 def by_natural_key(resources: Resources, resource: Resource) -> str:
     """Write the statement that gives the external id of the living record with a natural key ($1, $2: external ids)."""
     names = resource.natural_key.references if resource.natural_key else ()

@@ -10,7 +10,7 @@ from retailos.declare.finders import During, Finder, Item, Through
 from retailos.declare.kind import Kind
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.texts import Text
-from retailos.records.named_sql import named
+from retailos.records.named_sql import formerly, named
 from retailos.records.query import Filter, Near, Query
 from retailos.records.render import joins, rendered
 from retailos.records.table import items_at, read_as
@@ -171,6 +171,8 @@ def condition(resources: Resources, resource: Resource, filter_: Filter, values:
     relation, _, member = filter_.path.partition(".")
     if member and relation in resource.reference:
         return _related(resources, resource.reference[relation], member, filter_, values)
+    if filter_.path == resource.external_id.name and filter_.operator in ("eq", "in", "ne"):
+        return _named(resource, filter_, values)
     kind, found = resource.kind_at(filter_.path), _found(resource, filter_.path)
     if filter_.operator == "isNull":
         return f"{found} is {'' if filter_.value else 'not '}null"
@@ -180,6 +182,12 @@ def condition(resources: Resources, resource: Resource, filter_: Filter, values:
         return f"{found} = any(array(select {_folded(kind, 'v')} from {given}))"
     given = _folded(kind, f"${len(values)}::{kind.sql_type}")
     return f"{found} {_COMPARE(filter_.operator)} {given}"
+
+
+def _named(resource: Resource, filter_: Filter, values: list[Any]) -> str:
+    """The condition that a record has one of some external ids, or had it, or that of what was merged into it."""
+    given = _any_of(resource.external_id.kind, filter_, values)
+    return _negated(filter_, f"(r.external_id = any({given}) or r.id = any(array({formerly(resource, given)})))")
 
 
 def _folded(kind: Kind, value: str) -> str:
@@ -202,6 +210,8 @@ def _related(resources: Resources, reference: Reference, member: str, filter_: F
     kind = target.kind_at(member)
     given = _any_of(kind, filter_, values)
     matches = f"select id from {target.table} where {column(target, member)} = any({given})"
+    if member == target.external_id.name:
+        matches += f" union all {formerly(target, given)}"
     if reference.ids:
         return _negated(filter_, _among(reference.ids, f"array(select id::text from ({matches}) as found)"))
     return _negated(filter_, f"r.{snake(reference.id_field.name)} = any(array({matches}))")
