@@ -22,13 +22,20 @@ CONSTRAINTS = """
 select conname, pg_get_constraintdef(oid) from pg_constraint
 where conrelid = $1::regclass and contype <> 'n' order by 1
 """
+TRIGGERS = "select pg_get_triggerdef(oid) from pg_trigger where tgrelid = $1::regclass and not tgisinternal order by 1"
 OPTIONS = "select reloptions::text, relkind::text, relpersistence::text from pg_class where oid = $1::regclass"
 
 
 async def told(connection: Connection, schema: str, table: str) -> dict[str, list[Sequence[Any]]]:
-    """Columns, indexes, constraints and options of a table, without the name of its schema."""
+    """Columns, indexes, constraints, triggers and options of a table, without the name of its schema."""
     place = f"{schema}.{table}"
-    parts = {"columns": COLUMNS, "indexes": INDEXES, "constraints": CONSTRAINTS, "options": OPTIONS}
+    parts = {
+        "columns": COLUMNS,
+        "indexes": INDEXES,
+        "constraints": CONSTRAINTS,
+        "triggers": TRIGGERS,
+        "options": OPTIONS,
+    }
     return {
         name: [
             tuple(str(value).replace(f"{schema}.", "") for value in row) for row in await connection.fetch(text, place)
@@ -39,7 +46,7 @@ async def told(connection: Connection, schema: str, table: str) -> dict[str, lis
 
 @pytest.mark.parametrize("resource", RESOURCES.values(), ids=lambda resource: resource.name)
 async def test_the_migrated_table_is_the_declared_one(scratch: Connection, resource: Resource) -> None:
-    """Columns, generated expressions, indexes, constraints and options are as the declaration says."""
+    """Columns, generated expressions, indexes, constraints, triggers and options are as the declaration says."""
     await scratch.execute("create schema declared; set search_path to declared, public")
     await scratch.execute(create_table(resource) + add_columns(resource))
     await scratch.execute("reset search_path")
@@ -47,6 +54,7 @@ async def test_the_migrated_table_is_the_declared_one(scratch: Connection, resou
     assert await told(scratch, "public", resource.table) == declared
     assert len(declared["columns"]) == 10 + len(resource.columns) + bool(resource.flips)
     assert len(declared["indexes"]) >= 4
+    assert len(declared["triggers"]) == len(resource.namings)
 
 
 async def test_every_table_is_a_resource_s_or_the_engine_s(scratch: Connection) -> None:

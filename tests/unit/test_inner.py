@@ -7,7 +7,7 @@ import pytest
 
 from retailos.declare.field import DETAILS, Field, Reference, text
 from retailos.declare.finders import Item
-from retailos.declare.inner import InnerArray, inner_id, strangers
+from retailos.declare.inner import InnerArray, inner_id
 from retailos.declare.resource import DeclarationError, Resource, Resources
 from retailos.declare.values import Number
 from retailos.errors import Problem
@@ -74,17 +74,6 @@ def test_items_without_external_ids_may_be_alike() -> None:
     assert read(NOTES, [{"externalNoteId": "a"}, {"externalNoteId": "a"}])[1] == [
         ("/items/1/externalNoteId", "DUPLICATE")
     ]
-
-
-def test_a_name_of_another_array_is_held_against_it() -> None:
-    """What names an item of another array must name one that came along; where that array did not, nobody knows."""
-    arrays = RESOURCES["order"].inner
-    moved = [{"externalFulfilmentId": "f", "lines": [{"externalOrderLineId": "2"}, "x"]}, {}]
-    assert [
-        each.path for each in strangers(arrays, {"lines": [{"externalOrderLineId": "1"}], "fulfilments": moved})
-    ] == ["/fulfilments/0/lines/0/externalOrderLineId"]
-    assert list(strangers(arrays, {"fulfilments": moved})) == []
-    assert list(strangers(arrays, {"lines": [{"externalOrderLineId": "2"}], "fulfilments": moved})) == []
 
 
 @pytest.mark.parametrize("name", ["order", "basket", "wishlist"])

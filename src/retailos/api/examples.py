@@ -148,6 +148,9 @@ def accepted(resource: Resource) -> dict[str, Any]:
     for name, array in resource.inner.items():
         if array.requires_one_of or any(each.required for each in array.references):
             del example[name]
+    for naming in resource.namings:
+        if naming.target not in example:
+            example.pop(naming.array, None)
     example |= {each.name: _named(each.to) for each in resource.references if each.required}
     if resource.plausible:
         resource.plausible(example)

@@ -1,6 +1,6 @@
 """Arrays within a record whose items are objects with an external id of their own, such as the lines of an order."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from random import Random
@@ -158,30 +158,6 @@ class InnerArray:
 def inner_id(name: str, *, required: bool = True) -> Field:
     """The member that holds an item's external id, or names the item of another array by it."""
     return Field(name=name, kind=EXTERNAL_ID, required=required)
-
-
-def strangers(arrays: Mapping[str, InnerArray], patch: Mapping[str, Any]) -> Iterator[Problem]:
-    """Find what names an item of another array that came along, and is not in it."""
-    for name, array in arrays.items():
-        for path, target in array.names:
-            if patch.get(name) and target in patch:
-                keys = [each.get(arrays[target].key) for each in patch[target] or ()]
-                known = {key for key in keys if type(key) is str}
-                for at, found in _found(patch[name], path, f"/{name}"):
-                    if type(found) is str and found not in known:
-                        message = f"expected the {arrays[target].key} of one of the {target} of this record"
-                        yield Problem(at, "NOT_IN_RECORD", message)
-
-
-def _found(items: list[Any], path: str, at: str) -> Iterator[tuple[str, Any]]:
-    """The values at a path within items, with their pointers; a path may lead through a list."""
-    name, _, rest = path.partition(".")
-    for i, item in enumerate(items):
-        value = item.get(name) if type(item) is dict else None
-        if not rest:
-            yield f"{at}/{i}/{name}", value
-        elif type(value) is list:
-            yield from _found(value, rest, f"{at}/{i}/{name}")
 
 
 def _name_first(items: list[dict[str, Any]], path: str) -> None:

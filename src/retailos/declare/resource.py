@@ -16,6 +16,7 @@ from retailos.declare.kind import Kind
 from retailos.declare.money import holds_money
 from retailos.declare.rules import Rule, Together
 from retailos.declare.shapes import ListOf, Shape
+from retailos.declare.within import Naming
 from retailos.errors import Problem
 
 T = TypeVar("T")
@@ -183,6 +184,15 @@ class Resource:
         """The arrays of objects by the name of their field."""
         kinds = {each.name: each.kind for each in self.fields.values()}
         return MappingProxyType({name: kind for name, kind in kinds.items() if isinstance(kind, InnerArray)})
+
+    @cached_property
+    def namings(self) -> tuple[Naming, ...]:
+        """What items of its arrays name within the record."""
+        return tuple(
+            Naming(array=name, path=path, target=target, key=self.inner[target].key)
+            for name, array in self.inner.items()
+            for path, target in array.names
+        )
 
     @cached_property
     def shown(self) -> tuple[Field | Reference, ...]:

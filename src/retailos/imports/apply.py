@@ -200,7 +200,8 @@ def _each_once(results: Mapping[UUID, Result], count: int) -> Mapping[UUID, Resu
 
 def _refusal(resource: Resource, going: _Going, error: Exception) -> RetailOSError:
     if isinstance(error, asyncpg.PostgresError):
-        refusal = objection(resource, going.upsert.draft.at, error)
+        draft = going.upsert.draft
+        refusal = objection(resource, draft.at, error, draft.patch)
         if refusal:
             return refusal
     emit(DefectFound(request_id=str(going.upsert.request_id), error=describe(error)))

@@ -251,7 +251,7 @@ async def _written(
 
 
 def _objection(resource: Resource, upsert: Upsert, error: asyncpg.PostgresError) -> RetailOSError:
-    refusal = objection(resource, upsert.draft.at, error)
+    refusal = objection(resource, upsert.draft.at, error, upsert.draft.patch)
     if refusal is None:
         emit(DefectFound(request_id=str(upsert.request_id), error=describe(error)))
     return refusal or Internal()

@@ -14,7 +14,6 @@ from uuid import UUID
 
 from retailos.declare.derived import Difference
 from retailos.declare.field import EXTERNAL_ID
-from retailos.declare.inner import strangers
 from retailos.declare.kind import expected, storable
 from retailos.declare.money import in_currency
 from retailos.declare.object import missing, read_member, unknown
@@ -160,8 +159,8 @@ def draft(
         _check_rules(resource, patch, wants, problems)
     sent_id = _external_id(resource, body, problems)
     claimed, source = _claimed(body, problems), _source(body, problems)
-    if resource.inner:
-        problems.extend(strangers(resource.inner, patch))
+    for naming in resource.namings:
+        problems.extend(naming.strangers(patch))
     if problems:
         raise refusal(problems, at)
     if sent_id is not None and external_id is not None and sent_id != external_id:

@@ -130,7 +130,7 @@ async def _write(
     try:
         results = await write_rows(transaction, sql.upsert(resources, resource), [(upsert, filled)], wakes=True)
     except asyncpg.IntegrityConstraintViolationError as error:
-        raise objection(resource, draft.at, error) or error from None
+        raise objection(resource, draft.at, error, draft.patch) or error from None
     written = results.get(upsert.job_id)
     # Where there was no record to lock, another writer may have made one meanwhile.
     if written is None:

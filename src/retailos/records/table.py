@@ -8,13 +8,14 @@ from retailos.declare.field import snake
 from retailos.declare.flips import COLUMN
 from retailos.declare.resource import Resource
 from retailos.declare.rules import Rule, Together
+from retailos.declare.within import Naming
 
 #: PostgreSQL cuts longer names.
 _NAME_MOST = 63
 
 
 def create_table(resource: Resource) -> str:
-    """Write the DDL of a resource's table and its indexes.
+    """Write the DDL of a resource's table, its indexes and its triggers.
 
     The body is the record; every other column is either kept by the write statement or generated from the body.
     """
@@ -33,7 +34,7 @@ def create_table(resource: Resource) -> str:
         *(f"constraint {check(resource, rule)} check ({rule.check(body_text)})" for rule in resource.rules),
     ]
     table = f"create table {resource.table} (\n    " + ",\n    ".join(lines) + "\n) with (fillfactor = 85);"
-    return "\n".join([table, *_indexes(resource)]) + "\n"
+    return "\n".join([table, *_indexes(resource), *(_keeper(resource, each) for each in resource.namings)]) + "\n"
 
 
 def add_columns(resource: Resource) -> str:
@@ -93,10 +94,25 @@ def check(resource: Resource, rule: Rule) -> str:
     return f"{resource.table}_{snake(rule.name)}"[:_NAME_MOST]
 
 
+def keeper(resource: Resource, naming: Naming) -> str:
+    """Name the trigger that keeps what items name within a record, by which the database says what was broken."""
+    return f"{resource.table}_{snake(naming.named)}_in_{snake(naming.target)}"[:_NAME_MOST]
+
+
 def body_text(path: str, body: str = "body") -> str:
     """Write the SQL that reads a path in the body as text."""
     names = path.split(".")
     return f"({body}->>'{path}')" if len(names) == 1 else f"({body}#>>'{{{','.join(names)}}}')"
+
+
+def _keeper(resource: Resource, naming: Naming) -> str:
+    """The trigger of a naming: a constraint would look at what was sent before it is merged with what is stored."""
+    named, known = items_at(naming.named, "new.body"), items_at(naming.known, "new.body")
+    return (
+        f"create trigger {keeper(resource, naming)} after insert or update of body on {resource.table}\n"
+        f"    for each row when (not {named} <@ {known})\n"
+        f"    execute function refuse_strangers('{naming.named}', '{naming.known}');"
+    )
 
 
 def _indexes(resource: Resource) -> Iterator[str]:

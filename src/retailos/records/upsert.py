@@ -1,6 +1,8 @@
 """Upserts on their way into the database: what goes into the statement of a write, and what comes of each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -12,7 +14,7 @@ from retailos.errors import NotUnique, Problem, RetailOSError, ValidationFailed,
 from retailos.records.identity import new_id
 from retailos.records.record import Draft, Outcome, Written
 from retailos.records.resolve import Filled
-from retailos.records.table import check, together_index, unique_index
+from retailos.records.table import check, keeper, together_index, unique_index
 
 encode_body = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -101,14 +103,16 @@ def refusal_of(written: Written) -> RetailOSError | None:
     return None
 
 
-def objection(resource: Resource, at: str, error: Exception) -> ValidationFailed | None:
+def objection(
+    resource: Resource, at: str, error: Exception, sent: Mapping[str, Any] = MappingProxyType({})
+) -> ValidationFailed | None:
     """Say in the guide's words which rule of the declaration the database found broken; None where it was none.
 
-    `at` is the JSON pointer of the record that was at fault.
+    `at` is the JSON pointer of the record that was at fault, `sent` what was sent of it, where that is known.
     """
-    name = error.constraint_name if isinstance(error, asyncpg.IntegrityConstraintViolationError) else None
-    if name is None:
+    if not isinstance(error, asyncpg.IntegrityConstraintViolationError) or error.constraint_name is None:
         return None
+    name = error.constraint_name
     for path in resource.unique:
         if name == unique_index(resource, path):
             return NotUnique([Problem(f"{at}/{path}", NotUnique.code, f"expected a {path} that no other has")])
@@ -118,4 +122,7 @@ def objection(resource: Resource, at: str, error: Exception) -> ValidationFailed
     for rule in resource.rules:
         if name == check(resource, rule):
             return ValidationFailed([rule.problem(at)])
+    for naming in resource.namings:
+        if name == keeper(resource, naming):
+            return ValidationFailed(naming.told(sent, at, msgspec.json.decode(error.detail or "[]")))
     return None

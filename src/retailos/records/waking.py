@@ -101,7 +101,7 @@ async def write_one(transaction: Connection, resources: Resources, resource: Res
     try:
         results, _ = await write(transaction, resources, resource, [upsert])
     except asyncpg.IntegrityConstraintViolationError as error:
-        raise objection(resource, upsert.draft.at, error) or error from None
+        raise objection(resource, upsert.draft.at, error, upsert.draft.patch) or error from None
     result = results[upsert.job_id]
     if isinstance(result, RetailOSError):
         raise result
@@ -186,7 +186,7 @@ async def _tried(transaction: Connection, resources: Resources, resource: Resour
     except asyncpg.IntegrityConstraintViolationError as error:
         if len(rows) == 1:
             [(upsert, _)] = rows
-            refusal = objection(resource, upsert.draft.at, error)
+            refusal = objection(resource, upsert.draft.at, error, upsert.draft.patch)
             if refusal is None:
                 raise
             return {upsert.job_id: refusal}

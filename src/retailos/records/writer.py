@@ -274,4 +274,5 @@ class Line:
         if isinstance(error, Unavailable) or is_overtaking(error):
             self._again(waiting, Unavailable("The record is being written by others; send again."))
         else:
-            waiting.fail(objection(self._resource, waiting.upsert.draft.at, error) or error)
+            draft = waiting.upsert.draft
+            waiting.fail(objection(self._resource, draft.at, error, draft.patch) or error)
