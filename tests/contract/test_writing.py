@@ -1,6 +1,8 @@
 """Writing with conditions, in part, as a trial, and away: what a record's writers may ask for."""
 
-from tests.contract.conftest import Api
+import pytest
+
+from tests.contract.conftest import Api, codes
 
 ADA = {"firstName": "Ada", "lastName": "Lovelace", "details": {"size": {"shoe": 38, "hat": 55}}}
 
@@ -17,6 +19,38 @@ async def test_a_patch_changes_what_it_names_and_merges_free_json(api: Api) -> N
     assert answer.status == 200
     assert answer.result[0]["version"] == 2
     assert [shown["firstName"], shown["lastName"], shown["details"]] == ["Ada", "King", {"size": {"shoe": 39}}]
+
+
+@pytest.mark.parametrize("name", ["details", "reporting"])
+async def test_free_json_grows_to_its_limit_and_no_further(api: Api, name: str) -> None:
+    """What a PATCH merges is held to the limits of a whole: so what is read can be sent back."""
+    members = [{f"{half}{i}": "x" * 900 for i in range(60)} for half in "ab"]
+    await api.put("/customers/c-1", {"firstName": "Ada", "lastName": "Lovelace"})
+    path = "/v2/public/customers/external/c-1"
+    assert (await api.request("PATCH", path, json={name: members[0]})).status == 200
+    refused = await api.request("PATCH", path, json={"customer": {"lastName": "King", name: members[1]}})
+    assert (refused.status, codes(refused)) == (400, [(f"/customer/{name}", "TOO_LARGE")])
+    shown = (await api.get("/customers/c-1")).result
+    assert (shown["lastName"], shown[name]) == ("Lovelace", members[0])
+    assert (await api.put("/customers/c-1", shown)).result[0]["outcome"] == "unchanged"
+    instead = dict.fromkeys(members[0]) | members[1]
+    assert (await api.request("PATCH", path, json={name: instead})).result[0]["outcome"] == "updated"
+    assert (await api.get("/customers/c-1")).result[name] == members[1]
+
+
+async def test_numbers_of_free_json_stay_what_they_were(api: Api) -> None:
+    """Numbers that a PATCH does not name keep each of their digits, and as they are read they can be sent back."""
+    numbers = b'"a":1.0000000000000000000000000000000000001,"b":1e300,"c":12345678901234567890123'
+    await api.request("PUT", "/v2/public/customers/c-1", body=b'{"firstName":"Ada","details":{%b}}' % numbers)
+    before = await api.get("/customers/c-1")
+    await api.request("PATCH", "/v2/public/customers/external/c-1", json={"details": {"d": 1}})
+    await api.request("PATCH", "/v2/public/customers/external/c-1", json={"details": {"d": None}})
+    after = await api.get("/customers/c-1")
+    details = [answer.body.partition(b'"details":')[2].partition(b"}")[0] for answer in (before, after)]
+    assert details[0] == details[1]
+    assert b"1.0000000000000000000000000000000000001" in details[0]
+    again = await api.request("PUT", "/v2/public/customers/c-1", body=b'{"firstName":"Ada","details":%b}}' % details[1])
+    assert again.result[0]["outcome"] == "unchanged", again.body
 
 
 async def test_a_patch_of_nobody_is_not_found(api: Api) -> None:

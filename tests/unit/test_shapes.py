@@ -40,6 +40,7 @@ def nested(levels: int, inner: Any = 1) -> Any:
         *((ANY, value) for value in ANYTHING),
         *((OBJECT, value) for value in ({}, {"": 1}, {"a/b~c": "é"}, nested(FREE_JSON_DEPTH))),
         (ANY, 10**40 - 1),
+        (ANY, -(10**308)),
         (ANY, Decimal("1e308")),
         (ANY, Decimal("1e-308")),
         (ANY, Decimal("0." + "1" * 40)),
@@ -68,8 +69,10 @@ def test_good_values_are_kept(kind: Kind, value: Any) -> None:
         (ANY, "é" * (FREE_JSON_BYTES // 2), [("/x", "TOO_LARGE")]),
         (ANY, {"a": ["b", "c\x00"]}, [("/x/a/1", "UNSTORABLE_TEXT")]),
         (ANY, {"a": {"b\ud800": 1}}, [("/x/a", "UNSTORABLE_TEXT")]),
-        (ANY, [10**40], [("/x/0", "OUT_OF_RANGE")]),
-        (ANY, -(10**40), [("/x", "OUT_OF_RANGE")]),
+        (ANY, [10**40 + 1], [("/x/0", "OUT_OF_RANGE")]),
+        (ANY, -(10**40) - 1, [("/x", "OUT_OF_RANGE")]),
+        (ANY, 10**309, [("/x", "OUT_OF_RANGE")]),
+        (ANY, [Decimal("1e300")] * 250, [("/x", "TOO_LARGE")]),
         *(
             (ANY, Decimal(text), [("/x", "OUT_OF_RANGE")])
             for text in ("1e309", "1e-309", "0e500", "1e200000", "0." + "1" * 41)

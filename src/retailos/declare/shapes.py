@@ -39,7 +39,7 @@ class FreeJson:
             problems.append(expected("an object", value, at))
         elif problem := _free_problem(value, FREE_JSON_DEPTH):
             problems.append(Problem(at + problem.path, problem.code, problem.message))
-        elif (size := len(_encode(value))) > FREE_JSON_BYTES:
+        elif (size := len(_encode(value)) + _unfolded(value)) > FREE_JSON_BYTES:
             problems.append(Problem(at, "TOO_LARGE", f"expected at most {FREE_JSON_BYTES} bytes of JSON, got {size}"))
         return value
 
@@ -83,13 +83,26 @@ def _inner_problem(value: Any, depth: int) -> Problem | None:
 
 def _number_problem(value: Any) -> Problem | None:
     if type(value) is int and abs(value) >= _BEYOND:
-        return Problem("", "OUT_OF_RANGE", f"expected a number of at most {NUMBER_DIGITS} digits")
-    if type(value) is Decimal:
+        # As 1e300 reads: a one with three hundred zeros.
+        text = str(abs(value))
+        digits, exponent = len(text.rstrip("0")), len(text) - 1
+    elif type(value) is Decimal:
         digits, exponent = len(value.as_tuple().digits), abs(value.adjusted())
-        if digits > NUMBER_DIGITS or exponent > NUMBER_EXPONENT:
-            limits = f"{NUMBER_DIGITS} digits and an exponent of {NUMBER_EXPONENT}"
-            return Problem("", "OUT_OF_RANGE", f"expected a number of at most {limits}")
+    else:
+        return None
+    if digits > NUMBER_DIGITS or exponent > NUMBER_EXPONENT:
+        limits = f"{NUMBER_DIGITS} digits and an exponent of {NUMBER_EXPONENT}"
+        return Problem("", "OUT_OF_RANGE", f"expected a number of at most {limits}")
     return None
+
+
+def _unfolded(value: Any) -> int:
+    """How many bytes longer free JSON is when it is read, its exponents written out."""
+    if type(value) is Decimal:
+        return max(0, len(f"{value:f}") - len(str(value)))
+    if type(value) is dict:
+        return sum(map(_unfolded, value.values()))
+    return sum(map(_unfolded, value)) if type(value) is list else 0
 
 
 def _too_deep() -> Problem:

@@ -6,6 +6,7 @@ Each is one transaction that locks its record first. What needs no look goes wit
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -33,6 +34,8 @@ from retailos.records.upsert import Upsert, objection, refusal_of, write_rows
 
 #: Free JSON that a PATCH merges member by member (RFC 7396); all else is replaced whole.
 _MERGED = ("details", "reporting")
+# Numbers as they are kept, to the last digit.
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +197,7 @@ def _locked(row: Any) -> Locked:
         external_id=row["external_id"],
         version=row["version"],
         deleted=row["deleted_at"] is not None,
-        body=msgspec.json.decode(row["body"]),
+        body=_decode(row["body"]),
         merged_into_id=row["merged_into_id"],
         redirected=row["redirected"],
     )
@@ -228,10 +231,14 @@ def _written(job_id: UUID, record_id: UUID, outcome: Outcome, row: Any) -> Writt
 
 def _merged(resource: Resource, draft: Draft, found: Locked) -> dict[str, Any]:
     """The patch with its free JSON merged into the record's; what the record must have, it must have afterwards."""
-    patch = {
-        name: _merge(found.body.get(name) or {}, value) if name in _MERGED and value else value
-        for name, value in draft.patch.items()
-    }
+    patch, problems = dict(draft.patch), list[Problem]()
+    for name in _MERGED:
+        if patch.get(name):
+            whole = _merge(found.body.get(name) or {}, patch[name])
+            # Each part kept to the limits, and the whole may not.
+            patch[name] = resource.fields[name].kind.read(whole, f"{draft.at}/{name}", problems)
+    if problems:
+        raise ValidationFailed(problems)
     left = {**found.body, **patch}
     if resource.requires_one_of and not any(left.get(name) for name in resource.requires_one_of):
         names = ", ".join(resource.requires_one_of)
