@@ -148,6 +148,42 @@ async def test_a_payment_status_follows_from_the_payments(
     assert found.result["count"] == 1
 
 
+YEN = {"externalPaymentId": "yen", "amount": "10.00", "currency": "JPY"}
+ABROAD = {
+    "a payment in yen": ("unpaid", [YEN], []),
+    "pounds beside them": ("partiallyPaid", [YEN, *paid(("4.00", None))], []),
+    "pounds that say so": ("paid", [YEN, *({**each, "currency": "GBP"} for each in paid(("10.00", None)))], []),
+    "yen that failed": ("unpaid", [YEN | {"status": "failed"}], []),
+    "yen refunded": ("paid", [YEN, *paid(("10.00", None))], [{**refund("10")[0], "externalPaymentId": "yen"}]),
+    "pounds refunded": ("refunded", [YEN, *paid(("10.00", None))], [{**refund("10")[0], "externalPaymentId": "0"}]),
+}
+
+
+@pytest.mark.parametrize(("status", "payments", "refunds"), ABROAD.values(), ids=list(ABROAD))
+async def test_only_payments_in_the_currency_of_an_order_pay_it(
+    shop: Api, number: int, status: str, payments: list[dict[str, Any]], refunds: list[dict[str, Any]]
+) -> None:
+    """Amounts of different currencies are not added up: what was paid, or refunded, in another pays nothing here."""
+    shown = await written(shop, f"/orders/abroad-{number}", order(payments=payments, refunds=refunds))
+    assert shown["paymentStatus"] == status
+    assert shown["payments"][0]["amount"] == "10"
+
+
+async def test_a_payment_has_a_currency_of_its_own_or_the_orders(shop: Api, number: int) -> None:
+    """A payment is shown in its currency, the order's where none is said; to say the order's changes nothing."""
+    path, key = f"/orders/own-{number}", f"/v2/public/orders/external/own-{number}"
+    payments = [{"externalPaymentId": "a", "amount": 5}, {"externalPaymentId": "b", "amount": 1.5, "currency": "KWD"}]
+    shown = await written(shop, path, order(payments=payments))
+    assert [(each["currency"], each["amount"]) for each in shown["payments"]] == [("GBP", "5.00"), ("KWD", "1.500")]
+    assert (await shop.put(path, {"order": shown})).result[0]["outcome"] == "unchanged"
+    said = {"payments": [payments[0] | {"currency": "GBP"}, payments[1]]}
+    assert (await shop.request("PATCH", key, json=said)).result[0]["outcome"] == "unchanged"
+    assert (await shop.request("PATCH", key, json={"currency": "JPY"})).result[0]["outcome"] == "updated"
+    shown = (await shop.get(path)).result
+    assert [(each["currency"], each["amount"]) for each in shown["payments"]] == [("JPY", "5"), ("KWD", "1.500")]
+    assert (await shop.put(path, {"order": shown})).result[0]["outcome"] == "unchanged"
+
+
 def parts(name: str, *of: tuple[str, str | None, int]) -> list[dict[str, Any]]:
     """Fulfilments or returns, each of one status, line and quantity; of none of the lines where that is 0."""
     key = "externalFulfilmentId" if name == "fulfilments" else "externalReturnId"

@@ -37,6 +37,8 @@ class InnerArray:
     requires_one_of: tuple[str, ...] = ()
     #: Paths within an item that name an item of another array of the record, and that array.
     names: tuple[tuple[str, str], ...] = ()
+    #: The member that names the currency of an item's amounts; while it is absent, that is the record's.
+    currency: str = ""
     #: No value within an item may be the number of a payment card.
     cards_forbidden: bool = False
     #: The SQL function that derives the read-only members of items from the record's body: it gives rows with the

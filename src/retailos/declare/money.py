@@ -88,7 +88,10 @@ def holds_money(kind: Kind) -> bool:
 
 
 def in_currency(kind: Kind, value: Any, currency: str | None) -> Any:
-    """Write the amounts of a value with at least the digits that the currency has."""
+    """Write the amounts of a value with at least the digits that the currency has.
+
+    An item of an array may have a currency of its own; where that is the record's, it goes without saying.
+    """
     if value is None:
         return None
     match kind:
@@ -99,13 +102,16 @@ def in_currency(kind: Kind, value: Any, currency: str | None) -> Any:
         case Shape():
             return {name: in_currency(kind.members[name], each, currency) for name, each in value.items()}
         case InnerArray():
-            amounts = _amounts(kind)
-            return [
-                item | {name: in_currency(amounts[name], item[name], currency) for name in amounts if name in item}
-                for item in value
-            ]
+            return [_item_in_currency(kind, item, currency) for item in value]
         case _:
             return value
+
+
+def _item_in_currency(array: InnerArray, item: dict[str, Any], currency: str | None) -> dict[str, Any]:
+    own, amounts = item.get(array.currency), _amounts(array)
+    written = {name: in_currency(amounts[name], item[name], own or currency) for name in amounts if name in item}
+    kept = {name: value for name, value in item.items() if name != array.currency} if own == currency else item
+    return kept | written
 
 
 @lru_cache(maxsize=100)

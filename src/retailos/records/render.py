@@ -48,7 +48,7 @@ def joins(resources: Resources, row: str, references: Iterable[Reference]) -> st
 def _member(resources: Resources, resource: Resource, row: str, member: Field | Reference) -> str:
     if isinstance(member, Field):
         if isinstance(member.kind, InnerArray):
-            return _items(resources, row, member.name, member.kind)
+            return _items(resources, resource, row, member.name, member.kind)
         return _lineage(resource, row, member.derived) if isinstance(member.derived, Lineage) else _value(row, member)
     if member.ids:
         return _projections(resources, row, member)
@@ -107,9 +107,14 @@ def _projections(resources: Resources, row: str, reference: Reference) -> str:
     return f"'[' || coalesce(({listed}), '') || ']'"
 
 
-def _items(resources: Resources, row: str, name: str, array: InnerArray) -> str:
+def _items(resources: Resources, resource: Resource, row: str, name: str, array: InnerArray) -> str:
     """Write the SQL that prints an array of objects, each with an id that follows from the record's and its own."""
-    printed = _object((each.name, _inner_member(resources, row, name, array, each)) for each in array.shown)
+    members = ((each.name, _inner_member(resources, row, name, array, each)) for each in array.shown)
+    of_record = f"({row}.body->'{resource.currency}')::text"
+    printed = _object(
+        (each, f"coalesce((item.body->'{each}')::text, {of_record}, 'null')" if each == array.currency else value)
+        for each, value in members
+    )
     matched = f"derived.key = item.body->>'{array.key}'"
     derived = f" left join {array.derived}({row}.body) as derived on {matched}" if array.derived else ""
     found = f"jsonb_array_elements({row}.body->'{name}') with ordinality as item(body, i){derived}"

@@ -91,6 +91,7 @@ PAYMENTS = InnerArray(
         DETAILS,
     ),
     most=PARTS_MOST,
+    currency="currency",
     cards_forbidden=True,
 )
 

@@ -41,6 +41,7 @@ def add_up(body: dict[str, Any]) -> None:
         body["total"] = str(_expected(body))
     for payment in body.get("payments") or ():
         payment["amount"] = body["total"]
+        payment.pop("currency", None)
     del (body.get("payments") or [])[1:]
 
 
