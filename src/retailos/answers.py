@@ -22,8 +22,9 @@ class Asked:
     api_key_id: str
     route: str
     key: str
-    #: SHA-256 of all that decides what is done: another digest under the same key is another request.
-    digest: bytes
+    #: SHA-256 of all that decides what is done: another digest under the same key is another request. b"": it is not
+    #: known yet, since the request is still coming.
+    digest: bytes = b""
 
     @property
     def number(self) -> int:
@@ -54,6 +55,12 @@ async def begin(transaction: Connection, asked: Asked) -> Kept | None:
         # Looked up again: whoever had the turn may have committed since the first look.
         kept = await _find(transaction, asked)
     return kept
+
+
+async def is_known(pool: Pool, asked: Asked) -> bool:
+    """Tell whether an answer is kept under the key, be it to the same request or to another."""
+    async with acquire(pool) as connection:
+        return await connection.fetchrow(_FIND, asked.api_key_id, asked.route, asked.key) is not None
 
 
 async def keep(transaction: Connection, asked: Asked, answer: Kept, record_id: UUID) -> None:

@@ -47,7 +47,9 @@ async def sent(store: Store, data: bytes, *, breaks: bool = False) -> Import:
         request_id=None,
         api_key_id=None,
     )
-    return await upload.upload(store.pool, RESOURCES, asked, LIMITS, body())
+    received = await upload.receive(store.pool, RESOURCES, asked, LIMITS, body())
+    async with store.pool.acquire() as connection:
+        return await upload.queue(connection, received)
 
 
 def runner_of(store: Store) -> Runner:

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from types import MappingProxyType
 
-from retailos.api.body import stream
 from retailos.api.call import Answer, Call, Engine, Stream
 from retailos.api.endpoints import record_id_of, refuse_parameters
 from retailos.api.envelope import encode
+from retailos.api.uploads import take_in
 from retailos.declare.resource import Resource, did_you_mean
 from retailos.errors import Forbidden, Problem, UnsupportedMediaType, ValidationFailed
 from retailos.imports import imports, upload
@@ -33,21 +33,18 @@ MEDIA_TYPES: Mapping[str, str | None] = MappingProxyType(
 GIVEN: Mapping[str, str] = MappingProxyType(
     {"ndjson": "application/x-ndjson", "csv": "text/csv; charset=utf-8; header=present"}
 )
-PUBLIC = "/v2/public/imports"
 
 
 async def create_import(engine: Engine, call: Call) -> Answer:
     """POST a file of records as NDJSON or CSV, packed with gzip or not; it is applied in the background, row by row.
 
     A file that is damaged anywhere is refused whole. Rows are applied in their order, each as a bulk upsert would be,
-    and imports one after another, in the order in which their uploads ended.
+    and imports one after another, in the order in which their uploads ended. With an Idempotency-Key it is one import,
+    however often the file is sent.
     """
     asked = _asked(engine, call)
     limits = Limits(record_bytes=engine.settings.body_limit_bytes, file_bytes=engine.settings.import_limit_bytes)
-    # The rest of a file that is refused is taken in and dropped by the server: whoever sends all of it before reading
-    # gets the answer, where a connection that were closed would take it away.
-    made = await upload.upload(engine.pool, engine.resources, asked, limits, stream(call))
-    return Answer(encode(made), status=202, headers={"Location": f"{PUBLIC}/{made.id}"})
+    return await take_in(engine, call, asked, limits)
 
 
 async def get_imports(engine: Engine, call: Call) -> Answer:

@@ -22,12 +22,24 @@ def idempotency_key(call: Call) -> str | None:
     return given[0].decode("ascii") if given else None
 
 
-async def once(engine: Engine, call: Call, key: str, body: bytes, work: Work) -> Answer:
+def begun(call: Call) -> "hashlib._Hash":
+    """Begin the digest of a request: what comes before its body."""
+    return hashlib.sha256(b"\n".join((call.scope["raw_path"], call.query, b"")))
+
+
+def asked_of(call: Call, key: str, digest: bytes = b"") -> Asked:
+    """What a request is recognised by: the key counts for one API key and one route."""
+    if call.operation is None:
+        raise LookupError("expected a call that was routed")
+    route = f"{call.operation.method} {call.operation.path}"
+    return Asked(api_key_id=call.api_key_id or "", route=route, key=key, digest=digest)
+
+
+async def once(engine: Engine, asked: Asked, work: Work) -> Answer:
     """Answer as the request was answered before, or do the work and keep its answer, in one commit.
 
     Work that raises leaves nothing behind, so the same key may be sent again with a request that is put right.
     """
-    asked = _asked(call, key, body)
     async with transaction(engine.pool) as connection:
         kept = await answers.begin(connection, asked)
         if kept:
@@ -37,16 +49,3 @@ async def once(engine: Engine, call: Call, key: str, body: bytes, work: Work) ->
         await answers.keep(connection, asked, told, record_id)
     engine.hint()
     return answer
-
-
-def _asked(call: Call, key: str, body: bytes) -> Asked:
-    """The key counts for one API key and one route; what else tells the request is in the digest."""
-    if call.operation is None:
-        raise LookupError("expected a call that was routed")
-    said = b"\n".join((call.scope["raw_path"], call.query, body))
-    return Asked(
-        api_key_id=call.api_key_id or "",
-        route=f"{call.operation.method} {call.operation.path}",
-        key=key,
-        digest=hashlib.sha256(said).digest(),
-    )

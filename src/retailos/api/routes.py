@@ -167,8 +167,8 @@ def _of_imports() -> Iterator[Operation]:
         action="IMPORT_CREATE",
         scope=ANY_WRITE,
         summary="Import a file of records",
-        statuses=(202, 413, 415),
-        parameters=("import",),
+        statuses=(202, 409, 413, 415, 422),
+        parameters=("import", "once"),
         takes=tuple(imports.MEDIA_TYPES),
     )
     yield one

@@ -15,7 +15,7 @@ from retailos.api.body import json_body
 from retailos.api.call import Answer, Call, Engine
 from retailos.api.endpoints import external_id_of, record_id_of, resource_of
 from retailos.api.envelope import encode
-from retailos.api.once import idempotency_key, once
+from retailos.api.once import asked_of, begun, idempotency_key, once
 from retailos.api.wishes import RESPOND_ASYNC, Wishes, read_wishes
 from retailos.database.pool import Connection, acquire, in_the_way
 from retailos.declare.resource import Resource
@@ -111,7 +111,9 @@ async def create(engine: Engine, call: Call) -> Answer:
     if draft.external_id:
         await _wait_for_turn(engine, call, draft.external_id)
     if key and not wishes.dry_run:
-        return await once(engine, call, key, raw, partial(_create, engine, call, draft))
+        digest = begun(call)
+        digest.update(raw)
+        return await once(engine, asked_of(call, key, digest.digest()), partial(_create, engine, call, draft))
     written = await _write(engine, call, wishes, draft, create_only=True)
     _must_be_new(written)
     if wishes.dry_run or written.version == 0:

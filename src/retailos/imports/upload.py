@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from retailos.database.pool import Pool, acquire
+from retailos.database.pool import Connection, Pool, acquire
 from retailos.database.statements import load
 from retailos.declare.resource import Resource, Resources
 from retailos.errors import BadRequest, MalformedFile, PayloadTooLarge, RetailOSError, Unavailable
@@ -22,6 +22,7 @@ from retailos.imports.rows import layout_of
 
 _SQL = load(__file__)
 _BEGIN, _APPEND, _TOUCH, _QUEUE, _FAIL = _SQL.begin, _SQL.append, _SQL.touch, _SQL.queue, _SQL.fail
+_DROP = _SQL.drop
 
 #: The most of a chunk, which is one transaction when it is applied: a thousand rows take about a tenth of a second.
 CHUNK_RECORDS = 1_000
@@ -54,8 +55,19 @@ class Limits:
     file_bytes: int
 
 
-async def upload(pool: Pool, resources: Resources, asked: Asked, limits: Limits, body: AsyncIterator[bytes]) -> Import:
-    """Take a file in, and queue it; give the import as it is then.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """A file that is all here: the import that it is of, its bytes as they came, and its header row if it has one."""
+
+    id: UUID
+    bytes: int
+    header: str | None
+
+
+async def receive(
+    pool: Pool, resources: Resources, asked: Asked, limits: Limits, body: AsyncIterator[bytes]
+) -> Received:
+    """Take a file in; it is applied once it is queued.
 
     Raises MalformedFile, PayloadTooLarge and ValidationFailed for a file that is no good; then, and also where `body`
     breaks off, the import stays as failed, with why. Unavailable where too many are waiting.
@@ -83,6 +95,20 @@ async def upload(pool: Pool, resources: Resources, asked: Asked, limits: Limits,
     except Exception:
         await upload.fail(BadRequest("The upload broke off; send the file again."))
         raise
+
+
+async def queue(connection: Connection, received: Received) -> Import:
+    """Let a file wait for its turn; give the import as it is then. BadRequest where it was cancelled, or given up."""
+    row = await connection.fetchrow(_QUEUE, received.id, received.bytes, received.header)
+    if row is None:
+        raise _lapsed(received.id)
+    return shown(row)
+
+
+async def drop(pool: Pool, import_id: UUID) -> None:
+    """Forget a file that was not queued, as if it had never come."""
+    async with acquire(pool) as connection:
+        await connection.execute(_DROP, import_id)
 
 
 @dataclass(slots=True)
@@ -119,7 +145,7 @@ class _Upload:
         self._touched = time.monotonic()
         self._has_header = False
 
-    async def run(self, body: AsyncIterator[bytes]) -> Import:
+    async def run(self, body: AsyncIterator[bytes]) -> Received:
         async for packed in body:
             self._bytes += len(packed)
             for piece in self._pieces(packed):
@@ -131,11 +157,7 @@ class _Upload:
         if not self._unpacked:
             raise MalformedFile("expected a file with records, got an empty one")
         await self._flush()
-        async with acquire(self._pool) as connection:
-            row = await connection.fetchrow(_QUEUE, self._asked.id, self._bytes, self._framing.header)
-        if row is None:
-            raise _lapsed()
-        return shown(row)
+        return Received(id=self._asked.id, bytes=self._bytes, header=self._framing.header)
 
     async def fail(self, error: RetailOSError) -> None:
         """Keep why the file is no good."""
@@ -173,16 +195,17 @@ class _Upload:
         values = (self._asked.id, self._chunks, chunk.first_line, chunk.rows, data)
         async with acquire(self._pool) as connection:
             if await connection.fetchval(_APPEND, *values) is None:
-                raise _lapsed()
+                raise _lapsed(self._asked.id)
         self._touched = time.monotonic()
 
     async def _touch(self) -> None:
         if time.monotonic() - self._touched > TOUCH_SECONDS:
             async with acquire(self._pool) as connection:
                 if await connection.fetchval(_TOUCH, self._asked.id, self._bytes) is None:
-                    raise _lapsed()
+                    raise _lapsed(self._asked.id)
             self._touched = time.monotonic()
 
 
-def _lapsed() -> BadRequest:
-    return BadRequest("The import ended before its file was here: it was cancelled, or came too slowly. Send it again.")
+def _lapsed(import_id: UUID) -> BadRequest:
+    message = "The import ended before its file was here: it was cancelled, or came too slowly. Send it again."
+    return BadRequest(message, details={"importId": str(import_id)})

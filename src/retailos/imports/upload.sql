@@ -31,3 +31,7 @@ returning *;
 -- The file is no good ($3 says why), and nothing of it will be applied.
 update import set status = 'failed', bytes = $2, error = $3::jsonb, ended_at = now()
 where id = $1 and status = 'uploading';
+
+-- name: drop
+-- Forget an import that was not queued; its chunks go with it.
+delete from import where id = $1 and status = 'uploading';
