@@ -26,6 +26,40 @@ async def test_a_telephone_is_kept_as_sent(shop: Api, number: int, telephone: st
     assert await kept(shop, number, telephone=telephone) == {"telephone": telephone}
 
 
+async def test_what_is_no_telephone_number_is_taken_with_a_warning(shop: Api, number: int) -> None:
+    """A number that can't be read is kept, and each answer to it says where it stands; one that can is not told of."""
+    ways = (("/customers", "lastName", "Doe"), ("/stores", "name", "S"))
+    for path, name, value in ways:
+        put = await shop.put(f"{path}/odd-{number}", {name: value, "telephone": "call me"})
+        assert [(each["path"], each["code"]) for each in put.result[0]["warnings"]] == [
+            ("/telephone", "NOT_A_TELEPHONE")
+        ]
+        assert "call me" not in put.body.decode()
+        assert (await shop.get(f"{path}/odd-{number}")).result["telephone"] == "call me"
+        put = await shop.put(f"{path}/odd-{number}", {name: value, "telephone": "+44 8800000000"})
+        assert put.result[0]["warnings"] == []
+    many = [{"externalCustomerId": f"odd-{number}-{i}", "telephone": each} for i, each in enumerate(("020 7946", "-"))]
+    put = await shop.put("/customers", {"customers": many})
+    assert [[each["path"] for each in job["warnings"]] for job in put.result] == [[], ["/customers/1/telephone"]]
+    guest = {"startAt": "2026-11-27T10:00:00Z", "endAt": "2026-11-27T11:00:00Z", "guest": {"telephone": "?"}}
+    booked = await shop.put(f"/appointments/odd-{number}", guest | {"store": {"externalStoreId": f"odd-{number}"}})
+    assert [each["path"] for each in booked.result[0]["warnings"]] == ["/guest/telephone"]
+
+
+@pytest.mark.parametrize("gtin", ["hello", "5012345678901", "501234567891", "x" * 50])
+async def test_what_is_no_gtin_is_taken_with_a_warning(shop: Api, number: int, gtin: str) -> None:
+    """In-store barcodes come as GTINs too: they are kept and found, and the answer says that they are none."""
+    await shop.put(f"/products/p-{number}", {"name": "Shirt"})
+    body = {"product": {"externalProductId": f"p-{number}"}}
+    put = await shop.put(f"/variants/gtin-{number}", body | {"gtin": gtin})
+    assert [(each["path"], each["code"]) for each in put.result[0]["warnings"]] == [("/gtin", "NOT_A_GTIN")]
+    found = (await shop.get(f"/variants?gtin={gtin}&product.externalProductId=p-{number}")).result["rows"]
+    assert [each["gtin"] for each in found] == [gtin]
+    for right in ("5012345678900", "", None):
+        put = await shop.put(f"/variants/gtin-{number}", body | {"gtin": right})
+        assert put.result[0]["warnings"] == []
+
+
 @pytest.mark.parametrize("asked", ["+44 20 7946 0958", "0044 20 79460958", "+44(20)7946-0958", "442079460958"])
 async def test_a_telephone_is_found_by_its_digits(shop: Api, number: int, asked: str) -> None:
     """However a number is written, it is found by its digits."""

@@ -8,6 +8,7 @@ from retailos.declare.rules import Later
 from retailos.declare.shapes import Shape
 from retailos.declare.texts import TIME_ZONE, Choice, Email, Telephone, Text
 from retailos.declare.values import Timestamp
+from retailos.resources import formats
 from retailos.resources.parts import FIRST_NAMES, LAST_NAMES
 
 _GUEST = Shape(
@@ -59,4 +60,5 @@ APPOINTMENT = Resource(
     indexes=(("storeId", "startAt"), ("userId", "startAt")),
     rules=(Later("endAt", "startAt", hours=24),),
     filters=("type", "status", "source"),
+    remarks=(formats.telephones("guest.telephone"),),
 )

@@ -5,6 +5,7 @@ from retailos.declare.flips import Flips
 from retailos.declare.resource import Resource
 from retailos.declare.texts import LOCALE, Email, Telephone
 from retailos.declare.values import Dob, Timestamp, Uuid
+from retailos.resources import formats
 from retailos.resources.consent_event import CONSENT_EVENT
 from retailos.resources.parts import ADDRESS, FIRST_NAMES, LAST_NAMES, MARKETING
 
@@ -43,6 +44,7 @@ CUSTOMER = Resource(
     requires_one_of=("firstName", "lastName", "telephone", "email"),
     indexes=("email", "telephone", ("lastName", "firstName"), "dob"),
     filters=(*MARKETING, "anonymised", "address.postCode"),
+    remarks=(formats.telephones("telephone"),),
     search=("lastName", "firstName", "email", "telephone"),
     flips=Flips(
         flags=MARKETING,

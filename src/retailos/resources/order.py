@@ -21,8 +21,8 @@ from retailos.declare.resource import Resource
 from retailos.declare.shapes import ListOf, Shape
 from retailos.declare.texts import CURRENCY, Choice, Code, Email, Telephone, Text
 from retailos.declare.values import Boolean, Number
-from retailos.resources import sale, totals
-from retailos.resources.parts import ADDRESSEE, URL
+from retailos.resources import formats, sale, totals
+from retailos.resources.parts import ADDRESSEE, GTIN, URL
 from retailos.resources.sale import LINES_MOST, PARTS_MOST, amount, choice, moment, parts
 
 #: The guide's customer, without the objects that it refers to itself.
@@ -51,7 +51,7 @@ LINES = InnerArray(
         sale.POSITION,
         Reference(name="variant", to="variant", unknown="null", projection=sale.VARIANT),
         text("sku", 100, "MJ-NAVY-M", "LS-WHITE-L", required=True),
-        text("gtin", 14, "5012345678900"),
+        Field(name="gtin", kind=GTIN),
         text("name", 255, "Merino jumper", "Linen shirt", required=True),
         *sale.SNAPSHOT,
         sale.quantity(),
@@ -215,6 +215,10 @@ ORDER = Resource(
     finders=(Item("sku", "lines.sku"),),
     currency="currency",
     search=("orderNumber", "customerEmail"),
-    remarks=(totals.mismatch,),
+    remarks=(
+        totals.mismatch,
+        formats.gtins("lines.gtin"),
+        formats.telephones("customerTelephone", "billingAddress.telephone", "shippingAddress.telephone"),
+    ),
     plausible=totals.add_up,
 )

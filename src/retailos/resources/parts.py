@@ -45,6 +45,9 @@ ADDRESSEE = Shape(
     )
 )
 
+#: Kept whatever it is, since in-store barcodes come as GTINs too; longer than any code that is taken for one.
+GTIN = Text(50, like=("5012345678900", "4006381333931"))
+
 URL = Text(2048, like=("https://images.example.com/store.jpg",))
 
 IMAGES = ListOf(

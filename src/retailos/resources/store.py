@@ -7,6 +7,7 @@ from retailos.declare.resource import Resource
 from retailos.declare.shapes import FreeJson, ListOf, Shape
 from retailos.declare.texts import COUNTRY, CURRENCY, DAY, GLN, LOCALE, TIME_OF_DAY, TIME_ZONE, Choice, Email, Telephone
 from retailos.declare.values import Boolean, Number
+from retailos.resources import formats
 from retailos.resources.parts import ADDRESS, IMAGES
 
 _HOURS = Shape(
@@ -65,6 +66,7 @@ STORE = Resource(
     ),
     indexes=("name", "catalogue", ("latitude", "longitude")),
     filters=("status",),
+    remarks=(formats.telephones("telephone"),),
     search=("name",),
     place=("latitude", "longitude"),
 )

@@ -5,6 +5,7 @@ from retailos.declare.resource import Resource
 from retailos.declare.shapes import FreeJson, ListOf
 from retailos.declare.texts import LOCALE, Email, Telephone, Text
 from retailos.declare.values import Dob, Timestamp
+from retailos.resources import formats
 from retailos.resources.parts import FIRST_NAMES, LAST_NAMES
 
 USER = Resource(
@@ -63,4 +64,5 @@ USER = Resource(
     unique=("username",),
     filters=("accountDeactivated",),
     search=("username", "email"),
+    remarks=(formats.telephones("telephone"),),
 )

@@ -8,7 +8,8 @@ from retailos.declare.rules import Together
 from retailos.declare.shapes import FreeJson, ListOf
 from retailos.declare.texts import Choice, Text
 from retailos.declare.values import Number
-from retailos.resources.parts import IMAGES
+from retailos.resources import formats
+from retailos.resources.parts import GTIN, IMAGES
 
 _MILLIMETRES = Number(0, 1_000_000, like=(300, 20))
 
@@ -19,8 +20,7 @@ VARIANT = Resource(
     members=(
         Reference(name="product", to="product", required=True),
         Field(name="sku", kind=Text(100, least=1, like=("OXF-NVY-M",)), derived=SameAsExternalId()),
-        # In-store barcodes come as GTINs too, so its digits are not checked; what is longer is none.
-        text("gtin", 14, "5012345678900", "4006381333931"),
+        Field(name="gtin", kind=GTIN),
         Field(
             name="barcodes", kind=ListOf(Text(100, least=1, like=("2000000012345",)), 100), default=[], nullable=False
         ),
@@ -47,4 +47,5 @@ VARIANT = Resource(
     filters=("status",),
     finders=(Item("barcode", "barcodes"),),
     search=("sku", "gtin"),
+    remarks=(formats.gtins("gtin"),),
 )
