@@ -290,6 +290,38 @@ async def test_what_is_sent_is_no_longer_worked_out(shop: Api, variant: str, num
         assert (await shop.get(key)).result["available"] == available, sent
 
 
+async def test_a_variant_with_the_options_of_another_is_taken_with_a_warning(shop: Api, number: int) -> None:
+    """Two variants of a product that differ in none of their options are told of, however the second one comes."""
+    for key in (f"p-{number}", f"q-{number}"):
+        await shop.put(f"/products/{key}", {"name": "Shirt"})
+
+    def of(product: str, **options: Any) -> dict[str, Any]:
+        return {"product": {"externalProductId": f"{product}-{number}"}, "options": options}
+
+    async def warned(path: str, body: Any, method: str = "PUT") -> list[list[str]]:
+        answer = await shop.request(method, f"/v2/public/variants{path}", json=body)
+        assert answer.status in (200, 201), answer.body
+        return [[f"{each['path']} {each['code']}" for each in job["warnings"]] for job in answer.result]
+
+    navy, same = f"/navy-{number}", of("p", size="M", colour="Navy")
+    assert await warned(navy, of("p", colour="Navy", size="M")) == [[]]
+    assert await warned(navy, same) == [[]]
+    for path in (f"/second-{number}", f"/second-{number}", f"/second-{number}?dryRun=true"):
+        assert await warned(path, same) == [[" NOT_UNIQUE"]]
+    assert await warned(f"/second-{number}", {"variant": same}) == [["/variant NOT_UNIQUE"]]
+    for i, other in enumerate((of("p", colour="Navy"), of("q", colour="Navy", size="M"), of("p"), of("p"))):
+        assert await warned(f"/other-{number}-{i}", other) == [[]]
+    names = [f"many-{number}-{i}" for i in range(4)]
+    options = (of("p", size="S"), same, of("p", size="S"), of("q", size="S"))
+    many = {"variants": [{"externalVariantId": name} | each for name, each in zip(names, options, strict=True)]}
+    expected = [[], ["/variants/1 NOT_UNIQUE"], ["/variants/2 NOT_UNIQUE"], []]
+    for query in ("?errorPolicy=rejectEverything", ""):
+        assert await warned(query, many) == (expected if query else [["/variants/0 NOT_UNIQUE"], *expected[1:]])
+    for name in (f"navy-{number}", names[1]):
+        assert (await shop.request("DELETE", f"/v2/public/variants/external/{name}")).status == 200
+    assert await warned(f"/second-{number}", same) == [[]]
+
+
 async def test_a_sku_is_the_external_id_until_it_is_sent(shop: Api, variant: str, number: int) -> None:
     """A variant has its external id as its SKU, follows it to another one, and never takes the SKU of another."""
     before = (await shop.get(f"/variants/{variant}")).result

@@ -46,6 +46,7 @@ SQL_HOMES: Final = (
             "named_sql",
             "referring_sql",
             "resent_sql",
+            "alike_sql",
             "bypassed",
         )
     ),

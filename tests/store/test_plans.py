@@ -11,7 +11,7 @@ from retailos.database.pool import Connection
 from retailos.database.statements import load
 from retailos.deliveries import deliveries, lately, register
 from retailos.keys import store
-from retailos.records import merge_sql, named_sql, page, parked, query, referring_sql, repoint_sql, sql
+from retailos.records import alike_sql, merge_sql, named_sql, page, parked, query, referring_sql, repoint_sql, sql
 from retailos.records.query import Filter
 from retailos.records.told_sql import Wanted, by_claim, reading
 from retailos.resources import RESOURCES
@@ -296,13 +296,15 @@ async def test_a_catalogue_is_searched_by_its_indexes(catalogue: Connection, nam
 
 
 async def test_what_a_variant_has_is_found_by_its_indexes(catalogue: Connection) -> None:
-    """The price that holds, and a stock level by its natural key, cost a few looks into indexes."""
-    price = load(prices.__file__).find
-    plan = await planned(catalogue, price, SOMEBODY, SOMEBODY, "2026", None, "default", 1, generic=False)
-    assert {each for each in used(plan) if each.startswith("prices_variant_id")}
-    statement = named_sql.by_natural_key(RESOURCES, RESOURCES["stockLevel"])
-    plan = await planned(catalogue, statement, "s-7", "v-7", generic=False)
-    assert {each for each in used(plan) if each.startswith("stock_levels_variant_id")}
+    """The price that holds, a stock level by its natural key, and a variant that is alike cost looks into indexes."""
+    variant, draft = RESOURCES["variant"], f'{{"productId": "{SOMEBODY}", "options": {{"size": "M"}}}}'
+    asked: dict[str, tuple[str, list[Any]]] = {
+        "prices_variant": (load(prices.__file__).find, [SOMEBODY, SOMEBODY, "2026", None, "default", 1]),
+        "stock_levels": (named_sql.by_natural_key(RESOURCES, RESOURCES["stockLevel"]), ["s-7", "v-7"]),
+        "variants_product_id": (alike_sql.alike(variant, variant.differing[0]), [["v"], [draft]]),
+    }
+    for index, (statement, values) in asked.items():
+        assert index in " ".join(used(await planned(catalogue, statement, *values, generic=False)))
 
 
 async def test_a_path_is_walked_by_the_key(catalogue: Connection) -> None:

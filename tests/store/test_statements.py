@@ -21,6 +21,7 @@ from retailos.declare.field import Field, Reference
 from retailos.declare.resource import Resource
 from retailos.errors import ValidationFailed
 from retailos.records import (
+    alike_sql,
     bypassed,
     known_sql,
     merge_sql,
@@ -85,6 +86,8 @@ def composed(resource: Resource) -> Iterator[tuple[str, list[Any]]]:
         yield referring_sql.referring(resource, reference), [records, records[0], 10]
     yield known_sql.newest(resource), []
     yield resent_sql.unchanged(resource), [names, [b"x"]]
+    for rule in resource.differing:
+        yield alike_sql.alike(resource, rule), [names, ["{}"]]
     yield known_sql.count_untold(resource), [1]
     yield named_sql.named(resource, "$1"), ["x"]
     for reference in resource.references:

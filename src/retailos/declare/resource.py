@@ -59,6 +59,8 @@ class Resource:
     unique: tuple[str, ...] = ()
     #: Fields whose values no two living records may share all at once.
     together: tuple[Together, ...] = ()
+    #: Fields whose values two living records had better not share all at once: one that does is taken with a warning.
+    differing: tuple[Together, ...] = ()
     #: What must be true of several fields.
     rules: tuple[Rule, ...] = ()
     #: Further fields that can be filtered by; a path such as `address.postCode` reaches into a shape.
@@ -140,7 +142,7 @@ class Resource:
 
     def _words(self) -> Iterator[str]:
         """The fields that rules, finders, flips and amounts are about."""
-        for rule in (*self.together, *self.rules):
+        for rule in (*self.together, *self.differing, *self.rules):
             yield from rule.fields
         for finder in self.finders:
             if isinstance(finder, During):

@@ -11,8 +11,10 @@ from msgspec import structs
 from retailos.database.pool import Connection
 from retailos.declare.field import Reference
 from retailos.declare.resource import Resource, Resources
+from retailos.declare.rules import Together
 from retailos.errors import IdMismatch, Problem, ReferenceConflict, ReferenceNotFound, RetailOSError, ValidationFailed
 from retailos.records import named_sql, sql, survivors
+from retailos.records.alike import alike
 from retailos.records.record import Awaited, Draft, OnUnresolved, Want
 from retailos.records.survivors import followed
 
@@ -57,6 +59,8 @@ async def resolve(
             findings[i] = _filled(resource, drafts[i], found)
             await _check_tree(connection, resource, drafts[i], findings, i)
     await _check_ids(connection, resource, drafts, findings)
+    for rule in resource.differing:
+        await _compare(connection, resource, rule, drafts, findings)
     return findings
 
 
@@ -203,6 +207,21 @@ async def _check_ids(
         known, claims = ids.get(drafts[i].external_id), drafts[i].claimed_id
         if known is not None and known != ids.get(claims, claims):
             findings[i] = IdMismatch()
+
+
+async def _compare(
+    connection: Connection, resource: Resource, rule: Together, drafts: Sequence[Draft], findings: list[Finding]
+) -> None:
+    """Warn of drafts that would make a record like another where the two had better differ."""
+    filled = [
+        (i, draft.external_id, finding.patch)
+        for i, (draft, finding) in enumerate(zip(drafts, findings, strict=True))
+        if isinstance(finding, Filled)
+    ]
+    for i in await alike(connection, resource, rule, filled):
+        finding = findings[i]
+        if isinstance(finding, Filled):
+            findings[i] = Filled(finding.patch, (*finding.warnings, rule.problem(drafts[i].at)))
 
 
 async def _check_tree(

@@ -44,6 +44,7 @@ VARIANT = Resource(
     webhook_relations=("product",),
     indexes=("sku", "gtin"),
     together=(Together(("clientId", "sku")),),
+    differing=(Together(("productId", "options")),),
     filters=("status",),
     finders=(Item("barcode", "barcodes"),),
     search=("sku", "gtin"),
