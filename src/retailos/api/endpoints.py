@@ -1,5 +1,6 @@
 """What the public routes that read do: one record by either of its ids, or a page of a list."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlencode
 from uuid import UUID
@@ -7,7 +8,9 @@ from uuid import UUID
 from retailos.api.access import check_shown
 from retailos.api.call import Answer, Call, Engine
 from retailos.api.wishes import tags
+from retailos.declare.derived import Lineage
 from retailos.declare.field import Field, Reference
+from retailos.declare.inner import InnerArray
 from retailos.declare.resource import Resource
 from retailos.declare.values import Uuid
 from retailos.errors import Problem, ResourceNotFound, ValidationFailed
@@ -41,17 +44,20 @@ async def get_one(engine: Engine, call: Call) -> Answer:
     asked = asked_of(call)
     record_id = internal_id(call.path["id"])
     found = await _by_id(engine, call, record_id, asked) if record_id else None
-    return one(call, found or await _by_external_id(engine, call, external_id_of(call, "id"), asked))
+    found = found or await _by_external_id(engine, call, external_id_of(call, "id"), asked)
+    return _unless_held(call, found, asked)
 
 
 async def get_by_external_id(engine: Engine, call: Call) -> Answer:
     """GET a record by its external id, also when that looks like one of our ids."""
-    return one(call, await _by_external_id(engine, call, external_id_of(call), asked_of(call)))
+    asked = asked_of(call)
+    return _unless_held(call, await _by_external_id(engine, call, external_id_of(call), asked), asked)
 
 
 async def get_by_id(engine: Engine, call: Call) -> Answer:
     """GET a record by our id alone."""
-    return one(call, await _by_id(engine, call, record_id_of(call), asked_of(call)))
+    asked = asked_of(call)
+    return _unless_held(call, await _by_id(engine, call, record_id_of(call), asked), asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +93,33 @@ async def _by_external_id(engine: Engine, call: Call, external_id: str, asked: A
     )
 
 
-def one(call: Call, shown: store.Shown | None) -> Answer:
-    """Answer with one record, its version as the ETag, or 304 to who has it; ResourceNotFound where there is none."""
+def _unless_held(call: Call, shown: store.Shown | None, asked: Asked) -> Answer:
+    """Answer with one record, or 304 to who has it as it is."""
+    answer, held = one(shown), tags(call, b"if-none-match")
+    if held and shown and ("*" in held or (str(shown.version) in held and not _shows_others(asked.show))):
+        return Answer(b"", 304, answer.headers)
+    return answer
+
+
+def _shows_others(show: Iterable[Field | Reference]) -> bool:
+    """Whether something that is shown may change while the record's version stays.
+
+    Other records are such, shown by themselves or in an array's items; so is a place in a tree, which moves with the
+    records above it.
+    """
+    return any(
+        isinstance(each, Reference)
+        or isinstance(each.derived, Lineage)
+        or (isinstance(each.kind, InnerArray) and bool(each.kind.references))
+        for each in show
+    )
+
+
+def one(shown: store.Shown | None) -> Answer:
+    """Answer with one record, its version as the ETag; ResourceNotFound where there is none."""
     if shown is None:
         raise ResourceNotFound
-    etag = {"ETag": f'"{shown.version}"'}
-    held = tags(call, b"if-none-match") or []
-    if "*" in held or str(shown.version) in held:
-        return Answer(b"", 304, etag)
-    return Answer(shown.json.encode(), headers=etag)
+    return Answer(shown.json.encode(), headers={"ETag": f'"{shown.version}"'})
 
 
 def resource_of(call: Call) -> Resource:

@@ -73,7 +73,12 @@ _LATER = (
 _TAGS = r'^(\*|(W/)?"[!#-~]*"(, *(W/)?"[!#-~]*")*)$'
 _IF_MATCH = in_header("If-Match", "Write only if the record is at the version of this ETag; else 412.", _TAGS)
 _IF_NONE_MATCH = in_header("If-None-Match", "`*`: only create; 412 where the record is there already.", r"^\*$")
-_UNLESS_MATCH = in_header("If-None-Match", "Answer 304 if the record is still at the version of this ETag.", _TAGS)
+_UNLESS_MATCH = in_header(
+    "If-None-Match",
+    "Answer 304 if the record is still at the version of this ETag. What shows other records (references, those in the"
+    " items of an array, a place in a tree) is answered whole, since these may have changed: `fields` leaves them out.",
+    _TAGS,
+)
 _PREFER = in_header("Prefer", _SHOW_OR_CHECK)
 _PREFER_ANY = in_header("Prefer", f"{_LATER} {_SHOW_OR_CHECK}")
 _IDEMPOTENCY_KEY = in_header(
