@@ -37,6 +37,13 @@ REGISTERS: Final = (
         test="tests/contract/test_deliveries.py::test_a_change_during_a_request_is_sent_after_it",
     ),
     Mutant(
+        name="what a natural key names is written whatever record has the external id that follows",
+        path="src/retailos/records/sql.py",
+        old="{_not_taken(resource)} and ",
+        new=" and ",
+        test="tests/contract/test_natural_keys.py::test_the_record_of_another_pair_is_not_taken_over",
+    ),
+    Mutant(
         name="a lease does not run out",
         path=REGISTER,
         old="delete from worker where lease_until <= now() or id = $1",

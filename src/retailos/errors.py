@@ -190,7 +190,7 @@ class NotUnique(ValidationFailed):
 
 
 class DuplicateInBatch(RetailOSError):
-    """An earlier record of this request has the same external id; send each once."""
+    """An earlier record of this request has the same external id, or would have; send each once."""
 
     status = 409
     code = "DUPLICATE_IN_BATCH"

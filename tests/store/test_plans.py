@@ -144,7 +144,7 @@ async def test_what_is_parked_is_found_by_indexes(filled: Connection) -> None:
     """Who waits for a record, what is older than a write, and what is too old are read by their keys."""
     for statement, arguments, index in (
         (PARKED.take, ("store", ["s-7", "s-8"], 200), "awaited_pkey"),
-        (PARKED.supersede, ("customer", ["p-c-7"], [None]), "parked_resource_external_id_key"),
+        (PARKED.supersede, ("customer", ["p-c-7"], [None], [False]), "parked_resource_external_id_by_key_key"),
         (PARKED.finish, ([SOMEBODY], ["created"], [SOMEBODY], [1], ["x"]), "awaited_job_id"),
         (PARKED.expire, (48.0, 200, "x", "%s"), "parked_parked_at"),
         (PARKED.forget, (168.0,), "parked_failed_at"),
@@ -300,11 +300,24 @@ async def test_what_a_variant_has_is_found_by_its_indexes(catalogue: Connection)
     variant, draft = RESOURCES["variant"], f'{{"productId": "{SOMEBODY}", "options": {{"size": "M"}}}}'
     asked: dict[str, tuple[str, list[Any]]] = {
         "prices_variant": (load(prices.__file__).find, [SOMEBODY, SOMEBODY, "2026", None, "default", 1]),
-        "stock_levels": (named_sql.by_natural_key(RESOURCES, RESOURCES["stockLevel"]), ["s-7", "v-7"]),
+        "stock_levels": (
+            named_sql.by_natural_key(RESOURCES, RESOURCES["stockLevel"]),
+            [[None], ["s-7"], [None], ["v-7"]],
+        ),
         "variants_product_id": (alike_sql.alike(variant, variant.differing[0]), [["v"], [draft]]),
     }
     for index, (statement, values) in asked.items():
         assert index in " ".join(used(await planned(catalogue, statement, *values, generic=False)))
+
+
+async def test_stock_is_written_by_its_natural_key_with_a_look_into_an_index(catalogue: Connection) -> None:
+    """A write by natural key finds the record, whatever it is called, without going through the table."""
+    for size in (1, 100):
+        names, bodies = [f"x-{i}" for i in range(size)], [f'{{"storeId": "{SOMEBODY}"}}'] * size
+        ids, nothing = [uuid4() for _ in range(size)], [None] * size
+        given = (names, bodies, ids, ids, nothing, nothing, nothing, False, nothing, [0] * size, False, nothing)
+        plan = await planned(catalogue, sql.upsert(RESOURCES, RESOURCES["stockLevel"]), *given, [True] * size)
+        assert {each for each in used(plan) if each.startswith("stock_levels_variant_id")}
 
 
 async def test_a_path_is_walked_by_the_key(catalogue: Connection) -> None:

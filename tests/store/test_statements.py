@@ -60,14 +60,17 @@ def composed(resource: Resource) -> Iterator[tuple[str, list[Any]]]:
     """Every statement that is composed for a resource but lists, with good arguments."""
     records, names = [uuid4()], ["x"]
     patch = ['{"name": "X", "firstName": "X"}']
+    by_key = [[True]] if resource.natural_key else []
     yield (
         sql.upsert(RESOURCES, resource),
-        [names, patch, records, [uuid4()], [None], [uuid4()], ["key"], False, [uuid4()], [0], False, ["[]"]],
+        [names, patch, records, [uuid4()], [None], [uuid4()], ["key"], False, [uuid4()], [0], False, ["[]"], *by_key],
     )
     yield (
         sql.upsert(RESOURCES, resource),
-        [names, patch, records, [uuid4()], [None], [None], [None], True, [None], [0], True, [None]],
+        [names, patch, records, [uuid4()], [None], [None], [None], True, [None], [0], True, [None], *by_key],
     )
+    if resource.natural_key:
+        yield named_sql.by_natural_key(RESOURCES, resource), [records, [None], [None], names]
     if RESOURCES.referring(resource):
         yield sql.keep_places(resource), [[uuid4()], ["z"]]
         yield sql.clear_places(resource), [records]

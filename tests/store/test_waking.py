@@ -53,7 +53,8 @@ async def begun(store: Store) -> AsyncIterator[Connection]:
 async def test_who_parks_waits_for_who_is_making_the_record(store: Store) -> None:
     """While another transaction makes the store, a customer of it waits for that, and finds the store."""
     async with begun(store) as making:
-        await write_rows(making, sql.upsert(RESOURCES, STORE), [(Upsert(draft=a_store()), Filled({"name": "X"}))])
+        rows = [(Upsert(draft=a_store()), Filled({"name": "X"}))]
+        await write_rows(making, STORE, sql.upsert(RESOURCES, STORE), rows)
         parking = asyncio.create_task(store.writer.write(CUSTOMER, customer()))
         await eventually(lambda: is_blocked(store.pool))
     assert (await parking).outcome is Outcome.CREATED
@@ -88,7 +89,8 @@ async def test_looking_with_the_statement_s_own_snapshot_would_lose_some(store: 
 
         async def make() -> int:
             async with store.pool.acquire() as connection:
-                return len(await write_rows(connection, naive, [(Upsert(draft=a_store()), Filled({"name": "X"}))]))
+                rows = [(Upsert(draft=a_store()), Filled({"name": "X"}))]
+                return len(await write_rows(connection, STORE, naive, rows))
 
         making = asyncio.create_task(make())
         await eventually(lambda: is_blocked(store.pool))

@@ -127,6 +127,13 @@ def test_what_can_be_looked_up_has_a_column() -> None:
         ({"finders": (During("at", "begin", "end"),)}, "got begin"),
         ({"finders": (Through("sku", "variant", "sku"),)}, "got variant"),
         ({"natural_key": NaturalKey(("store", "variant"), "stock")}, "got store"),
+        (
+            {
+                "natural_key": NaturalKey(("a", "b"), "stock"),
+                "members": (Reference(name="a", to="thing"), Reference(name="b", to="thing")),
+            },
+            "thing: expected a rule that no two have one natural key, got none",
+        ),
         ({"members": (Field(name="total", kind=Money()),)}, "expected a known name, got "),
         ({"members": (Field(name="level", kind=Number(1, 2), derived=Level("parent")),)}, "got parent"),
     ],

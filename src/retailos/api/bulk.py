@@ -17,7 +17,7 @@ from retailos.declare.kind import expected
 from retailos.declare.resource import Resource
 from retailos.errors import DuplicateInBatch, MalformedJson, Problem, RetailOSError, Unavailable, ValidationFailed
 from retailos.jobs.queue import Origin
-from retailos.records import body, bulk, resent
+from retailos.records import body, bulk, keyed, natural, resent
 from retailos.records.body import Reading
 from retailos.records.identity import new_id
 from retailos.records.record import Draft, Written
@@ -40,7 +40,7 @@ async def upsert_many(engine: Engine, call: Call) -> Answer:
     raw = await json_body(call, engine.settings.bulk_body_limit_bytes)
     pieces = resent.cut(resource, raw) if plain else ()
     records = await _records(engine, resource, raw, pieces)
-    read = list(_read(engine, resource, records, wishes.reading()))
+    read = await _called(engine, resource, list(_read(engine, resource, records, wishes.reading())))
     batch_id = new_id()
     if queued:
         results = await _queue_each(engine, call, resource, read, batch_id)
@@ -86,7 +86,9 @@ async def _learn(
     engine: Engine, resource: Resource, pieces: Sequence[Piece], read: list[Read], results: list[Result]
 ) -> None:
     """Remember what was sent as it is there already; where that can't be done now, it is read again next time."""
-    found = [(i, each) for i, each in enumerate(results) if isinstance(read[i], Draft) and isinstance(each, Written)]
+    # What is called by no external id is not looked for by its bytes.
+    drafts = [(i, each) for i, each in enumerate(read) if isinstance(each, Draft) and not each.by_key]
+    found = [(i, each) for i, _ in drafts if isinstance(each := results[i], Written)]
     if pieces and found:
         with suppress(Unavailable):
             async with acquire(engine.pool) as connection:
@@ -150,8 +152,8 @@ def _named(resource: Resource, value: Any) -> list[Any]:
 
 
 def _read(engine: Engine, resource: Resource, records: list[Any], reading: Reading) -> Iterator[Read]:
-    """Read each record; the second of one external id is a mistake of the sender's, and is not guessed about."""
-    seen: set[str] = set()
+    """Read each record; a second of the same name is a mistake of the sender's, and is not guessed about."""
+    seen: set[Any] = set()
     for i, record in enumerate(records):
         if isinstance(record, Same):
             yield record
@@ -162,8 +164,20 @@ def _read(engine: Engine, resource: Resource, records: list[Any], reading: Readi
         except RetailOSError as error:
             yield error
             continue
-        if draft.external_id in seen:
+        identity = natural.identity(resource, draft)
+        if identity in seen:
             yield DuplicateInBatch(details={"path": at})
         else:
-            seen.add(draft.external_id or "")
+            seen.add(identity)
             yield draft
+
+
+async def _called(engine: Engine, resource: Resource, read: list[Read]) -> list[Read]:
+    """Give those that go by their natural keys the external ids of their records, whatever these are."""
+    by_key = [(i, each) for i, each in enumerate(read) if isinstance(each, Draft) and each.by_key]
+    if by_key:
+        async with acquire(engine.pool) as connection:
+            drafts = await keyed.named(connection, engine.resources, resource, [each for _, each in by_key])
+        for (i, _), draft in zip(by_key, drafts, strict=True):
+            read[i] = draft
+    return read

@@ -193,4 +193,7 @@ def _tag(operation: Operation) -> dict[str, str]:
     if resource is None:
         return {"name": spaced(operation.path.split("/")[3])}
     said = f"Queue `{resource.queue('upsert')}`; told to webhooks of the resource `{resource.name}`."
+    if resource.natural_key:
+        names = " and ".join(f"`{each}`" for each in resource.natural_key.references)
+        said += f" `{resource.external_id.name}` need not be sent: {names} say which record is meant, whatever its id."
     return {"name": resource.title_plural, "description": said}

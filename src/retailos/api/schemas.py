@@ -28,7 +28,7 @@ from retailos.records.record import Outcome
 Schema = dict[str, Any]
 
 #: Outcomes that a job does not show as such.
-_NO_OUTCOMES = (Outcome.EXISTS, Outcome.PARKED, Outcome.SUPERSEDED)
+_NO_OUTCOMES = (Outcome.EXISTS, Outcome.TAKEN, Outcome.PARKED, Outcome.SUPERSEDED)
 _COMPONENTS = "#/components/schemas/"
 _WHEN = MappingProxyType({"type": "string", "format": "date-time"})
 _UUID = MappingProxyType({"type": "string", "format": "uuid"})

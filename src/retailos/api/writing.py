@@ -21,7 +21,7 @@ from retailos.database.pool import Connection, acquire, in_the_way
 from retailos.declare.resource import Resource
 from retailos.errors import ExternalIdExists, ExternalIdMismatch, Unavailable
 from retailos.jobs import jobs, queue
-from retailos.records import body, careful, named_sql, query, store, waking
+from retailos.records import body, careful, keyed, query, store, waking
 from retailos.records.body import Reading
 from retailos.records.careful import Demand, Origin
 from retailos.records.record import Draft, Outcome, Written
@@ -75,8 +75,10 @@ async def upsert_by_natural_key(engine: Engine, call: Call) -> Answer:
     entity, at = body.unwrapped(resource, body.decode(await json_body(call, engine.settings.body_limit_bytes)))
     keys = _natural_key(engine, call, resource, entity)
     async with acquire(engine.pool) as connection:
-        known = await connection.fetchval(named_sql.by_natural_key(engine.resources, resource), *keys)
+        known = await keyed.known(connection, engine.resources, resource, keys)
     draft = body.draft(engine.resources, resource, entity, at, known, wishes.reading())
+    if entity.get(resource.external_id.name) is None:
+        draft = msgspec.structs.replace(draft, by_key=True)
     if wishes.conditional:
         written = await _write_carefully(engine, call, wishes, draft, Demand(external_id=draft.external_id))
     else:
@@ -108,6 +110,9 @@ async def create(engine: Engine, call: Call) -> Answer:
     resource, wishes = resource_of(call), read_wishes(call, _OTHER)
     raw, key = await json_body(call, engine.settings.body_limit_bytes), idempotency_key(call)
     draft = body.read(engine.resources, resource, raw, external_id=None, reading=wishes.reading())
+    if draft.by_key:
+        async with acquire(engine.pool) as connection:
+            [draft] = await keyed.named(connection, engine.resources, resource, [draft])
     if draft.external_id:
         await _wait_for_turn(engine, call, draft.external_id)
     if key and not wishes.dry_run:

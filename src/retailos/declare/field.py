@@ -1,8 +1,10 @@
 """One attribute of a resource, and one reference to another: the words that declarations are written with."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import blake2b
 from typing import Any, Literal
 
 from retailos.declare.derived import Default, Lineage
@@ -78,6 +80,15 @@ class NaturalKey:
 
     references: tuple[str, str]
     segment: str
+
+    def external_id(self, names: Iterable[str]) -> str:
+        """Make the external id of the two others': `<store>:<variant>`, which no other two make.
+
+        Within each of them a tilde is `~0` and a colon `~1`, as JSON pointers have it: no part of a URL has to be
+        encoded twice. What would be too long is told by its digest, which has no colon, as all others have.
+        """
+        joined = ":".join(each.replace("~", "~0").replace(":", "~1") for each in names)
+        return joined if len(joined) <= EXTERNAL_ID.most else "~" + blake2b(joined.encode(), digest_size=32).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,8 @@ class Resource:
             _known(self, name, self.fields)
         for name in (*self.webhook_relations, *(self.natural_key.references if self.natural_key else ())):
             _known(self, name, self.reference)
+        if self.natural_key and self.key_rule is None:
+            raise DeclarationError(f"{self.name}: expected a rule that no two have one natural key, got none")
         if self.mergeable:
             _known(self, "mergedIntoId", self.fields)
         for name in (each.name for each in self.references if each.levels and self.mergeable):
@@ -208,6 +210,18 @@ class Resource:
         if not any(isinstance(member, Relations) for member in self.members):
             order.extend(self.references)
         return (*order, *(each for each in BOOKKEEPING if each not in self.members))
+
+    @cached_property
+    def key_fields(self) -> tuple[str, ...]:
+        """The fields that hold the natural key; none where the resource has none."""
+        names = self.natural_key.references if self.natural_key else ()
+        return tuple(self.reference[name].id_field.name for name in names)
+
+    @cached_property
+    def key_rule(self) -> Together | None:
+        """The rule that no two living records have the same natural key; None where the resource has none."""
+        rules = (each for each in self.together if set(each.fields) == set(self.key_fields) and not each.where)
+        return next(rules, None)
 
     @cached_property
     def columns(self) -> tuple[str, ...]:

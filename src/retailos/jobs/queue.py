@@ -22,7 +22,7 @@ from retailos.jobs import jobs
 from retailos.jobs.jobs import JobQueueMeta
 from retailos.observe import describe, emit
 from retailos.observe.process import DefectFound
-from retailos.records import waking
+from retailos.records import keyed, waking
 from retailos.records.identity import new_id
 from retailos.records.record import Draft, Written
 from retailos.records.resolve import climbs
@@ -233,7 +233,7 @@ def _together(resource: Resource, upserts: Sequence[Upsert]) -> list[Upsert]:
 
 
 async def _written(
-    transaction: Connection, resources: Resources, resource: Resource, upserts: Sequence[Upsert]
+    transaction: Connection, resources: Resources, resource: Resource, upserts: Sequence[Upsert], *, again: bool = False
 ) -> dict[UUID, Written | RetailOSError]:
     """Write upserts; what came of each, by its job. Where the database objects, each goes alone."""
     try:
@@ -242,6 +242,8 @@ async def _written(
     except asyncpg.PostgresError as error:
         if is_outage(error):
             raise
+        if len(upserts) == 1 and not again and keyed.is_met(resource, upserts[0].draft, error):
+            return await _written(transaction, resources, resource, upserts, again=True)
         if len(upserts) == 1:
             return {upserts[0].job_id: _objection(resource, upserts[0], error)}
     results: dict[UUID, Written | RetailOSError] = {}

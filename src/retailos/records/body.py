@@ -13,7 +13,6 @@ from typing import Any, NoReturn
 from uuid import UUID
 
 from retailos.declare.derived import Difference
-from retailos.declare.field import EXTERNAL_ID
 from retailos.declare.kind import expected, storable
 from retailos.declare.money import in_currency
 from retailos.declare.object import missing, read_member, unknown
@@ -28,6 +27,7 @@ from retailos.errors import (
     RetailOSError,
     ValidationFailed,
 )
+from retailos.records.natural import key_of, natural_id
 from retailos.records.record import Draft, OnUnresolved, Want
 from retailos.records.references import external_id_problem, read_uuid, read_wants
 
@@ -165,11 +165,12 @@ def draft(
         raise refusal(problems, at)
     if sent_id is not None and external_id is not None and sent_id != external_id:
         raise ExternalIdMismatch
-    external_id = external_id or sent_id or natural_id(resource, wants)
+    key = None if external_id or sent_id or reading.partial else key_of(resource, wants)
     if resource.amounts or resource.defaulting:
         patch = as_kept(resource, patch)
     return Draft(
-        external_id=external_id,
+        external_id=external_id or sent_id or (natural_id(resource, key) if key else None),
+        by_key=key is not None,
         patch=patch,
         wants=tuple(wants),
         claimed_id=claimed,
@@ -185,7 +186,7 @@ def named(resources: Resources, resource: Resource, record: Any, at: str, readin
     if type(record) is not dict:
         raise ValidationFailed([expected(f"an object with the fields of a {resource.name}", record, at)])
     read = draft(resources, resource, record, at, None, reading)
-    if read.external_id is None:
+    if read.external_id is None and not read.by_key:
         name = resource.external_id.name
         raise ValidationFailed([Problem(f"{at}/{name}", "REQUIRED", "expected an external id, got none")])
     return read
@@ -221,16 +222,6 @@ def as_kept(
         if value is not None and patch.get(field.name) == value:
             kept[field.name] = None
     return kept
-
-
-def natural_id(resource: Resource, wants: Iterable[Want]) -> str | None:
-    """Give the external id that a record has of those that it refers to, `<store>:<variant>`; None: it has none."""
-    if resource.natural_key is None:
-        return None
-    names = {want.reference: want.external_id for want in wants if want.item is None}
-    parts = [names.get(name) for name in resource.natural_key.references]
-    joined = ":".join(part for part in parts if part)
-    return joined if all(parts) and len(joined) <= EXTERNAL_ID.most else None
 
 
 def _check_rules(resource: Resource, patch: Mapping[str, Any], wants: Iterable[Want], problems: list[Problem]) -> None:

@@ -33,7 +33,8 @@ async def upsert_all(
 ) -> list[Written]:
     """Write all drafts, or raise everything that is wrong with any of them; `origin`: request, API key, batch."""
     # Before the records are locked, since who wakes a parked upsert locks that first, too.
-    sent_to = {draft.external_id: draft for draft in drafts if draft.external_id}
+    names = [(draft.external_id, draft) for draft in drafts if draft.external_id]
+    sent_to = {spot: draft for name, draft in names for spot in parked.spots(resource, name, draft)}
     await parked.supersede(transaction, resource, sent_to)
     if any(reference.levels for reference in resource.references):
         await lock_tree(transaction, resource)
@@ -48,7 +49,7 @@ async def upsert_all(
         if isinstance(filled, Filled)
     ]
     try:
-        written = await write_rows(transaction, sql.upsert(resources, resource), rows, wakes=True)
+        written = await write_rows(transaction, resource, sql.upsert(resources, resource), rows, wakes=True)
     except asyncpg.IntegrityConstraintViolationError as error:
         broken = objection(resource, "", error)
         if broken is None:
@@ -59,12 +60,12 @@ async def upsert_all(
         raise together([DuplicateInBatch()]) from None
     if len(written) < len(rows):
         raise Unavailable("Some of the records are being written by others; send again.")
-    refusals = [refusal for each in written.values() if (refusal := refusal_of(each))]
+    refusals = [refusal for each in written.values() if (refusal := refusal_of(resource, each))]
     if refusals:
         raise refusals[0]
-    names = {written[upsert.job_id].external_id: upsert.draft for upsert, _ in rows}
-    await parked.supersede(transaction, resource, {name: each for name, each in names.items() if name not in sent_to})
-    await waking.wake(transaction, resources, resource, names)
+    done = {(written[upsert.job_id].external_id, False): upsert.draft for upsert, _ in rows}
+    await parked.supersede(transaction, resource, {spot: each for spot, each in done.items() if spot not in sent_to})
+    await waking.wake(transaction, resources, resource, (name for name, _ in done))
     return [written[upsert.job_id] for upsert, _ in rows]
 
 

@@ -88,7 +88,7 @@ async def upsert(
 ) -> Written:
     """Write a draft where the demand holds; with `merge`, details and reporting are merged and not replaced."""
     # Before the record is locked, since who wakes a parked upsert locks that first, too.
-    sent_to = {demand.external_id: draft} if demand.external_id else {}
+    sent_to = dict.fromkeys(parked.spots(resource, demand.external_id, draft), draft) if demand.external_id else {}
     await parked.supersede(transaction, resource, sent_to)
     if climbs(resource, draft):
         await lock_tree(transaction, resource)
@@ -97,6 +97,9 @@ async def upsert(
     if found and draft.claimed_id not in (None, found.id) and not found.redirected:
         raise IdMismatch
     rekeyed = None
+    if demand.record_id and draft.by_key:
+        # The id says which record it is, so its key is what it is to have, as all else is.
+        draft = msgspec.structs.replace(draft, external_id=None, by_key=False)
     if found and demand.record_id and draft.external_id not in (None, found.external_id):
         rekeyed = await _rekey(transaction, resource, found, draft.external_id or "", origin)
     target = rekeyed.external_id if rekeyed else found.external_id if found else draft.external_id
@@ -108,8 +111,9 @@ async def upsert(
     written = await _write(transaction, resources, resource, draft, finding, origin, create_only=demand.must_be_new)
     if written.outcome is Outcome.EXISTS:
         raise VersionConflict(details={"currentVersion": written.version})
-    names = {written.external_id, found.external_id if found else written.external_id} - sent_to.keys()
-    await parked.supersede(transaction, resource, dict.fromkeys(names, draft))
+    names = {written.external_id, found.external_id if found else written.external_id}
+    spots = {(name, False) for name in names} - sent_to.keys()
+    await parked.supersede(transaction, resource, dict.fromkeys(spots, draft))
     await waking.wake(transaction, resources, resource, [written.external_id])
     if found and found.redirected:
         outcome = Outcome.STALE if written.outcome is Outcome.STALE else Outcome.REDIRECTED
@@ -130,15 +134,16 @@ async def _write(
     create_only: bool,
 ) -> Written:
     upsert = Upsert(draft=draft, create_only=create_only, request_id=origin.request_id, api_key_id=origin.api_key_id)
+    statement = sql.upsert(resources, resource)
     try:
-        results = await write_rows(transaction, sql.upsert(resources, resource), [(upsert, filled)], wakes=True)
+        results = await write_rows(transaction, resource, statement, [(upsert, filled)], wakes=True)
     except asyncpg.IntegrityConstraintViolationError as error:
         raise objection(resource, draft.at, error, draft.patch) or error from None
     written = results.get(upsert.job_id)
     # Where there was no record to lock, another writer may have made one meanwhile.
     if written is None:
         raise Unavailable("The record is being written by others; send again.")
-    if refusal := refusal_of(written):
+    if refusal := refusal_of(resource, written):
         raise refusal
     return written
 
@@ -146,11 +151,13 @@ async def _write(
 async def delete(transaction: Connection, resource: Resource, demand: Demand, origin: Origin) -> Written:
     """Make a tombstone of a record; of a tombstone, nothing. What is parked for it is given up."""
     name = demand.external_id
-    given_up = await parked.supersede(transaction, resource, {name: None} if name else {})
+    # Of either kind: what a natural key would bring under this name could not take the place of the record, either.
+    spots = {(name, False): None, (name, True): None} if name else {}
+    given_up = await parked.supersede(transaction, resource, spots)
     # A merged record is gone already; the survivor that its external id leads to is not meant.
     found = await _demanded(transaction, resource, replace(demand, must_exist=False), follow=False)
     if found and found.external_id != name:
-        await parked.supersede(transaction, resource, {found.external_id: None})
+        await parked.supersede(transaction, resource, {(found.external_id, False): None})
     job_id = new_id()
     if found is None and name and given_up:
         # There was only an upsert that waited, and it will not make the record any more.

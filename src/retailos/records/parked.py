@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -12,6 +13,7 @@ from retailos.database.pool import Connection, Pool, acquire
 from retailos.database.statements import load
 from retailos.declare.resource import Resource
 from retailos.errors import RetailOSError
+from retailos.records.natural import new_name
 from retailos.records.record import Awaited, Draft, OnUnresolved, Outcome, Want, Written
 from retailos.records.resolve import Unresolved
 from retailos.records.upsert import Upsert
@@ -23,6 +25,9 @@ _CONCERNS, _OVERTAKES = _SQL.concerns, _SQL.overtakes
 
 #: Parked upserts that one statement takes: a bound for its memory and its time.
 SET_MOST = 200
+
+#: Where one upsert is parked: an external id, or, where it is true, the natural key that makes this external id.
+Spot: TypeAlias = tuple[str, bool]
 
 _NONE_CAME = "expected a %s that exists, and none has come"
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -57,11 +62,14 @@ async def keep(
     waiting: Sequence[tuple[Upsert, Unresolved]],
     names: Mapping[str, str],
 ) -> dict[UUID, Written]:
-    """Park upserts and give their jobs; `names`: the external ids that records have now, by those they are sent to."""
+    """Park upserts and give their jobs; `names`: the external ids that records have now, by those they are sent to.
+
+    What a natural key names is called as a new record would be: which it is, will be seen when the key is there.
+    """
     if not waiting:
         return {}
     upserts = [each for each, _ in waiting]
-    targets = [names.get(each.external_id, each.external_id) for each in upserts]
+    targets = [spot_of(resource, each, names)[0] for each in upserts]
     drafts = [each.draft for each in upserts]
     rows = await transaction.fetch(
         _KEEP,
@@ -81,9 +89,23 @@ async def keep(
         [each.batch_id for each in upserts],
         [each.position for each in upserts],
         *_awaited((each.job_id, unresolved) for each, unresolved in waiting),
+        [each.by_key for each in drafts],
     )
     jobs = {row["id"]: row for row in rows}
     return {each.job_id: _kept(each, unresolved, jobs[each.job_id]) for each, unresolved in waiting}
+
+
+def spot_of(resource: Resource, upsert: Upsert, names: Mapping[str, str]) -> Spot:
+    """Where an upsert would be parked; `names`: the external ids that records have now, by those they are sent to."""
+    if upsert.draft.by_key:
+        return new_name(resource, upsert.draft) or upsert.external_id, True
+    return names.get(upsert.external_id, upsert.external_id), False
+
+
+def spots(resource: Resource, name: str, draft: Draft) -> list[Spot]:
+    """Where upserts of a record were parked that a draft of it, which has or will have a name, comes after."""
+    by_key = [(new_name(resource, draft) or name, True)] if draft.by_key else []
+    return [(name, False), *by_key]
 
 
 def _kept(upsert: Upsert, unresolved: Unresolved, job: asyncpg.Record) -> Written:
@@ -110,15 +132,16 @@ def _awaited(found: Iterable[tuple[UUID, Unresolved]]) -> tuple[list[str], list[
     )
 
 
-async def supersede(transaction: Connection, resource: Resource, newer: Mapping[str, Draft | None]) -> int:
-    """Give up what is parked for records that something newer is about to happen to, by their external ids.
+async def supersede(transaction: Connection, resource: Resource, newer: Mapping[Spot, Draft | None]) -> int:
+    """Give up what is parked for records that something newer is about to happen to.
 
     A draft that is older at its source than what is parked supersedes nothing; None, a deletion, always does.
     """
     if not newer:
         return 0
     stamps = [draft and draft.source_updated_at for draft in newer.values()]
-    return len(await transaction.fetch(_SUPERSEDE, resource.name, list(newer), stamps))
+    names, by_key = zip(*newer, strict=True)
+    return len(await transaction.fetch(_SUPERSEDE, resource.name, names, stamps, by_key))
 
 
 async def take(transaction: Connection, resource_name: str, external_ids: Collection[str]) -> list[asyncpg.Record]:
@@ -142,6 +165,7 @@ def read(row: asyncpg.Record) -> Upsert:
     """Give a parked upsert as it came."""
     draft = Draft(
         external_id=row["external_id"],
+        by_key=row["by_key"],
         patch=_decode(row["body"]),
         wants=_decode_wants(row["wants"]),
         claimed_id=row["claimed_id"],

@@ -1,25 +1,25 @@
 -- name: keep
 -- Park upserts of a resource ($1, its queue $2), with a job each, and what each waits for ($16 resources, $17 external
--- ids, $18 job ids, $19 pointers). One whose record has an upsert parked that is newer at its source is superseded.
+-- ids, $18 job ids, $19 pointers); $20: what is called by what follows from a natural key. One whose record has an upsert parked that is newer at its source is superseded.
 with given as materialized (
     select *, date_trunc('milliseconds', now()) as at
     from unnest(
         $3::uuid[], $4::text[], $5::uuid[], $6::boolean[], $7::text[], $8::text[], $9::text[], $10::uuid[],
-        $11::timestamptz[], $12::uuid[], $13::text[], $14::uuid[], $15::integer[]
+        $11::timestamptz[], $12::uuid[], $13::text[], $14::uuid[], $15::integer[], $20::boolean[]
     ) as given (
         job_id, external_id, record_id, create_only, body, wants, pointer, claimed_id, source_updated_at, request_id,
-        api_key_id, batch_id, position
+        api_key_id, batch_id, position, by_key
     )
 ),
 kept as (
     insert into parked (
         job_id, resource, external_id, record_id, create_only, body, wants, pointer, claimed_id, source_updated_at,
-        request_id, api_key_id, batch_id, position, parked_at
+        request_id, api_key_id, batch_id, position, by_key, parked_at
     )
     select job_id, $1, external_id, record_id, create_only, body::jsonb, wants::jsonb, pointer, claimed_id,
-        source_updated_at, request_id, api_key_id, batch_id, position, at
-    from given order by external_id
-    on conflict (resource, external_id) do nothing
+        source_updated_at, request_id, api_key_id, batch_id, position, by_key, at
+    from given order by external_id, by_key
+    on conflict (resource, external_id, by_key) do nothing
     returning job_id
 ),
 waiting as (
@@ -36,10 +36,12 @@ from given left join kept using (job_id)
 returning id, status, external_id, created_at;
 
 -- name: supersede
--- Give up what is parked for records of a resource ($1; external ids $2) and is not newer at its source ($3).
+-- Give up what is parked for records of a resource ($1; external ids $2, $4: natural keys of these names are meant) and
+-- is not newer at its source ($3).
 with gone as (
-    delete from parked using unnest($2::text[], $3::timestamptz[]) as given (external_id, source_updated_at)
-    where parked.resource = $1 and parked.external_id = given.external_id
+    delete from parked using unnest($2::text[], $3::timestamptz[], $4::boolean[])
+        as given (external_id, source_updated_at, by_key)
+    where parked.resource = $1 and parked.external_id = given.external_id and parked.by_key = given.by_key
         and coalesce(parked.source_updated_at <= given.source_updated_at, true)
     returning parked.job_id
 ),

@@ -26,6 +26,8 @@ class Outcome(StrEnum):
     DELETED = "deleted"
     #: A record with this external id exists and only a new one was wanted: nothing changed.
     EXISTS = "exists"
+    #: The external id that follows from the record's natural key is that of a record with another: nothing changed.
+    TAKEN = "taken"
     #: The record is written once, and was written otherwise: nothing changed.
     FINAL = "final"
     #: It waits for records that it refers to: nothing changed yet.
@@ -63,6 +65,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 
     #: None: the record takes its own id as its external id.
     external_id: str | None
+    #: Nobody sent the external id: the record is the one with the draft's natural key, whatever it is called.
+    by_key: bool = False
     patch: dict[str, Any]
     wants: tuple[Want, ...] = ()
     #: The id that the body claims the record to have.

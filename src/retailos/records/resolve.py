@@ -13,7 +13,7 @@ from retailos.declare.field import Reference
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.rules import Together
 from retailos.errors import IdMismatch, Problem, ReferenceConflict, ReferenceNotFound, RetailOSError, ValidationFailed
-from retailos.records import named_sql, sql, survivors
+from retailos.records import keyed, named_sql, sql, survivors
 from retailos.records.alike import alike
 from retailos.records.record import Awaited, Draft, OnUnresolved, Want
 from retailos.records.survivors import followed
@@ -58,7 +58,7 @@ async def resolve(
         for i in wanting:
             findings[i] = _filled(resource, drafts[i], found)
             await _check_tree(connection, resource, drafts[i], findings, i)
-    await _check_ids(connection, resource, drafts, findings)
+    await _check_ids(connection, resources, resource, drafts, findings)
     for rule in resource.differing:
         await _compare(connection, resource, rule, drafts, findings)
     return findings
@@ -193,18 +193,19 @@ def _missing(draft: Draft, want: Want, resource: Resource, advice: str) -> Probl
 
 
 async def _check_ids(
-    connection: Connection, resource: Resource, drafts: Sequence[Draft], findings: list[Finding]
+    connection: Connection, resources: Resources, resource: Resource, drafts: Sequence[Draft], findings: list[Finding]
 ) -> None:
     """Refuse drafts that claim another id than the one that their record has."""
     claiming = [i for i, draft in enumerate(drafts) if draft.claimed_id is not None]
     if not claiming:
         return
-    external_ids = [drafts[i].external_id for i in claiming]
+    owned = await keyed.owned(connection, resources, resource, [drafts[i] for i in claiming])
+    external_ids = [owned.get(n) if drafts[i].by_key else drafts[i].external_id for n, i in enumerate(claiming)]
     claimed = [drafts[i].claimed_id for i in claiming]
     rows = await connection.fetch(named_sql.find(resource), [each for each in external_ids if each], claimed)
     ids = {row["external_id"] if row["id"] is None else row["id"]: row["found"] for row in rows}
-    for i in claiming:
-        known, claims = ids.get(drafts[i].external_id), drafts[i].claimed_id
+    for i, external_id in zip(claiming, external_ids, strict=True):
+        known, claims = ids.get(external_id), drafts[i].claimed_id
         if known is not None and known != ids.get(claims, claims):
             findings[i] = IdMismatch()
 

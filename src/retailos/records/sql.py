@@ -12,7 +12,7 @@ from retailos.declare.flips import COLUMN
 from retailos.declare.resource import Resource, Resources
 from retailos.records import flips
 from retailos.records.change_sql import captured, told
-from retailos.records.named_sql import known_as, named
+from retailos.records.named_sql import key_in, known_as, named, of_another, own_by_key
 from retailos.records.survivors import followed, led_on, survivors
 from retailos.records.table import literal, read_as
 
@@ -28,7 +28,8 @@ def upsert(resources: Resources, resource: Resource) -> str:
     $1 external ids, sorted and each once · $2 bodies as JSON text · $3 ids for new records · $4 job ids ·
     $5 when each was updated at its source · $6 request ids · $7 API key ids · $8 true: only create ·
     $9 batch ids · $10 positions in the batch · $11 true: the transaction sees to parked upserts itself; else the
-    statement fails with RW001 where there are some that it concerns. · $12 warnings as JSON text, or null.
+    statement fails with RW001 where there are some that it concerns. · $12 warnings as JSON text, or null · $13, where
+    the resource has a natural key: whether it is the key that names the record, so that none with another is written.
     A job id that is null: the job stands already.
     Gives for each input, by its ordinal: the record's id, external id and version, the outcome, and the moment.
     The id is null where another writer made the record meanwhile: ask again.
@@ -127,20 +128,26 @@ def _input(resources: Resources, resource: Resource) -> str:
     """What came, each with the external id that its record has now."""
     leading = followed(resources, resource)
     sent, patch = ("sent", f", {led_on('given.sent', leading)} as patch") if leading else ("patch", "")
+    own, flag, flags, joined = "", "", "", ""
+    if resource.natural_key:
+        own, flag, flags = "own.external_id, ", ", by_key", ", (select $13::boolean[])"
+        body = led_on("given.sent", leading) if leading else "given.patch"
+        joined = f"\n    {own_by_key(resource, 'given', f'({body}::jsonb)')}"
     return (
         "".join(f"{survivors(resources[each.to], each)},\n" for each in leading)
         + f"""input as materialized (
-    select given.*{patch}, coalesce(renamed.external_id, given.external_id) as target,
+    select given.*{patch}, coalesce({own}renamed.external_id, given.external_id) as target,
         alias.from_id is not null as redirected
     from unnest(
         (select $1::text[]), (select $2::text[]), (select $3::uuid[]), (select $4::uuid[]),
         (select $5::timestamptz[]), (select $6::uuid[]), (select $7::text[]), (select $9::uuid[]),
-        (select $10::integer[]), (select $12::text[])
+        (select $10::integer[]), (select $12::text[]){flags}
     ) with ordinality as given(
-        external_id, {sent}, new_id, job_id, source_updated_at, request_id, api_key_id, batch_id, position, warnings, i
+        external_id, {sent}, new_id, job_id, source_updated_at, request_id, api_key_id, batch_id, position,
+        warnings{flag}, i
     )
     left join alias on alias.resource = '{resource.name}' and alias.external_id = given.external_id
-    left join {resource.table} as renamed on renamed.id = alias.record_id
+    left join {resource.table} as renamed on renamed.id = alias.record_id{joined}
 )"""
     )
 
@@ -162,9 +169,18 @@ def _record(resource: Resource) -> str:
         updated_at = greatest(excluded.updated_at, r.updated_at + interval '1 ms'),
         source_updated_at = coalesce(excluded.source_updated_at, r.source_updated_at),
         deleted_at = null{turned}
-    where not $8 and r.merged_into_id is null and {_alters(resource, "r", "excluded", sent)}
+    where not $8 and r.merged_into_id is null{_not_taken(resource)} and {_alters(resource, "r", "excluded", sent)}
     returning id, external_id, version, operation, updated_at, {captured(resource)}{returned}
 )"""
+
+
+def _not_taken(resource: Resource) -> str:
+    """And the condition that a record is not of another natural key than the one that names it."""
+    if not resource.natural_key:
+        return ""
+    given = [f"excluded.{snake(name)}" for name in resource.key_fields]
+    by_key = "excluded.external_id in (select target from input where by_key)"
+    return f" and not ({of_another(resource, 'r', given)} and {by_key})"
 
 
 def _alters(resource: Resource, row: str, given: str, body: str) -> str:
@@ -268,16 +284,19 @@ def _result(resource: Resource) -> str:
     sent = _sent(resource, "kept", "(input.patch::jsonb)")
     differs = _differs(resource, "kept", sent)
     final = f"\n            when {differs} then 'final'" if resource.write_once else ""
+    key = key_in(resource, "input.patch::jsonb")
+    taken = f"record.id is null and input.by_key and {of_another(resource, 'kept', key)}"
+    found, taken = (f"{taken} or ", f"when {taken} then 'taken'\n            ") if key else ("", "")
     return f"""result as (
     select i, job_id, input.external_id, request_id, batch_id, position, warnings,
         case
             when record.id is not null then record.id
-            when $8 or not ({_alters(resource, "kept", "input", sent)}) then kept.id
+            when $8 or {found}not ({_alters(resource, "kept", "input", sent)}) then kept.id
         end as record_id,
         coalesce(record.external_id, kept.external_id) as target,
         coalesce(record.version, kept.version) as version,
         case
-            when input.redirected and not $8
+            {taken}when input.redirected and not $8
                 and (record.id is not null or coalesce(input.source_updated_at >= kept.source_updated_at, true))
                 then 'redirected'
             when record.operation = 'create' then 'created'
@@ -302,7 +321,7 @@ def _done(resource: Resource) -> str:
     )
     select job_id, '{resource.queue("upsert")}', 'completed', outcome, external_id, record_id, version, {NOW},
         request_id, batch_id, position, warnings::jsonb
-    from result where record_id is not null and outcome not in ('exists', 'final') and job_id is not null
+    from result where record_id is not null and outcome not in ('exists', 'final', 'taken') and job_id is not null
 )"""
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from retailos.database.pool import Connection
 from retailos.declare.resource import Resource
-from retailos.errors import NotUnique, Problem, RetailOSError, ValidationFailed, WrittenOnce
+from retailos.errors import ExternalIdExists, NotUnique, Problem, RetailOSError, ValidationFailed, WrittenOnce
 from retailos.records.identity import new_id
 from retailos.records.record import Draft, Outcome, Written
 from retailos.records.resolve import Filled
@@ -41,7 +41,12 @@ class Upsert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def write_rows(
-    connection: Connection, statement: str, rows: Sequence[tuple[Upsert, Filled]], *, wakes: bool = False
+    connection: Connection,
+    resource: Resource,
+    statement: str,
+    rows: Sequence[tuple[Upsert, Filled]],
+    *,
+    wakes: bool = False,
 ) -> dict[UUID, Written]:
     """Write upserts, with their references filled in, in one statement; give what came of each, by its job's id.
 
@@ -64,6 +69,7 @@ async def write_rows(
         [each.position for each, _ in rows],
         wakes,
         [encode_body(filled.warnings).decode() if filled.warnings else None for _, filled in rows],
+        *([[each.draft.by_key for each, _ in rows]] if resource.natural_key else []),
     )
     written = (_written(rows[each["i"] - 1], each) for each in results if each["record_id"] is not None)
     return {each.job_id: each for each in written}
@@ -96,8 +102,15 @@ def _written(row: tuple[Upsert, Filled], result: asyncpg.Record) -> Written:
     )
 
 
-def refusal_of(written: Written) -> RetailOSError | None:
+def refusal_of(resource: Resource, written: Written) -> RetailOSError | None:
     """Give the error of an upsert that its record was not open to; None of one that was done."""
+    if written.outcome is Outcome.TAKEN:
+        names = " and ".join(resource.natural_key.references if resource.natural_key else ())
+        message = (
+            f"The external id that follows from {names} is that of a record which has others;"
+            f" send an {resource.external_id.name} of its own."
+        )
+        return ExternalIdExists(message, details={"resourceId": str(written.record_id)})
     if written.outcome is Outcome.FINAL:
         return WrittenOnce(details={"resourceId": str(written.record_id)})
     return None

@@ -14,7 +14,7 @@ import asyncpg
 from retailos.database.pool import Connection
 from retailos.declare.resource import Resource, Resources
 from retailos.errors import ExternalIdExists, RetailOSError
-from retailos.records import named_sql, parked, sql
+from retailos.records import keyed, named_sql, parked, sql
 from retailos.records.identity import new_id
 from retailos.records.parked import Choice
 from retailos.records.record import Outcome, Written
@@ -45,12 +45,12 @@ async def write_alone(
         upsert.job_id: finding for upsert, finding in found if isinstance(finding, RetailOSError)
     }
     try:
-        written = await write_rows(connection, sql.upsert(resources, resource), rows) if rows else {}
+        written = await write_rows(connection, resource, sql.upsert(resources, resource), rows) if rows else {}
     except asyncpg.PostgresError as error:
         if is_awaited(error):
             raise Concerned from None
         raise
-    return results | _refused(written)
+    return results | _refused(resource, written)
 
 
 async def write(
@@ -66,6 +66,7 @@ async def write(
     if await _keep_places(transaction, resources, findings):
         findings = await resolve(transaction, resources, resource, drafts)
     names = await _names(transaction, resource, upserts)
+    own = await _own(transaction, resources, resource, upserts)
     results: dict[UUID, Result] = {}
     rows: list[tuple[Upsert, Filled]] = []
     waiting: list[tuple[Upsert, Unresolved]] = []
@@ -80,20 +81,22 @@ async def write(
         else:
             waiting.append((each, finding))
     newer = {
-        names.get(each.external_id, each.external_id): each.draft
-        for each, _ in (*rows, *waiting)
-        if not _is_taken(each, names)
+        parked.spot_of(resource, each, names): each.draft for each, _ in (*rows, *waiting) if not _is_taken(each, names)
     }
+    # What a natural key names comes after what was sent to its record by name, too, unless that is another's.
+    for each, _ in rows:
+        if each.draft.by_key and (each.job_id in own or each.external_id not in names):
+            newer[own.get(each.job_id, each.external_id), False] = each.draft
     superseded = await parked.supersede(transaction, resource, newer)
     results |= await parked.keep(transaction, resource, waiting, names)
     written = await _written(transaction, resources, resource, rows)
     woken = await wake(transaction, resources, resource, (each.external_id for each in written.values()))
-    return results | _refused(written), superseded + woken
+    return results | _refused(resource, written), superseded + woken
 
 
 def _is_taken(upsert: Upsert, names: Mapping[str, str]) -> bool:
     """Whether an upsert may only create a record that is there."""
-    return upsert.create_only and upsert.external_id in names
+    return upsert.create_only and not upsert.draft.by_key and upsert.external_id in names
 
 
 async def write_one(transaction: Connection, resources: Resources, resource: Resource, upsert: Upsert) -> Written:
@@ -178,14 +181,18 @@ async def _apply(
     return {each.external_id for each in done}
 
 
-async def _tried(transaction: Connection, resources: Resources, resource: Resource, rows: Rows) -> dict[UUID, Result]:
+async def _tried(
+    transaction: Connection, resources: Resources, resource: Resource, rows: Rows, *, again: bool = False
+) -> dict[UUID, Result]:
     """Write rows in a savepoint, or, where that fails, each in one of its own, so that a bad one hurts nobody else."""
     try:
         async with transaction.transaction():
-            return _refused(await _written(transaction, resources, resource, rows))
-    except asyncpg.IntegrityConstraintViolationError as error:
+            return _refused(resource, await _written(transaction, resources, resource, rows))
+    except (asyncpg.IntegrityConstraintViolationError, asyncpg.CardinalityViolationError) as error:
         if len(rows) == 1:
             [(upsert, _)] = rows
+            if not again and keyed.is_met(resource, upsert.draft, error):
+                return await _tried(transaction, resources, resource, rows, again=True)
             refusal = objection(resource, upsert.draft.at, error, upsert.draft.patch)
             if refusal is None:
                 raise
@@ -196,16 +203,16 @@ async def _tried(transaction: Connection, resources: Resources, resource: Resour
     return results
 
 
-def _refused(written: Mapping[UUID, Written]) -> dict[UUID, Result]:
+def _refused(resource: Resource, written: Mapping[UUID, Written]) -> dict[UUID, Result]:
     """What came of writes, those that their records were not open to being errors."""
-    return {job_id: refusal_of(each) or each for job_id, each in written.items()}
+    return {job_id: refusal_of(resource, each) or each for job_id, each in written.items()}
 
 
 async def _written(
     transaction: Connection, resources: Resources, resource: Resource, rows: Rows
 ) -> dict[UUID, Written]:
     """Write rows, all of them; what another writer is in the way of makes the whole transaction try again."""
-    written = await write_rows(transaction, sql.upsert(resources, resource), rows, wakes=True) if rows else {}
+    written = await write_rows(transaction, resource, sql.upsert(resources, resource), rows, wakes=True) if rows else {}
     if len(written) < len(rows):
         raise asyncpg.SerializationError("another writer made one of the records meanwhile")
     return written
@@ -217,6 +224,14 @@ async def _names(transaction: Connection, resource: Resource, upserts: Sequence[
     now = await transaction.fetch(named_sql.external_ids(resource), [row["found"] for row in found])
     names = {row["id"]: row["external_id"] for row in now}
     return {row["external_id"]: names[row["found"]] for row in found}
+
+
+async def _own(
+    transaction: Connection, resources: Resources, resource: Resource, upserts: Sequence[Upsert]
+) -> dict[UUID, str]:
+    """The external ids of the records with the natural keys that upserts go by, by the ids of their jobs."""
+    found = await keyed.owned(transaction, resources, resource, [each.draft for each in upserts])
+    return {upserts[i].job_id: name for i, name in found.items()}
 
 
 async def _keep_places(transaction: Connection, resources: Resources, findings: Sequence[Finding]) -> bool:

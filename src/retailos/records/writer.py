@@ -17,7 +17,7 @@ import asyncpg
 from retailos.database.pool import Connection, Pool, acquire, in_the_way
 from retailos.declare.resource import Resource, Resources
 from retailos.errors import RetailOSError, Unavailable
-from retailos.records import parked, waking
+from retailos.records import keyed, parked, waking
 from retailos.records.record import Draft, Written
 from retailos.records.resolve import climbs
 from retailos.records.upsert import Overtaking, Upsert, is_overtaking, objection
@@ -271,7 +271,11 @@ class Line:
 
     def _refuse(self, waiting: Waiting, error: Exception) -> None:
         """Say in the guide's words what the database objected to in one row."""
-        if isinstance(error, Unavailable) or is_overtaking(error):
+        if (
+            isinstance(error, Unavailable)
+            or is_overtaking(error)
+            or keyed.is_met(self._resource, waiting.upsert.draft, error)
+        ):
             self._again(waiting, Unavailable("The record is being written by others; send again."))
         else:
             draft = waiting.upsert.draft
