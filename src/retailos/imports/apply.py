@@ -6,7 +6,7 @@ one another. That a chunk is applied once, whoever dies meanwhile, is the checkp
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -23,7 +23,7 @@ from retailos.jobs import jobs
 from retailos.jobs.jobs import Refused
 from retailos.observe import describe, emit
 from retailos.observe.process import DefectFound
-from retailos.records import parked, waking
+from retailos.records import keyed, parked, waking
 from retailos.records.identity import new_id
 from retailos.records.record import Draft, Written
 from retailos.records.resolve import climbs, lock_tree
@@ -119,7 +119,7 @@ async def _write(
 ) -> dict[int, Result]:
     """Write rows in their order; give what came of each, by its line."""
     results: dict[int, Result] = {row.line: row.read for row in rows if isinstance(row.read, RetailOSError)}
-    good = [row for row in rows if isinstance(row.read, Draft)]
+    good = await _called(transaction, resources, resource, [row for row in rows if isinstance(row.read, Draft)])
     if any(climbs(resource, _draft(row)) for row in good):
         # At once, and not in the middle, where others may hold what we would wait for.
         await lock_tree(transaction, resource)
@@ -129,18 +129,27 @@ async def _write(
     return results
 
 
+async def _called(transaction: Connection, resources: Resources, resource: Resource, rows: Sequence[Row]) -> list[Row]:
+    """Give those an external id that go by their natural keys, and name these by our ids alone."""
+    called = {i: _draft(row) for i, row in enumerate(rows) if _draft(row).external_id is None}
+    drafts = await keyed.named(transaction, resources, resource, list(called.values()))
+    found = dict(zip(called, drafts, strict=True))
+    return [replace(row, read=found[i]) if i in found else row for i, row in enumerate(rows)]
+
+
 def _groups(resource: Resource, rows: Sequence[Row]) -> Iterator[list[Row]]:
     """Cut rows into what one statement can write: each external id once, and what names a parent alone, since the
     parent may be the row before."""
     group: list[Row] = []
     names: set[str | None] = set()
     for row in rows:
-        alone = climbs(resource, _draft(row))
-        if group and (alone or row.external_id in names):
+        draft = _draft(row)
+        alone = climbs(resource, draft)
+        if group and (alone or draft.external_id in names):
             yield group
             group, names = [], set()
         group.append(row)
-        names.add(row.external_id)
+        names.add(draft.external_id)
         if alone:
             yield group
             group, names = [], set()
@@ -155,7 +164,7 @@ def _draft(row: Row) -> Draft:
 
 
 async def _attempt(
-    transaction: Connection, resources: Resources, resource: Resource, going: Sequence[_Going]
+    transaction: Connection, resources: Resources, resource: Resource, going: Sequence[_Going], *, again: bool = False
 ) -> dict[int, Result]:
     """Write rows together; where the database objects, in two halves, down to the row that it objects to."""
     try:
@@ -163,6 +172,8 @@ async def _attempt(
     except (asyncpg.PostgresError, _OneRecordTwice) as error:
         if is_outage(error):
             raise
+        if len(going) == 1 and not again and keyed.is_met(resource, going[0].upsert.draft, error):
+            return await _attempt(transaction, resources, resource, going, again=True)
         if len(going) == 1:
             return {going[0].row.line: _refusal(resource, going[0], error)}
         half = len(going) // 2

@@ -5,7 +5,7 @@ A column is a field (`lastName`), a member of a shape (`address.postCode`) or of
 boolean its cell holds JSON.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -61,13 +61,24 @@ def read_header(resources: Resources, resource: Resource, text: str) -> Header:
     columns = tuple(_column(resource, known, each, problems) for each in titles)
     there = [each for each in columns if each]
     _check_once(there, problems)
-    for name in dict.fromkeys((resource.external_id.name, *resource.required)):
-        if name not in {each.name for each in there}:
-            problems.append(Problem(name, "REQUIRED", f"expected a column {name}, got none"))
+    problems += _missing(resource, {each.name for each in there})
     if problems:
         raise ValidationFailed(problems, "The header row of the file can't be used; see details.errors.")
     objects = dict.fromkeys(each.name for each in there if each.member is not None)
     return Header(between, titles, columns, tuple(objects))
+
+
+def _missing(resource: Resource, there: set[str]) -> Iterator[Problem]:
+    """The columns that no row can do without; an external id may follow from the two that a natural key refers to."""
+    names = resource.natural_key.references if resource.natural_key else ()
+    columns = [{name, resource.reference[name].id_field.name} for name in names]
+    or_those = f" or those of {' and '.join(names)}" if names else ""
+    if resource.external_id.name not in there and not (columns and all(each & there for each in columns)):
+        name = resource.external_id.name
+        yield Problem(name, "REQUIRED", f"expected a column {name}{or_those}, got none")
+    for name in resource.required:
+        if name not in there:
+            yield Problem(name, "REQUIRED", f"expected a column {name}, got none")
 
 
 def record_of(header: Header, cells: Sequence[str]) -> dict[str, Any]:
