@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from retailos.records import body, parked, waking
+from retailos.records.resent import SAMPLE
 from retailos.records.upsert import Upsert
 from tests.conftest import eventually
 from tests.contract.conftest import Api, codes
@@ -169,6 +170,21 @@ async def test_what_waited_finds_the_record_of_its_pair(shop: Api, pair: tuple[s
     await a_variant(shop, number, late)
     assert await on_hand(shop, f"own-{number}") == 2
     assert (await shop.get(f"/stock-levels/{store}:{late}")).status == 404
+
+
+async def test_stock_that_is_sent_again_is_not_read_again(shop: Api, pair: tuple[str, str], number: int) -> None:
+    """Rows that say pairs are known by their bytes, as those with ids are, until their records are others."""
+    variants = [await a_variant(shop, number, f"v-{number}-{i}") for i in range(SAMPLE)]
+    await shop.put(f"/stock-levels/own-{number}", stock(pair[0], variants[0], 0))
+    rows = [stock(pair[0], each, i) for i, each in enumerate(variants)]
+    for expected in ("created", "unchanged", "unchanged"):
+        assert set((await in_bulk(shop, rows))[1:]) == {expected}
+    past = "update stock_levels set body = body || '{\"onHand\": 99}' where external_id = any($1)"
+    await shop.engine.pool.execute(past, [f"own-{number}", f"{pair[0]}:{variants[7]}"])
+    # Past the program, so whoever does not read what is sent does not see it.
+    assert await in_bulk(shop, rows) == ["updated", *["unchanged"] * (SAMPLE - 1)]
+    assert (await put_stock(shop, pair[0], variants[8], 77)).result[0]["outcome"] == "updated"
+    assert (await in_bulk(shop, rows))[8] == "updated"
 
 
 async def test_what_failed_finds_the_record_of_its_pair_when_it_is_requeued(

@@ -86,9 +86,7 @@ async def _learn(
     engine: Engine, resource: Resource, pieces: Sequence[Piece], read: list[Read], results: list[Result]
 ) -> None:
     """Remember what was sent as it is there already; where that can't be done now, it is read again next time."""
-    # What is called by no external id is not looked for by its bytes.
-    drafts = [(i, each) for i, each in enumerate(read) if isinstance(each, Draft) and not each.by_key]
-    found = [(i, each) for i, _ in drafts if isinstance(each := results[i], Written)]
+    found = [(i, each) for i, each in enumerate(results) if isinstance(read[i], Draft) and isinstance(each, Written)]
     if pieces and found:
         with suppress(Unavailable):
             async with acquire(engine.pool) as connection:

@@ -74,15 +74,15 @@ async def unchanged(
     if not _is_told_by_its_version(resources, resource):
         return {}
     step = max(1, len(pieces) // SAMPLE)
-    if not await _find(connection, resource, range(0, len(pieces), step), pieces):
+    if not await _find(connection, resources, resource, range(0, len(pieces), step), pieces):
         return {}
-    return await _find(connection, resource, range(len(pieces)), pieces)
+    return await _find(connection, resources, resource, range(len(pieces)), pieces)
 
 
 async def _find(
-    connection: Connection, resource: Resource, positions: Sequence[int], pieces: Sequence[Piece]
+    connection: Connection, resources: Resources, resource: Resource, positions: Sequence[int], pieces: Sequence[Piece]
 ) -> dict[int, Same]:
-    names = _names(resource, (pieces[i] for i in positions))
+    names = _names(resources, resource, (pieces[i] for i in positions))
     if not names:
         return {}
     digests = _digests(resource, (pieces[i] for i in positions))
@@ -127,14 +127,25 @@ async def learn(
         await connection.execute(_LEARN, list(found), versions, _digests(resource, known))
 
 
-def _names(resource: Resource, pieces: Iterable[Piece]) -> list[str]:
-    """The external ids that pieces say; none where one says none, or two say the same, or one can't be looked up."""
-    read = _named(resource).decode
+def _names(resources: Resources, resource: Resource, pieces: Iterable[Piece]) -> list[str]:
+    """The external ids that pieces say, or that follow from the natural keys that they say.
+
+    None where one says none, or two say the same, or one can't be looked up.
+    """
+    read = _named(resources, resource).decode
     try:
-        names = [read(each).external_id for each in pieces]
+        names = [_name(resource, read(each)) for each in pieces]
     except msgspec.DecodeError:
         return []
-    return names if len(set(names)) == len(names) and storable("".join(names)) else []
+    return names if all(names) and len(set(names)) == len(names) and storable("".join(names)) else []
+
+
+def _name(resource: Resource, said: Any) -> str:
+    """What the record is called if it is one that was called so; a record found otherwise is told by its digest."""
+    if said.external_id is not None or resource.natural_key is None:
+        return str(said.external_id)
+    key = [getattr(said, name) for name in resource.natural_key.references]
+    return resource.natural_key.external_id(each.external_id for each in key) if all(key) else ""
 
 
 def _digests(resource: Resource, pieces: Iterable[Piece]) -> list[bytes]:
@@ -163,9 +174,17 @@ def _many(resource: Resource) -> msgspec.json.Decoder[Any]:
 
 
 @lru_cache
-def _named(resource: Resource) -> msgspec.json.Decoder[Any]:
-    external_id = ("external_id", str, msgspec.field(name=resource.external_id.name))
-    return msgspec.json.Decoder(msgspec.defstruct("Named", [external_id]))
+def _named(resources: Resources, resource: Resource) -> msgspec.json.Decoder[Any]:
+    if resource.natural_key is None:
+        return msgspec.json.Decoder(_naming(resource))
+    external_id = ("external_id", str | None, msgspec.field(name=resource.external_id.name, default=None))
+    names = resource.natural_key.references
+    key = [(name, _naming(resources[resource.reference[name].to]) | None, None) for name in names]
+    return msgspec.json.Decoder(msgspec.defstruct("Named", [external_id, *key]))
+
+
+def _naming(resource: Resource) -> Any:
+    return msgspec.defstruct("Naming", [("external_id", str, msgspec.field(name=resource.external_id.name))])
 
 
 @lru_cache
