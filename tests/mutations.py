@@ -23,6 +23,13 @@ class Mutant:
 #: What is owed, and who may say that it is not any more.
 REGISTERS: Final = (
     Mutant(
+        name="what was answered with an error is taken for not applied",
+        path=f"{DELIVERIES}/told.py",
+        old="return outcome.error_class not in REFUSALS or settlement.claim.known",
+        new="return outcome.ambiguous",
+        test="tests/contract/test_scope.py::test_what_was_refused_may_be_there_all_the_same",
+    ),
+    Mutant(
         name="whoever comes last settles, whether or not it holds the claim",
         path=REGISTER,
         old="delivery.record_id = given.record_id and delivery.token = given.token",

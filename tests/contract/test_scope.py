@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from retailos.receiver import Received, Receiver
+from retailos.receiver import Behaviour, Received, Receiver
 from tests.contract.conftest import Api, codes
 from tests.contract.delivering import settled, webhook, working
 
@@ -73,6 +73,71 @@ async def test_what_is_watched_is_compared_with_what_was_acknowledged(api: Api) 
         await api.admin("PUT", f"/webhooks/{made}", json={"active": True})
         await receiver.expect(2)
         assert [told(each)[1] for each in receiver.received] == ["1", "3"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "more"),
+    [
+        (Behaviour(status=500), {}),
+        (Behaviour(status=303), {}),
+        (Behaviour(status=429), {}),
+        (Behaviour(status=422), {}),
+        (Behaviour(body=b"thanks"), {"batchSize": 2}),
+        (Behaviour(body=b'{"results": []}'), {"batchSize": 2}),
+    ],
+)
+async def test_what_was_refused_may_be_there_all_the_same(api: Api, answer: Behaviour, more: dict[str, Any]) -> None:
+    """A field that goes back is told where the receiver may have stored what it did not acknowledge."""
+    async with Receiver.listen() as receiver, working(api):
+        if "batchSize" in more:
+            more |= {"url": f"{receiver.url}/v1/retailos/customers"}
+        made = await webhook(api, receiver, whenChanged=["email"], retryLimit=0, **more)
+        await customer(api, email="a@x.org")
+        await settled(api, made, "c-1")
+        receiver.behave(answer)
+        await customer(api, email="b@x.org")
+        await settled(api, made, "c-1", "failed")
+        receiver.behave(Behaviour())
+        await customer(api, email="a@x.org")
+        shown = await settled(api, made, "c-1")
+        assert shown["acknowledged"] == 3
+        assert b"a@x.org" in receiver.received[-1].body
+
+
+async def test_what_left_and_may_have_come_back_leaves_again(api: Api) -> None:
+    """A record whose return was not acknowledged is new until it is, and is told once more that it left."""
+    async with Receiver.listen() as receiver, working(api):
+        made = await webhook(api, receiver, where={"smsMarketing": True}, retryLimit=1)
+        for there in (True, False):
+            await customer(api, smsMarketing=there)
+            await settled(api, made, "c-1")
+        receiver.behave(Behaviour(status=500))
+        await customer(api, smsMarketing=True)
+        await settled(api, made, "c-1", "failed")
+        receiver.behave(Behaviour())
+        await customer(api, smsMarketing=False)
+        await settled(api, made, "c-1")
+        await customer(api, smsMarketing=False, title="Dr")
+        await settled(api, made, "c-1", "skipped")
+        assert [told(each)[1:] for each in receiver.received] == [
+            *(("1", "created"), ("2", "left"), ("3", "created"), ("3", "created"), ("4", "left"))
+        ]
+
+
+async def test_what_was_never_taken_has_not_left(api: Api) -> None:
+    """Who has refused a record, and has none of it, is not told that it left; who may have it is."""
+    async with Receiver.listen(behaviour=Behaviour(status=422)) as receiver, working(api):
+        made = await webhook(api, receiver, where={"smsMarketing": True}, retryLimit=0)
+        for external_id, status, outcome in (("c-1", 422, "skipped"), ("c-2", 500, "delivered")):
+            receiver.behave(Behaviour(status=status))
+            await customer(api, external_id, smsMarketing=True)
+            await settled(api, made, external_id, "failed")
+            receiver.behave(Behaviour())
+            await customer(api, external_id, smsMarketing=False)
+            await settled(api, made, external_id, outcome)
+        assert [told(each)[::2] for each in receiver.received] == [
+            *(("c-1", "created"), ("c-2", "created"), ("c-2", "left"))
+        ]
 
 
 async def test_what_came_from_there_is_not_sent_back(api: Api) -> None:

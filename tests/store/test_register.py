@@ -6,8 +6,8 @@ from uuid import uuid4
 import pytest
 from msgspec.structs import replace
 
-from retailos.deliveries import register
-from retailos.deliveries.claim import Claim
+from retailos.deliveries import register, sweep
+from retailos.deliveries.claim import DOUBTFUL, LEFT, RETURNING, Claim
 from retailos.deliveries.outcome import Outcome
 from tests.store.conftest import LEASE_SECONDS, Store, add_webhook
 from tests.store.registers import (
@@ -202,6 +202,25 @@ async def test_what_a_dead_worker_had_claimed_is_rescued(store: Store, webhook: 
     assert await settle(store.pool, webhook, [settlement(each, 1) for each in held]) == 0
     again = await claim(store.pool, webhook, other)
     assert sorted(each.record_id for each in [*again, *kept]) == sorted(records)
+
+
+@pytest.mark.parametrize("swept", [False, True])
+async def test_of_what_a_dead_worker_had_claimed_it_stays_known_that_it_left(
+    store: Store, webhook: int, worker: int, swept: bool
+) -> None:
+    """What the receiver may have been told is in doubt; whether it was told before that the record left is not."""
+    words = [None, uuid4(), DOUBTFUL, LEFT, RETURNING]
+    records = [(await store.write("customer", f"c-{i}", {"firstName": "A"})).record_id for i in range(len(words))]
+    for each, word in zip(records, words, strict=True):
+        await store.pool.execute("update delivery set told = $2 where record_id = $1", each, word)
+    assert [each.told for each in await claim(store.pool, webhook, worker)] == words
+    if swept:
+        await store.pool.execute("delete from worker")
+        assert await sweep.sweep(store.pool, 60.0) == len(words)
+    else:
+        await rescued(store.pool, leaving=worker)
+    found = [(await state(store.pool, each))["told"] for each in records]
+    assert found == [DOUBTFUL, DOUBTFUL, DOUBTFUL, RETURNING, RETURNING]
 
 
 async def test_a_worker_that_leaves_gives_everything_back(store: Store, webhook: int, worker: int) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from retailos import observe
 from retailos.deliveries import seen
-from retailos.deliveries.claim import DOUBTFUL, LEFT, Claim
+from retailos.deliveries.claim import DOUBTFUL, LEFT, RETURNING, Claim
 from retailos.deliveries.outcome import Blame, Delivered, Failed, Outcome, Skipped, Why
 from retailos.deliveries.settlement import Settlement
 from retailos.exchanges.exchange import ErrorClass
@@ -46,6 +46,7 @@ def record(**more: Any) -> Told:
         (claim(3, LEFT), record(matches=False), Why.FILTERED),
         (claim(3, LEFT, again=True), record(matches=False), Why.FILTERED),
         (claim(3, LEFT), record(digest=ONE), None),
+        (claim(3, RETURNING), record(matches=False), None),
         # Watched: only what is known to be as it was is left out.
         (claim(3, ONE), record(digest=ONE), Why.UNCHANGED),
         (claim(3, ONE), record(digest=OTHER), None),
@@ -56,6 +57,7 @@ def record(**more: Any) -> Told:
         (claim(3), record(echoed=True), Why.ECHO),
         (claim(), record(echoed=True), Why.ECHO),
         (claim(3, LEFT), record(echoed=True), None),
+        (claim(3, RETURNING), record(echoed=True), None),
         (claim(3, again=True), record(echoed=True), None),
         # Nothing of its own changed: what it shows of others is no echo.
         (claim(9, ONE), record(echoed=True, digest=OTHER), None),

@@ -2,10 +2,12 @@
 
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
-from retailos.deliveries.claim import Claim
-from retailos.deliveries.outcome import Blame, Delivered, Outcome, Retry
+import pytest
+
+from retailos.deliveries.claim import DOUBTFUL, LEFT, RETURNING, Claim
+from retailos.deliveries.outcome import Blame, Delivered, Failed, Held, Outcome, Retry, Skipped
 from retailos.deliveries.settlement import Sent, Settlement
 from retailos.deliveries.told import told_of
 from retailos.exchanges.exchange import ErrorClass, Reply
@@ -62,6 +64,50 @@ def test_single_requests_share_their_verdict_alone() -> None:
     assert (deliveries[3], deliveries[4]) == ([1, 1, 1], [1, 2, 3])
     assert len(verdicts[0]) == 1
     assert exchanges[0] == tuple(each.request_id for each in told)
+
+
+TOLD, TELLS = UUID(int=8), UUID(int=9)
+NEVER_SENT = Reply(at=NOW, milliseconds=2.0, error=ErrorClass.CONNECTION_REFUSED, sent=False)
+
+
+def came_to_nothing(error_class: ErrorClass) -> list[Outcome]:
+    """An attempt that failed so, as it is retried, given up and held."""
+    return [
+        Retry(after_seconds=5.0, error_class=error_class, blame=Blame.RECORD),
+        Failed(error_class=error_class, blame=Blame.RECORD),
+        Held(error_class=error_class, blame=Blame.RECEIVER),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("acknowledged", "told", "outcome", "reply", "expected"),
+    [
+        (1, TOLD, DELIVERED, REPLY, TELLS),
+        (1, TOLD, Skipped(acknowledged=True), None, TELLS),
+        (1, TOLD, Skipped(acknowledged=False), None, TOLD),
+        # Nothing was sent.
+        *((1, TOLD, each, NEVER_SENT, TOLD) for each in came_to_nothing(ErrorClass.CONNECTION_REFUSED)),
+        # What was sent may be there, whatever the receiver has answered.
+        *((1, TOLD, each, REPLY, DOUBTFUL) for each in came_to_nothing(ErrorClass.HTTP_5XX)),
+        *((0, None, each, REPLY, DOUBTFUL) for each in came_to_nothing(ErrorClass.HTTP_LATER)),
+        *((0, None, each, REPLY, DOUBTFUL) for each in came_to_nothing(ErrorClass.INVALID_BATCH_ANSWER)),
+        *((0, None, each, REPLY, DOUBTFUL) for each in came_to_nothing(ErrorClass.REDIRECT)),
+        *((1, LEFT, each, REPLY, RETURNING) for each in came_to_nothing(ErrorClass.HTTP_5XX)),
+        *((1, RETURNING, each, REPLY, RETURNING) for each in came_to_nothing(ErrorClass.TIMEOUT)),
+        # A refusal is believed where the receiver has nothing of the record.
+        *((1, TOLD, each, REPLY, DOUBTFUL) for each in came_to_nothing(ErrorClass.HTTP_4XX)),
+        *((1, TOLD, each, REPLY, DOUBTFUL) for each in came_to_nothing(ErrorClass.RECORD_REFUSED)),
+        *((1, LEFT, each, REPLY, LEFT) for each in came_to_nothing(ErrorClass.HTTP_4XX)),
+        *((0, None, each, REPLY, None) for each in came_to_nothing(ErrorClass.RECORD_REFUSED)),
+    ],
+)
+def test_what_the_receiver_may_have_is_remembered(
+    acknowledged: int, told: UUID | None, outcome: Outcome, reply: Reply | None, expected: UUID | None
+) -> None:
+    """What was acknowledged counts as told; what was sent and not acknowledged leaves open what the receiver has."""
+    claim = Claim(uuid4(), TOKEN, 1, acknowledged, told=told, tells=TELLS)
+    settled = Settlement(claim=claim, version=3, outcome=outcome, reply=reply)
+    assert told_of([settled], NOW)[13] == (expected,)
 
 
 def test_a_batch_is_told_beside_its_deliveries() -> None:

@@ -8,6 +8,8 @@ import msgspec
 LEFT = UUID(int=0)
 #: It may have been told something that nobody knows to have arrived.
 DOUBTFUL = UUID(int=1)
+#: It was told that the record left, and since then something that nobody knows to have arrived.
+RETURNING = UUID(int=2)
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -38,4 +40,14 @@ class Claim(msgspec.Struct, frozen=True):
     @property
     def known(self) -> bool:
         """Whether the receiver has the record, or may have it."""
-        return self.told == DOUBTFUL or (self.acknowledged > 0 and self.told != LEFT)
+        return self.told in (DOUBTFUL, RETURNING) or (self.acknowledged > 0 and self.told != LEFT)
+
+    @property
+    def left(self) -> bool:
+        """Whether the receiver was told that the record left, and has acknowledged nothing of it since."""
+        return self.told in (LEFT, RETURNING)
+
+    @property
+    def doubted(self) -> UUID:
+        """What it has been told, once it may have been told what was read under this claim as well."""
+        return RETURNING if self.left else DOUBTFUL

@@ -23,6 +23,8 @@ TRANSIENT: Final = frozenset(
         ErrorClass.TOKEN_ERROR,
     }
 )
+#: Classes by which a receiver says that it has not taken what it got. No other answer but a 2xx tells what it did.
+REFUSALS: Final = frozenset({ErrorClass.HTTP_4XX, ErrorClass.RECORD_REFUSED})
 #: Of what is refused for now, only 429 is about more than the request.
 _OF_THE_RECEIVER: Final = (TRANSIENT | {ErrorClass.BLOCKED_ADDRESS}) - {ErrorClass.HTTP_LATER}
 #: Statuses of a proxy that gave up on the receiver behind it, which may apply the request all the same.

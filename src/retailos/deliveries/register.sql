@@ -277,7 +277,7 @@ delete from worker where lease_until <= now() or id = $1 returning id, name;
 
 -- name: rescue
 -- What these workers ($1) had claimed is owed again. Whether it was applied, nobody knows, and it still may be for so
--- many seconds ($2) after the webhook's timeout.
+-- many seconds ($2) after the webhook's timeout. Of what had left, it stays known that it had.
 with held as materialized (
     select webhook_id, record_id from delivery
     where status = 'sending' and worker_id = any($1::integer[])
@@ -286,7 +286,12 @@ with held as materialized (
 ),
 rescued as (
     update delivery set
-        status = 'owed', token = null, worker_id = null, told = '00000000-0000-0000-0000-000000000001',
+        status = 'owed', token = null, worker_id = null,
+        told = case
+            when told in ('00000000-0000-0000-0000-000000000000', '00000000-0000-0000-0000-000000000002')
+                then '00000000-0000-0000-0000-000000000002'::uuid
+            else '00000000-0000-0000-0000-000000000001'
+        end,
         doubt_until = now() + interval '1 second' * ($2 + coalesce((
             select (settings ->> 'timeout')::double precision from webhook where webhook.id = delivery.webhook_id
         ), 300))

@@ -24,7 +24,12 @@ found as (
         doubt_until = case status when 'sending' then now() + interval '1 second' * ($4 + coalesce((
             select (settings ->> 'timeout')::double precision from webhook where webhook.id = delivery.webhook_id
         ), 300)) else doubt_until end,
-        told = case status when 'sending' then '00000000-0000-0000-0000-000000000001' else told end,
+        told = case
+            when status <> 'sending' then told
+            when told in ('00000000-0000-0000-0000-000000000000', '00000000-0000-0000-0000-000000000002')
+                then '00000000-0000-0000-0000-000000000002'
+            else '00000000-0000-0000-0000-000000000001'
+        end,
         token = null, worker_id = null
     from lost where delivery.webhook_id = lost.webhook_id and delivery.record_id = lost.record_id
     returning delivery.webhook_id, delivery.record_id, delivery.status, delivery.doubt_until

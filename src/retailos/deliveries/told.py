@@ -7,8 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from retailos.deliveries.claim import DOUBTFUL
-from retailos.deliveries.outcome import Delivered, Divided, Failed, Held, Outcome, Retry, Skipped
+from retailos.deliveries.outcome import REFUSALS, Delivered, Divided, Failed, Held, Outcome, Retry, Skipped
 from retailos.deliveries.settlement import Sent, Settlement
 from retailos.exchanges.exchange import ANSWER_BYTES_KEPT, Reply
 
@@ -71,7 +70,7 @@ def _alike(one: Settlement, other: Settlement) -> bool:
         return False
     a, b = one.claim, other.claim
     alike = a.token is b.token and a.attempt == b.attempt and a.again is b.again
-    return alike and a.told == b.told and a.tells == b.tells
+    return alike and a.told == b.told and a.tells == b.tells and a.known is b.known
 
 
 def _verdict(settlement: Settlement) -> tuple[Hashable, ...]:
@@ -103,10 +102,24 @@ def _acknowledges(outcome: Outcome) -> bool:
 
 def _told(settlement: Settlement) -> UUID | None:
     """What the receiver has been told by then, as far as anybody knows."""
-    if settlement.outcome.ambiguous:
-        return DOUBTFUL
     claim = settlement.claim
-    return claim.tells if _acknowledges(settlement.outcome) else claim.told
+    if _acknowledges(settlement.outcome):
+        return claim.tells
+    return claim.doubted if _may_be_applied(settlement) else claim.told
+
+
+def _may_be_applied(settlement: Settlement) -> bool:
+    """Whether the receiver may have what it did not acknowledge, so that nothing may be spared it for that.
+
+    All that is known of an answer is that a 2xx comes after the record was applied. Even a refusal is believed only
+    where the receiver has nothing of the record yet: else a doubt costs one request, and only if the record goes back.
+    """
+    outcome, reply = settlement.outcome, settlement.reply
+    match outcome:
+        case Retry() | Failed() | Held() if reply is not None and reply.sent:
+            return outcome.error_class not in REFUSALS or settlement.claim.known
+        case _:
+            return outcome.ambiguous
 
 
 def _exchange(settlement: Settlement, now: datetime) -> tuple[Any, ...]:

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from retailos.declare.resource import Resource
-from retailos.deliveries.claim import LEFT, Claim
+from retailos.deliveries.claim import Claim
 from retailos.deliveries.name import delivery_id
 from retailos.exchanges.exchange import ANSWER_BYTES_KEPT, Request
 from retailos.records.identity import new_id
@@ -128,7 +128,7 @@ def change_of(record: Told, claim: Claim) -> str:
     ended = {"delete": "deleted", "anonymise": "anonymised", "merge": "merged"}.get(record.operation)
     if ended or not record.matches:
         return ended or "left"
-    return "created" if claim.acknowledged == 0 or claim.told == LEFT else "updated"
+    return "created" if claim.acknowledged == 0 or claim.left else "updated"
 
 
 def render_url(resource: Resource, webhook: Webhook, record: Told) -> str:

@@ -41,7 +41,7 @@ def needless(claim: Claim, record: Told) -> Skipped | None:
         return None
     if record.digest is not None and record.digest == claim.told:
         return Skipped(acknowledged=True, why=Why.UNCHANGED)
-    if record.echoed and record.version > claim.acknowledged and (claim.known or claim.acknowledged == 0):
+    if record.echoed and record.version > claim.acknowledged and not claim.left:
         return Skipped(acknowledged=True, why=Why.ECHO)
     return None
 
