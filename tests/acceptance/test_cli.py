@@ -175,6 +175,11 @@ async def test_a_webhook_is_filled_and_what_failed_requeued(database: str, conne
     assert (await printed("webhook", "trigger", *named, database_url=database))["version"] == 1
     told = await ran("explain", "--webhook", *named, database_url=database)
     assert (told.code, told.out.endswith("  v1: owed\n")) == (0, True)
+    await connection.execute("update delivery set status = 'skipped', skipped_why = 'filtered', settled_at = now()")
+    told = await ran("explain", "--webhook", *named, database_url=database)
+    assert told.out.endswith("  v1: not sent: it is none of the records that the webhook is told of\n")
+    skipped = await ran("deliveries", "--external-id", "c-1", database_url=database)
+    assert re.search(r"webhook:customer:erp +c-1 +skipped +v1 +0 +filtered", skipped.out)
     await connection.execute("update delivery set status = 'failed', error_class = 'timeout', settled_at = now()")
     await connection.execute("update due set due_at = 'infinity'")
     chosen = ("--webhook", number, "--since", "2020-01-01", "--error-class", "timeout")

@@ -81,6 +81,67 @@ async def test_what_happened_is_explained(api: Api) -> None:
         assert (await api.admin("GET", f"/webhooks/{made}/explain?externalId=nobody")).status == 404
 
 
+async def test_why_nothing_is_sent_is_explained(api: Api) -> None:
+    """Of what is skipped the delivery says why, and the story as well; once something is sent, neither does."""
+    erp = api.key.split("_")[2]
+    told: tuple[dict[str, Any], ...] = (
+        {"name": "filtered", "where": {"smsMarketing": True}},
+        {"name": "unchanged", "whenChanged": ["email"]},
+        {"name": "echo", "suppressEcho": [erp]},
+    )
+    async with Receiver.listen() as receiver, working(api):
+        made = [await webhook(api, receiver, **each) for each in told]
+        await api.put("/customers/c-1", ADA)
+        await settled(api, made[1], "c-1")
+        await api.put("/customers/c-1", ADA | {"title": "Ms"})
+        reasons = (
+            "it is none of the records that the webhook is told of",
+            "all that the webhook watches is as its receiver was told",
+            "it came from the receiver's own system",
+        )
+        for each, why, reason in zip(made, ("filtered", "unchanged", "echo"), reasons, strict=True):
+            shown = await settled(api, each, "c-1", "skipped")
+            assert (shown["wanted"], shown["skippedWhy"], shown["errorClass"]) == (2, why, None)
+            assert (await happened(api, each))[-1] == f"v2: not sent: {reason}"
+        changed = ADA | {"smsMarketing": True, "email": "ada@example.com"}
+        assert (await api.put("/customers/c-1", changed, key=api.admin_key)).status == 200
+        for each in made:
+            assert (await settled(api, each, "c-1"))["skippedWhy"] is None
+            assert (await happened(api, each))[-1] == "v3: delivered"
+
+
+async def happened(api: Api, webhook_id: int) -> list[str]:
+    """The story of the record c-1 on its way to a webhook."""
+    answer = await api.admin("GET", f"/webhooks/{webhook_id}/explain?externalId=c-1")
+    return [each["text"] for each in check_envelope(answer, 200)["result"]["happenings"]]
+
+
+async def test_what_a_webhook_is_not_told_of_is_not_triggered(api: Api) -> None:
+    """Nothing would be sent of a record that does not match: that is said at once, unless its receiver may have it."""
+    async with Receiver.listen() as receiver, working(api):
+        made = await webhook(api, receiver, where={"smsMarketing": True})
+        await api.put("/customers/c-1", ADA)
+        shown = await settled(api, made, "c-1", "skipped")
+        path = f"/webhooks/{made}/trigger"
+        for said, at in (({"externalId": "c-1"}, "/externalId"), ({"recordId": shown["recordId"]}, "/recordId")):
+            assert codes(await api.admin("POST", path, json=said)) == [(at, "NOT_TOLD")]
+        assert await delivery(api, made, "c-1") == shown
+        for there in (True, False):
+            await api.put("/customers/c-1", ADA | {"smsMarketing": there})
+            await settled(api, made, "c-1")
+        assert codes(await api.admin("POST", path, json={})) == [("", "NOT_TOLD")]
+        receiver.behave(Behaviour(status=500))
+        await api.put("/customers/c-1", ADA | {"smsMarketing": True})
+        await settled(api, made, "c-1", "failed")
+        await api.admin("POST", f"/webhooks/{made}/pause")
+        await api.put("/customers/c-1", ADA | {"smsMarketing": False})
+        assert (await api.admin("POST", path, json={"externalId": "c-1"})).status == 200
+        receiver.behave(Behaviour())
+        await api.admin("POST", f"/webhooks/{made}/resume")
+        await settled(api, made, "c-1")
+        assert receiver.received[-1].header("X-Ra-Change") == "left"
+
+
 async def test_what_failed_is_requeued_when_the_breaker_closes(api: Api) -> None:
     """What had failed before the breaker opened is owed again when something gets through; or not, if so said."""
     for on in (True, False):

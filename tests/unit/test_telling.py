@@ -1,8 +1,12 @@
 """The story of a delivery, told in order as people tell it."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
+import pytest
+
+from retailos.deliveries.outcome import Why
 from retailos.deliveries.telling import Change, Held, Standing, Tried, told
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -22,10 +26,11 @@ def tried(
     return Tried(at=at, version=version, request_id=uuid4(), status=status, error_class=error, again=again)
 
 
-def standing(status: str, held_since: datetime | None = None) -> Standing:
+def standing(status: str, held_since: datetime | None = None, skipped_why: str | None = None) -> Standing:
     """How it stands at one o'clock."""
     at = NOON + timedelta(hours=1)
-    return Standing(at=at, status=status, wanted=8, acknowledged=7, due_at=at, held_since=held_since)
+    more: dict[str, Any] = {"due_at": at, "held_since": held_since, "skipped_why": skipped_why}
+    return Standing(at=at, status=status, wanted=8, acknowledged=7, **more)
 
 
 def test_an_outage_is_told_in_order() -> None:
@@ -91,3 +96,19 @@ def test_how_it_stands_is_told_last() -> None:
     ]
     assert [each.text for each in told([], [], standing("failed", NOON))] == ["v8: failed"]
     assert told([], [], standing("delivered")) == []
+
+
+@pytest.mark.parametrize(
+    ("why", "reason"),
+    [
+        (Why.FILTERED, "it is none of the records that the webhook is told of"),
+        (Why.UNCHANGED, "all that the webhook watches is as its receiver was told"),
+        (Why.ECHO, "it came from the receiver's own system"),
+        # An earlier version did not keep why.
+        (None, "the webhook is not to be told of it"),
+    ],
+)
+def test_why_nothing_was_sent_is_told(why: Why | None, reason: str) -> None:
+    """What was skipped ends with the reason; one that was kept of a version before is not the reason of this one."""
+    assert [each.text for each in told([], [], standing("skipped", skipped_why=why))] == [f"v8: not sent: {reason}"]
+    assert [each.text for each in told([], [], standing("failed", skipped_why=why))] == ["v8: failed"]

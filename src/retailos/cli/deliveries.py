@@ -10,7 +10,7 @@ from retailos.deliveries.deliveries import STATUSES, Asked, Delivery
 from retailos.deliveries.selection import ERROR_CLASSES, HTTP_STATUS_MOST
 from retailos.resources import RESOURCES
 
-_COLUMNS = ("delivery", "webhook", "external id", "status", "wanted", "acknowledged", "attempts", "error", "settled")
+_COLUMNS = ("delivery", "webhook", "external id", "status", "wanted", "acknowledged", "attempts", "reason", "settled")
 
 
 @click.command()
@@ -48,6 +48,6 @@ def _row(each: Delivery) -> tuple[str, ...]:
         f"v{each.wanted}",
         f"v{each.acknowledged}" if each.acknowledged else "",
         str(each.attempts),
-        each.error_class or "",
+        each.error_class or each.skipped_why or "",
         each.settled_at or "",
     )

@@ -66,6 +66,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     attempts: int
     ambiguous: bool
     error_class: str | None
+    #: Why nothing was sent, where it was skipped; null: an earlier version of the program did not keep it.
+    skipped_why: str | None
     settled_at: str | None
     #: When it is sent next; null: never, as things stand.
     next_attempt_at: str | None
@@ -218,6 +220,7 @@ def _shown(row: asyncpg.Record, order: Webhook | None, names: Mapping[UUID, str]
         "attempts": row["attempts"],
         "ambiguous": row["ambiguous"],
         "error_class": row["error_class"],
+        "skipped_why": row["skipped_why"] if row["status"] == "skipped" else None,
         "settled_at": _printed(row["settled_at"]),
         "next_attempt_at": None if never else _printed(row["due_at"]),
     }

@@ -3,7 +3,7 @@
 -- ($5) on and before another ($6), of some webhooks ($7), whose last attempt had an HTTP status ($8) of these classes
 -- ($9); each null stands for any. In the register's order.
 select webhook_id, record_id, wanted, acknowledged, status, attempts, doubt_until is not null as ambiguous,
-    error_class, settled_at,
+    error_class, skipped_why, settled_at,
     (select due_at from due where due.webhook_id = delivery.webhook_id and due.record_id = delivery.record_id) as due_at
 from delivery
 where ($1::integer is null or webhook_id = $1) and ($2::text is null or status = $2)
@@ -17,7 +17,7 @@ limit $10 offset $11;
 -- name: list_waiting
 -- The same for states in which a delivery stands in the due table, which is small however long the register is.
 select webhook_id, record_id, wanted, acknowledged, status, attempts, doubt_until is not null as ambiguous,
-    error_class, settled_at, due_at
+    error_class, skipped_why, settled_at, due_at
 from due join delivery using (webhook_id, record_id)
 where ($1::integer is null or webhook_id = $1) and status = $2 and ($3::uuid[] is null or record_id = any($3))
     and ($4::text is null or error_class = $4) and ($5::timestamptz is null or settled_at >= $5)
@@ -39,7 +39,7 @@ where ($1::integer is null or webhook_id = $1) and ($2::text is null or status =
 -- name: of_job
 -- The delivery of one of these webhooks ($1), each of the record ($2) that it would be about.
 select webhook_id, record_id, wanted, acknowledged, status, attempts, doubt_until is not null as ambiguous,
-    error_class, settled_at,
+    error_class, skipped_why, settled_at,
     (select due_at from due where due.webhook_id = delivery.webhook_id and due.record_id = delivery.record_id) as due_at
 from unnest($1::integer[], $2::uuid[]) as given (webhook_id, record_id) join delivery using (webhook_id, record_id)
 limit 1;

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from asyncpg import Record
 
@@ -17,7 +17,7 @@ from retailos.deliveries.settlement import Settlement
 from retailos.deliveries.told import told_of
 
 _SQL = load(__file__)
-_OWE, _MARK, _CLAIM, _CLAIMED = _SQL.owe, _SQL.mark, _SQL.claim, _SQL.claimed
+_OWE, _MARK, _CLAIM, _CLAIMED, _KNOWN = _SQL.owe, _SQL.mark, _SQL.claim, _SQL.claimed, _SQL.known
 _SETTLE, _RELEASE = _SQL.settle, _SQL.release
 _LOCK, _MOMENT, _WAITING = _SQL.lock, _SQL.moment, _SQL.waiting
 _ENLIST, _RENEW, _END_LEASES, _RESCUE = _SQL.enlist, _SQL.renew, _SQL.end_leases, _SQL.rescue
@@ -108,6 +108,13 @@ async def settle(
         told = told_of(settlements, here)
         [row] = await connection.fetch(_SETTLE, webhook_id, doubt_seconds, every, skips, *told, careful)
     return Settled(row["held"], frozenset(row["busy"]))
+
+
+async def known(connection: Connection, webhook_id: int, record_id: UUID) -> Claim:
+    """What is known of a record's receiver, as a claim that nobody holds: as if it were to be sent once more."""
+    row = await connection.fetchrow(_KNOWN, webhook_id, record_id)
+    acknowledged, word = (0, None) if row is None else (row["acknowledged"], row["told"])
+    return Claim(record_id, uuid4(), 1, acknowledged, again=True, told=word)
 
 
 async def waiting(pool: Pool, webhook_id: int, most: int) -> tuple[int, float]:

@@ -73,6 +73,10 @@ where delivery.webhook_id = taken.webhook_id and delivery.record_id = taken.reco
 returning delivery.record_id, delivery.attempts, delivery.acknowledged, taken.again, delivery.passed, delivery.told,
     extract(epoch from taken.due_at)::double precision as due_at;
 
+-- name: known
+-- What a webhook ($1) has acknowledged of a record ($2), and what it was told.
+select acknowledged, told from delivery where webhook_id = $1 and record_id = $2;
+
 -- name: claimed
 -- What a token ($2) holds of a webhook ($1). Tokens have no index: this is for a claim whose answer was lost.
 select record_id from delivery where webhook_id = $1 and token = $2;
@@ -95,13 +99,13 @@ with given as materialized (
         $10::uuid[], $11::text[], $12::boolean[], $13::double precision[], $14::boolean[], $15::text[], $16::smallint[],
         $17::boolean[], $18::uuid[], $19::smallint[], $20::text[], $21::boolean[]
     ) with ordinality as verdict (
-        token, outcome, acknowledges, after_seconds, ambiguous, error_class, number,
+        token, outcome, acknowledges, after_seconds, ambiguous, reason, number,
         again, told, status, detail, response_truncated, nth_verdict
     ) on nth_verdict = its_verdict
 ),
 held as materialized (
     select nth, given.record_id, version, due_at, outcome, acknowledges, lets_go, after_seconds, ambiguous,
-        given.error_class, given.again, given.told
+        given.reason, given.again, given.told
     from delivery join given on delivery.record_id = given.record_id and delivery.token = given.token
     where delivery.webhook_id = $1
     order by delivery.record_id
@@ -135,7 +139,8 @@ settled as (
         worker_id = null,
         again = delivery.again or held.again and held.outcome not in ('delivered', 'skipped'),
         doubt_until = case when held.ambiguous then now() + $2 * interval '1 second' else delivery.doubt_until end,
-        error_class = held.error_class,
+        error_class = case when held.outcome <> 'skipped' then held.reason end,
+        skipped_why = case when held.outcome = 'skipped' then held.reason end,
         settled_at = date_trunc('milliseconds', now())
     from held
     where delivery.webhook_id = $1 and delivery.record_id = held.record_id
@@ -158,7 +163,7 @@ history as (
         response_headers, response_body, response_truncated
     )
     select $1, record_id, version, number, again, now() - age_seconds * interval '1 second', request_id, url,
-        status, error_class, detail, milliseconds, response_headers::jsonb, response_body, response_truncated
+        status, reason, detail, milliseconds, response_headers::jsonb, response_body, response_truncated
     from given join unnest($22::uuid[], $23::text[], $24::real[], $25::text[], $26::bytea[], $27::double precision[])
         with ordinality as exchange (
             request_id, url, milliseconds, response_headers, response_body, age_seconds, nth_exchange

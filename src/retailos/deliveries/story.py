@@ -55,6 +55,7 @@ async def story(connection: Connection, webhook: Webhook, record_id: UUID) -> St
             acknowledged=row["acknowledged"],
             due_at=row["due_at"] if isinstance(row["due_at"], datetime) else None,
             held_since=webhook.held_since,
+            skipped_why=row["skipped_why"],
         )
     )
     first = min((each["at"] for each in (*changes, *attempts)), default=datetime.now(UTC))

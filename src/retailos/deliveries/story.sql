@@ -12,6 +12,6 @@ order by at desc, number desc limit $3;
 
 -- name: register
 -- How a webhook ($1) stands with a record ($2), and when it is sent next.
-select delivery.status, wanted, acknowledged, settled_at, due_at
+select delivery.status, wanted, acknowledged, skipped_why, settled_at, due_at
 from delivery left join due using (webhook_id, record_id)
 where webhook_id = $1 and record_id = $2;

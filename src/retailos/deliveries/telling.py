@@ -1,12 +1,22 @@
 """The story of one delivery in order, made of rows: what changed, was attempted and was held, and how it stands."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
+from retailos.deliveries.outcome import Why
+
 _MOMENT: Final = "%Y-%m-%d %H:%M:%S"
+_REASONS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        Why.FILTERED: "it is none of the records that the webhook is told of",
+        Why.UNCHANGED: "all that the webhook watches is as its receiver was told",
+        Why.ECHO: "it came from the receiver's own system",
+    }
+)
 _TIMES: Final = ("", "once", "twice", "three times", "four times", "five times", "six times")
 
 
@@ -51,6 +61,8 @@ class Standing:
     acknowledged: int
     due_at: datetime | None
     held_since: datetime | None
+    #: Why nothing was sent, where it was skipped, as far as that was kept.
+    skipped_why: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +144,11 @@ def _tried(tried: Tried, count: int) -> Line:
 
 def _stands(standing: Standing) -> Iterator[Line]:
     version, status = standing.wanted, standing.status
-    if status in ("delivered", "skipped"):
+    if status == "delivered":
+        return
+    if status == "skipped":
+        reason = _REASONS.get(standing.skipped_why or "", "the webhook is not to be told of it")
+        yield Line(at=standing.at, text=f"v{version}: not sent: {reason}", version=version)
         return
     if standing.held_since is not None and status != "failed":
         yield Line(at=standing.held_since, text=f"v{version}: held by the breaker", version=version)

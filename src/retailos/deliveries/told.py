@@ -82,7 +82,7 @@ def _verdict(settlement: Settlement) -> tuple[Hashable, ...]:
         _acknowledges(outcome),
         outcome.after_seconds if isinstance(outcome, Retry) else None,
         outcome.ambiguous,
-        None if isinstance(outcome, Delivered | Skipped) else outcome.error_class,
+        _reason(outcome),
         claim.attempt,
         claim.again,
         _told(settlement),
@@ -98,6 +98,17 @@ def _acknowledges(outcome: Outcome) -> bool:
             return True
         case _:
             return False
+
+
+def _reason(outcome: Outcome) -> str | None:
+    """Why it was not acknowledged, or not even sent."""
+    match outcome:
+        case Delivered():
+            return None
+        case Skipped():
+            return outcome.why
+        case _:
+            return outcome.error_class
 
 
 def _told(settlement: Settlement) -> UUID | None:

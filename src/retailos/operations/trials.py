@@ -63,12 +63,13 @@ async def try_webhook(pool: Pool, resources: Resources, settings: Settings, webh
 
 
 async def trigger(pool: Pool, resources: Resources, webhook_id: int, body: Any) -> Triggered:
-    """Owe a webhook one record once more, now."""
+    """Owe a webhook one record once more, now; ValidationFailed where nothing would be sent of it."""
     said = _read(RECORD_FIELDS, body)
     webhook = await orders.webhook(pool, webhook_id)
     async with transaction(pool) as connection:
         record_id = await _record(connection, resources, webhook, said)
-        record = await trial.read(connection, resources, webhook, record_id)
+        path = next((f"/{name}" for name in RECORD_FIELDS if said.get(name) is not None), "")
+        record = await trial.told_once_more(connection, resources, webhook, record_id, path)
         await register.owe(connection, webhook.id, [record_id], [record.version])
     return Triggered(delivery_id=delivery_id(webhook.id, record_id), record_id=record_id, version=record.version)
 

@@ -7,6 +7,7 @@ import msgspec
 
 from retailos.database.pool import Connection
 from retailos.declare.resource import Resources
+from retailos.deliveries import register
 from retailos.deliveries.claim import Claim
 from retailos.deliveries.outcome import error_class_of
 from retailos.errors import Problem, ValidationFailed
@@ -15,6 +16,7 @@ from retailos.exchanges.exchange import Reply, Request
 from retailos.sending.reading import Reading
 from retailos.sending.request import CannotBeAddressed, Item, Told, build_request
 from retailos.sending.sender import sender
+from retailos.sending.sift import needless
 from retailos.webhooks.webhook import Webhook
 
 
@@ -40,6 +42,17 @@ async def read(connection: Connection, resources: Resources, webhook: Webhook, r
     reading = Reading.of(resources, webhook)
     [row] = await connection.fetch(reading.statement, *reading.arguments([_claim(record_id)]))
     return Told(**row)
+
+
+async def told_once_more(
+    connection: Connection, resources: Resources, webhook: Webhook, record_id: UUID, path: str
+) -> Told:
+    """Read a record that is to be sent once more; ValidationFailed, about what stands at `path`, where it would not."""
+    record = await read(connection, resources, webhook, record_id)
+    if needless(await register.known(connection, webhook.id, record_id), record):
+        message = "expected a record that the webhook is told of: its `where` does not name this one, nothing is sent"
+        raise ValidationFailed([Problem(path, "NOT_TOLD", message)])
+    return record
 
 
 def request_of(resources: Resources, webhook: Webhook, record: Told) -> Request:

@@ -26,6 +26,7 @@ from retailos.deliveries.deliveries import (
     DeliveryWithAttempts,
 )
 from retailos.deliveries.job import job_id
+from retailos.deliveries.outcome import Why
 from retailos.deliveries.selection import ERROR_CLASSES, HTTP_STATUS_MOST
 from retailos.errors import Problem, ValidationFailed
 from retailos.exchanges.exchange import ErrorClass
@@ -44,6 +45,11 @@ _OF_DELIVERIES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "acknowledged": {"type": "integer", "description": "The newest version answered with a 2xx; 0: none."},
         "ambiguous": {"type": "boolean", "description": "Whether an attempt ended unknown and may still arrive."},
         "errorClass": _ERROR_CLASS,
+        "skippedWhy": {
+            "type": ["string", "null"],
+            "examples": list(Why),
+            "description": "Why nothing was sent, where the delivery is skipped.",
+        },
         "settledAt": WHEN_OR_NULL,
         "nextAttemptAt": WHEN_OR_NULL,
     }
@@ -141,6 +147,7 @@ def _delivery() -> Delivery:
         attempts=1,
         ambiguous=False,
         error_class=None,
+        skipped_why=None,
         settled_at=AT,
         next_attempt_at=None,
     )
