@@ -12,7 +12,7 @@ from tests.conftest import eventually
 from tests.contract.conftest import Api
 from tests.contract.delivering import all_settled, most_at_once, webhook, working
 
-#: Longer than a worker takes to hear of a change of a webhook.
+#: Longer than a worker takes to hear of a change of a webhook, where it is not kept from looking.
 LONG_SECONDS = LOOK_SECONDS * 1.5
 ADA = {"firstName": "Ada", "lastName": "Lovelace"}
 
@@ -57,7 +57,7 @@ where datname = current_database() and wait_event_type = 'Lock' and query like '
 
 async def test_what_a_changed_webhook_can_not_give_back_is_given_back_later(api: Api) -> None:
     """The connection breaks, again and again, while claims that nobody will send are given back; all arrive."""
-    async with Receiver.listen(behaviour=Behaviour(delay_seconds=LONG_SECONDS)) as receiver, working(api):
+    async with Receiver.listen(behaviour=Behaviour(delay_seconds=3 * LONG_SECONDS)) as receiver, working(api):
         made = await webhook(api, receiver, concurrency=2)
         await write(api, 20)
         sent = [each.path.rpartition("/")[2] for each in await receiver.expect(2)]

@@ -85,8 +85,8 @@ class Lanes(Mapping[int, Lane]):
 
     def under_way(self, webhook_id: int) -> int:
         """How many requests of a webhook are under way in this process, whichever lane has sent them."""
-        lane = self._lanes.get(webhook_id)
-        return self._leaving_under_way(webhook_id) + (lane.under_way if lane else 0)
+        lanes = (*self._leaving.values(), *self._lanes.values())
+        return sum(lane.under_way for lane in lanes if lane.webhook.id == webhook_id)
 
     def _leave(self, lane: Lane, *, going: bool = False) -> None:
         closing = asyncio.create_task(lane.close(going=going))
@@ -96,9 +96,6 @@ class Lanes(Mapping[int, Lane]):
     def _forget(self, closing: asyncio.Task[None]) -> None:
         del self._leaving[closing]
         self._ended(closing)
-
-    def _leaving_under_way(self, webhook_id: int) -> int:
-        return sum(lane.under_way for lane in self._leaving.values() if lane.webhook.id == webhook_id)
 
     def _end(self, webhook_id: int, task: asyncio.Task[None]) -> None:
         """Note that a task of one of a webhook's lanes has ended; another lane may send more now."""
@@ -116,13 +113,20 @@ class Lanes(Mapping[int, Lane]):
             self._locked[stored.id] = stored.updated_at
             emit(WebhookLocked(webhook=stored.name, error=str(error)))
             return
+        before = [lane for lane in self._leaving.values() if lane.webhook.id == webhook.id]
         self._lanes[webhook.id] = Lane(
             self._pool,
             self._resources,
             webhook,
             sender(webhook, self._policy),
-            Gate(self._pool, webhook, partial(self._leaving_under_way, webhook.id)),
+            Gate(self._pool, webhook, partial(_under_way, before)),
             self._lease,
             partial(self._end, webhook.id),
             late_seconds=self._late_seconds,
         )
+
+
+def _under_way(closing: list[Lane]) -> int:
+    """How many requests these have under way; a lane that has none begins none any more, and is forgotten."""
+    closing[:] = [lane for lane in closing if lane.under_way]
+    return sum(lane.under_way for lane in closing)
