@@ -9,7 +9,7 @@ from retailos.records import known_sql
 from retailos.webhooks.webhook import Webhook
 
 _SQL = load(__file__)
-_STATES = _SQL.states
+_STATES, _DUE = _SQL.states, _SQL.due
 
 #: States of deliveries whose receiver has what it is to have.
 AT_REST = ("delivered", "skipped")
@@ -24,7 +24,7 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     matched: int = msgspec.field(name="inSync")
     #: Owed, under way, to be retried, or to be confirmed.
     behind: int
-    #: Of those behind, what waits for an open breaker.
+    #: Of those behind, what waits for an open breaker, and not for the time of its retry.
     held: int
     failed: int
     #: Failed, and set aside by a person.
@@ -38,14 +38,13 @@ async def drift(connection: Connection, resource: Resource, webhook: Webhook) ->
     states = {row["status"]: row["count"] for row in await connection.fetch(_STATES, webhook.id)}
     matched = sum(states.pop(name, 0) for name in AT_REST)
     failed, dismissed = states.pop("failed", 0), states.pop("dismissed", 0)
-    under_way = states.get("sending", 0)
     behind = sum(states.values())
     return Drift(
         webhook_id=webhook.id,
         records=await count_living(connection, resource),
         matched=matched,
         behind=behind,
-        held=0 if webhook.held_since is None else behind - under_way,
+        held=0 if webhook.held_since is None else await connection.fetchval(_DUE, webhook.id),
         failed=failed,
         dismissed=dismissed,
         never_told=await connection.fetchval(known_sql.count_untold(resource), webhook.id),

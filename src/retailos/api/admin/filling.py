@@ -59,7 +59,10 @@ def filling_schemas() -> dict[str, Schema]:
         records={"type": "integer", "description": "Records that live."},
         inSync={"type": "integer", "description": "Deliveries whose newest version is acknowledged."},
         behind={"type": "integer", "description": "Owed, under way, to be retried, or to be confirmed."},
-        held={"type": "integer", "description": "Of those behind, what waits for the webhook's breaker to close."},
+        held={
+            "type": "integer",
+            "description": "Of those behind, what would go out now, if the breaker did not hold it.",
+        },
         failed={"type": "integer", "description": "Failed; a requeue owes them again."},
         dismissed={"type": "integer", "description": "Failed, and set aside by a person."},
         neverTold={"type": "integer", "description": "Records that were never owed; a backfill owes them."},
