@@ -62,7 +62,8 @@ TRANSACTING: Final = (
     f"{SRC}/operations/",
     f"{SRC}/records/writer.py",
     # Only savepoints.
-    f"{SRC}/records/waking.py",
+    f"{SRC}/records/applying.py",
+    f"{SRC}/records/circles.py",
     f"{SRC}/records/bulk.py",
     f"{SRC}/jobs/queue.py",
     f"{SRC}/sending/worker.py",

@@ -11,7 +11,18 @@ from retailos.database.pool import Connection
 from retailos.database.statements import load
 from retailos.deliveries import deliveries, lately, register
 from retailos.keys import store
-from retailos.records import alike_sql, merge_sql, named_sql, page, parked, query, referring_sql, repoint_sql, sql
+from retailos.records import (
+    alike_sql,
+    circles,
+    merge_sql,
+    named_sql,
+    page,
+    parked,
+    query,
+    referring_sql,
+    repoint_sql,
+    sql,
+)
 from retailos.records.query import Filter
 from retailos.records.told_sql import Wanted, by_claim, reading
 from retailos.resources import RESOURCES
@@ -20,7 +31,8 @@ from tests.store.planned import FILL, FILL_ASSIGNMENTS, FILL_CATALOGUE, RECORDS,
 
 CUSTOMER, STORE = RESOURCES["customer"], RESOURCES["store"]
 REGISTER, DELIVERIES, KEYS = load(register.__file__), load(deliveries.__file__), load(store.__file__)
-PARKED, REQUEUE, LATELY = load(parked.__file__), load(requeue.__file__), load(lately.__file__)
+PARKED, CIRCLES = load(parked.__file__), load(circles.__file__)
+REQUEUE, LATELY = load(requeue.__file__), load(lately.__file__)
 SOMEBODY = UUID(int=77)
 
 
@@ -141,13 +153,16 @@ async def test_a_merge_reads_only_what_it_is_about(filled: Connection) -> None:
 
 
 async def test_what_is_parked_is_found_by_indexes(filled: Connection) -> None:
-    """Who waits for a record, what is older than a write, and what is too old are read by their keys."""
+    """Who waits for a record, and for whom in turn, what is older than a write, what is too old: all by their keys."""
     for statement, arguments, index in (
         (PARKED.take, ("store", ["s-7", "s-8"], 200), "awaited_pkey"),
         (PARKED.supersede, ("customer", ["p-c-7"], [None], [False]), "parked_resource_external_id_by_key_key"),
         (PARKED.finish, ([SOMEBODY], ["created"], [SOMEBODY], [1], ["x"]), "awaited_job_id"),
         (PARKED.expire, (48.0, 200, "x", "%s"), "parked_parked_at"),
         (PARKED.forget, (168.0,), "parked_failed_at"),
+        (CIRCLES.reached, ([SOMEBODY], 101, ["order"]), "parked_resource_external_id_by_key_key"),
+        (CIRCLES.reached, ([SOMEBODY], 101, ["order"]), "awaited_job_id"),
+        (CIRCLES.hold, ([SOMEBODY],), "parked_pkey"),
     ):
         plan = await planned(filled, statement, *arguments, generic=statement is not PARKED.expire)
         assert index in used(plan), (statement, used(plan))

@@ -100,8 +100,8 @@ _ON_UNRESOLVED = in_query(
     "onUnresolved",
     word("OnUnresolved", tuple(OnUnresolved)),
     "What becomes of a record that refers, by external id, to one that is not there: it waits for it (`park`, unless"
-    " told: 202), it is refused (422), or the reference is cleared, with a warning. Under a condition, in part, and by"
-    " id nothing waits.",
+    " told: 202), it is refused (422), or the reference is cleared, with a warning. Records that wait for nothing but"
+    " each other are written together. Under a condition, in part, and by id nothing waits.",
 )
 _ERROR_POLICY = in_query(
     "errorPolicy",

@@ -184,6 +184,12 @@ class Resource:
         return MappingProxyType({each.name: each for each in self.references})
 
     @cached_property
+    def refers_to(self) -> frozenset[str]:
+        """The resources that its references lead to, and those of the items within it."""
+        inner = (each for array in self.inner.values() for each in array.references)
+        return frozenset(each.to for each in (*self.references, *inner))
+
+    @cached_property
     def inner(self) -> Mapping[str, InnerArray]:
         """The arrays of objects by the name of their field."""
         kinds = {each.name: each.kind for each in self.fields.values()}

@@ -11,6 +11,7 @@ from retailos.database.pool import Connection
 from retailos.declare.resource import Resource, Resources
 from retailos.errors import DuplicateInBatch, Problem, RetailOSError, Unavailable, ValidationFailed
 from retailos.records import parked, sql, waking
+from retailos.records.applying import Result
 from retailos.records.record import Draft, Written
 from retailos.records.resolve import Filled, climbs, lock_tree, refused, resolve
 from retailos.records.upsert import Upsert, objection, refusal_of, write_rows
@@ -80,7 +81,7 @@ async def upsert_each(
     groups = [[each for each in upserts if not climbs(resource, each.draft)]]
     # The parent of a record may be one of those before it.
     groups += [[each] for each in upserts if climbs(resource, each.draft)]
-    results: dict[UUID, waking.Result] = {}
+    results: dict[UUID, Result] = {}
     for each in groups:
         results |= await _tried(transaction, resources, resource, each) if each else {}
     return {each.position: results[each.job_id] for each in upserts}
@@ -88,7 +89,7 @@ async def upsert_each(
 
 async def _tried(
     transaction: Connection, resources: Resources, resource: Resource, upserts: Sequence[Upsert]
-) -> dict[UUID, waking.Result]:
+) -> dict[UUID, Result]:
     """Write upserts together; where the database objects, in two halves, down to the one that it objects to."""
     try:
         async with transaction.transaction():

@@ -21,7 +21,7 @@ from retailos.records.upsert import Upsert
 _SQL = load(__file__)
 _KEEP, _SUPERSEDE, _TAKE, _FINISH, _FAIL = _SQL.keep, _SQL.supersede, _SQL.take, _SQL.finish, _SQL.fail
 _EXPIRE, _FORGET, _HELD, _COUNT, _REOPEN = _SQL.expire, _SQL.forget, _SQL.held, _SQL.count, _SQL.reopen
-_CONCERNS, _OVERTAKES = _SQL.concerns, _SQL.overtakes
+_CONCERNS, _OVERTAKES, _WITHDRAW = _SQL.concerns, _SQL.overtakes, _SQL.withdraw
 
 #: Parked upserts that one statement takes: a bound for its memory and its time.
 SET_MOST = 200
@@ -204,6 +204,12 @@ async def fail(transaction: Connection, refused: Mapping[UUID, RetailOSError]) -
     if refused:
         faults = [_encode(each.fault).decode() for each in refused.values()]
         await transaction.execute(_FAIL, list(refused), faults)
+
+
+async def withdraw(transaction: Connection, job_ids: Collection[UUID]) -> None:
+    """Forget upserts that this transaction has parked, and their jobs: they are refused after all."""
+    if job_ids:
+        await transaction.execute(_WITHDRAW, list(job_ids))
 
 
 async def reopen(transaction: Connection, waiting: Mapping[UUID, Unresolved]) -> None:

@@ -87,6 +87,12 @@ update job set status = 'failed', error = given.error::jsonb, completed_at = dat
 from unnest($1::uuid[], $2::text[]) as given (id, error)
 where job.id = given.id;
 
+-- name: withdraw
+-- Forget parked upserts and their jobs ($1).
+with gone as (delete from parked where job_id = any($1::uuid[])),
+freed as (delete from awaited where job_id = any($1::uuid[]))
+delete from job where id = any($1::uuid[]);
+
 -- name: expire
 -- Give up at most $2 upserts that have waited for $1 hours; they are kept for a requeue.
 with late as materialized (

@@ -1,9 +1,10 @@
 """References of drafts found in the database, all of a batch at once; a draft that misses one is refused, or waits."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from msgspec import structs
@@ -37,6 +38,11 @@ class Unresolved:
 
 Finding = Filled | Unresolved | RetailOSError
 
+Found: TypeAlias = dict[tuple[str, str | UUID], UUID]
+#: Records that are being made in the same transaction, by their resources' names and their external ids.
+Coming: TypeAlias = Mapping[tuple[str, str | UUID], UUID]
+NOTHING: Coming = MappingProxyType({})
+
 
 def refused(finding: Unresolved | RetailOSError) -> RetailOSError:
     """The error of a draft that can't be written now, for those who let nothing wait."""
@@ -44,7 +50,11 @@ def refused(finding: Unresolved | RetailOSError) -> RetailOSError:
 
 
 async def resolve(
-    connection: Connection, resources: Resources, resource: Resource, drafts: Sequence[Draft]
+    connection: Connection,
+    resources: Resources,
+    resource: Resource,
+    drafts: Sequence[Draft],
+    coming: Coming = NOTHING,
 ) -> list[Finding]:
     """Give for each draft its patch with the references filled in, or the error that refuses it.
 
@@ -54,7 +64,7 @@ async def resolve(
     findings: list[Finding] = [Filled(draft.patch, draft.warnings) for draft in drafts]
     wanting = [i for i, draft in enumerate(drafts) if draft.wants]
     if wanting:
-        found = await _find(connection, resources, resource, [drafts[i] for i in wanting])
+        found = {**coming, **await _find(connection, resources, resource, [drafts[i] for i in wanting])}
         for i in wanting:
             findings[i] = _filled(resource, drafts[i], found)
             await _check_tree(connection, resource, drafts[i], findings, i)
@@ -89,9 +99,6 @@ async def hold(transaction: Connection, resources: Resources, resource: Resource
         for target in {target for target, _ in found}:
             ids = [each for (of, _), each in found.items() if of == target]
             await transaction.execute(survivors.hold(resources[target]), ids)
-
-
-Found = dict[tuple[str, str | UUID], UUID]
 
 
 async def _find(connection: Connection, resources: Resources, resource: Resource, drafts: Sequence[Draft]) -> Found:
@@ -237,9 +244,15 @@ async def _check_tree(
         [row] = await connection.fetch(
             sql.ancestors(resource, reference), UUID(parent), reference.levels, draft.external_id
         )
-        at = f"{draft.at}/{reference.name}"
         if row["circle"]:
-            findings[i] = ValidationFailed([Problem(at, "CIRCLE", "expected a parent that is not below this record")])
+            findings[i] = circle(resource, draft)
         elif row["levels"] >= reference.levels:
             message = f"expected a tree of at most {reference.levels} levels"
-            findings[i] = ValidationFailed([Problem(at, "TOO_DEEP", message)])
+            findings[i] = ValidationFailed([Problem(f"{draft.at}/{reference.name}", "TOO_DEEP", message)])
+
+
+def circle(resource: Resource, draft: Draft) -> ValidationFailed:
+    """The error of a draft that names a parent which is below its own record."""
+    parents = [each for each in draft.wants if reference_of(resource, each).levels]
+    message = "expected a parent that is not below this record"
+    return ValidationFailed([Problem(f"{draft.at}/{each.reference}", "CIRCLE", message) for each in parents])

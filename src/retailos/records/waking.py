@@ -2,27 +2,27 @@
 
 Whoever parks first takes the place of the missing record in the index of its key, so it waits for one who is just
 making that record, and then finds it; and who comes later waits, and then sees what is parked, since it looks once its
-own key is in the index (`refuse_awaited`, or a statement of its own). So neither can miss the other.
+own key is in the index (`refuse_awaited`, or a statement of its own). So neither can miss the other. What waits for
+each other is seen to behind all that (`circles.py`).
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from uuid import UUID
 
 import asyncpg
 
 from retailos.database.pool import Connection
 from retailos.declare.resource import Resource, Resources
-from retailos.errors import ExternalIdExists, RetailOSError
+from retailos.errors import RetailOSError
 from retailos.records import keyed, named_sql, parked, sql
-from retailos.records.identity import new_id
+from retailos.records.applying import Applied, Name, Result, apply, keep_places, lock_trees, or_refused, write_each
+from retailos.records.circles import circling, close
 from retailos.records.parked import Choice
-from retailos.records.record import Outcome, Written
-from retailos.records.resolve import Filled, Finding, Unresolved, climbs, lock_tree, resolve
-from retailos.records.upsert import Upsert, is_awaited, objection, refusal_of, write_rows
-
-Result = Written | RetailOSError
-Rows = Sequence[tuple[Upsert, Filled]]
+from retailos.records.record import Written
+from retailos.records.resolve import Filled, Finding, Unresolved, climbs, resolve
+from retailos.records.upsert import Upsert, is_awaited, objection, write_rows
 
 
 class Concerned(Exception):
@@ -50,20 +50,20 @@ async def write_alone(
         if is_awaited(error):
             raise Concerned from None
         raise
-    return results | _refused(resource, written)
+    return results | or_refused(resource, written)
 
 
 async def write(
     transaction: Connection, resources: Resources, resource: Resource, upserts: Sequence[Upsert]
 ) -> tuple[dict[UUID, Result], int]:
-    """Write upserts, park those that must wait, and apply all that waited for them.
+    """Write upserts, park those that must wait, and apply all that waited for them, or waits only for each other.
 
     Gives what came of each, by its job's id, and how many others were superseded or applied.
     """
-    await _lock_trees(transaction, resources, resource)
+    await lock_trees(transaction, resources, [resource.name])
     drafts = [each.draft for each in upserts]
     findings = await resolve(transaction, resources, resource, drafts)
-    if await _keep_places(transaction, resources, findings):
+    if await _keep_places(transaction, resources, resource, upserts, findings):
         findings = await resolve(transaction, resources, resource, drafts)
     names = await _names(transaction, resource, upserts)
     own = await _own(transaction, resources, resource, upserts)
@@ -88,10 +88,15 @@ async def write(
         if each.draft.by_key and (each.job_id in own or each.external_id not in names):
             newer[own.get(each.job_id, each.external_id), False] = each.draft
     superseded = await parked.supersede(transaction, resource, newer)
-    results |= await parked.keep(transaction, resource, waiting, names)
-    written = await _written(transaction, resources, resource, rows)
-    woken = await wake(transaction, resources, resource, (each.external_id for each in written.values()))
-    return results | _refused(resource, written), superseded + woken
+    kept = await parked.keep(transaction, resource, waiting, names)
+    written = await write_each(transaction, resources, resource, rows)
+    starts = circling(resources, resource, {each.job_id: finding for each, finding in waiting})
+    come = (each.external_id for each in written.values())
+    woken = await wake(transaction, resources, resource, come, starts)
+    # What was parked a moment ago and can't be written is refused, as it would be if nothing had been missing.
+    at_once = {job_id: woken.results.get(job_id, each) for job_id, each in kept.items()}
+    await parked.withdraw(transaction, [job_id for job_id, each in at_once.items() if isinstance(each, RetailOSError)])
+    return results | or_refused(resource, written) | at_once, superseded + woken.count
 
 
 def _is_taken(upsert: Upsert, names: Mapping[str, str]) -> bool:
@@ -111,18 +116,46 @@ async def write_one(transaction: Connection, resources: Resources, resource: Res
     return result
 
 
-async def wake(transaction: Connection, resources: Resources, resource: Resource, external_ids: Iterable[str]) -> int:
-    """Apply the upserts that wait for these records, then those that wait for them in turn, and so on; count them."""
-    come, woken = {resource.name: set(external_ids)}, 0
-    while come:
-        name, names = come.popitem()
-        while names and (rows := await parked.take(transaction, name, names)):
-            if not woken:
-                await _lock_trees(transaction, resources, resource)
-            woken += len(rows)
-            for kind, upserts in _together(resources, rows):
-                applied = await _apply(transaction, resources, kind, upserts)
-                come[kind.name] = come.get(kind.name, set()) | applied
+@dataclass(slots=True)
+class Woken:
+    """How many upserts were woken or stood in circles, and, by their jobs, what came of those that wait no longer."""
+
+    count: int = 0
+    results: dict[UUID, Result] = field(default_factory=dict)
+
+
+async def wake(
+    transaction: Connection,
+    resources: Resources,
+    resource: Resource,
+    external_ids: Iterable[str],
+    starts: Iterable[UUID] = (),
+) -> Woken:
+    """Apply the upserts that wait for these records, then those that wait for them in turn, and so on.
+
+    Likewise the circles of those that wait on, and of some that were just parked, by their jobs (`starts`).
+    """
+    come: dict[str, set[str]] = {resource.name: set(external_ids)}
+    waits: dict[str, set[UUID]] = {resource.name: set(starts)}
+    woken = Woken()
+    while come or waits:
+        while come:
+            name, names = come.popitem()
+            while names and (rows := await parked.take(transaction, name, names)):
+                if not woken.count:
+                    await lock_trees(transaction, resources, [resource.name])
+                woken.count += len(rows)
+                for kind, upserts in _together(resources, rows):
+                    applied, waiting = await _apply(transaction, resources, kind, upserts)
+                    woken.results |= applied.results
+                    waits.setdefault(kind.name, set()).update(waiting)
+                    come.setdefault(kind.name, set()).update(each.external_id for each in applied.done)
+        if waits:
+            name, jobs = waits.popitem()
+            closed = await close(transaction, resources, resources[name], jobs)
+            woken.count += len(closed.results)
+            woken.results |= closed.results
+            come = closed.come
     return woken
 
 
@@ -130,11 +163,11 @@ async def requeue(transaction: Connection, resources: Resources, choice: Choice,
     """Try some of the chosen upserts again, behind one of them; give the last of them, None where there was none."""
     held = await parked.held(transaction, choice, after)
     for resource, upserts in _together(resources, held):
-        await _lock_trees(transaction, resources, resource)
+        await lock_trees(transaction, resources, [resource.name])
         findings = await resolve(transaction, resources, resource, [each.draft for each in upserts])
-        await _keep_places(transaction, resources, findings)
-        applied = await _apply(transaction, resources, resource, upserts, anew=True)
-        await wake(transaction, resources, resource, applied)
+        await _keep_places(transaction, resources, resource, upserts, findings)
+        applied, waiting = await _apply(transaction, resources, resource, upserts, anew=True)
+        await wake(transaction, resources, resource, (each.external_id for each in applied.done), waiting)
     return held[-1]["job_id"] if held else None
 
 
@@ -150,72 +183,17 @@ def _together(resources: Resources, rows: Iterable[asyncpg.Record]) -> list[tupl
 
 async def _apply(
     transaction: Connection, resources: Resources, resource: Resource, upserts: Sequence[Upsert], *, anew: bool = False
-) -> set[str]:
-    """Apply parked upserts as far as their references are there; give the external ids of the records.
+) -> tuple[Applied, list[UUID]]:
+    """Apply parked upserts as far as their references are there; give also the jobs that may be on a circle.
 
     Those that still wait are left as they are, or, `anew`, wait from now on.
     """
-    findings = await resolve(transaction, resources, resource, [each.draft for each in upserts])
-    rows: list[tuple[Upsert, Filled]] = []
-    waiting: dict[UUID, Unresolved] = {}
-    refused: dict[UUID, RetailOSError] = {}
-    for each, finding in zip(upserts, findings, strict=True):
-        if isinstance(finding, Filled):
-            rows.append((each, finding))
-        elif isinstance(finding, Unresolved):
-            waiting[each.job_id] = finding
-        else:
-            refused[each.job_id] = finding
-    done: list[Written] = []
-    for job_id, result in (await _tried(transaction, resources, resource, rows)).items():
-        if isinstance(result, RetailOSError):
-            refused[job_id] = result
-        elif result.outcome is Outcome.EXISTS:
-            refused[job_id] = ExternalIdExists(details={"resourceId": str(result.record_id)})
-        else:
-            done.append(result)
-    await parked.finish(transaction, done)
-    await parked.fail(transaction, refused)
+    applied = await apply(transaction, resources, resource, upserts)
+    await parked.finish(transaction, applied.done)
+    await parked.fail(transaction, applied.refused)
     if anew:
-        await parked.reopen(transaction, waiting)
-    return {each.external_id for each in done}
-
-
-async def _tried(
-    transaction: Connection, resources: Resources, resource: Resource, rows: Rows, *, again: bool = False
-) -> dict[UUID, Result]:
-    """Write rows in a savepoint, or, where that fails, each in one of its own, so that a bad one hurts nobody else."""
-    try:
-        async with transaction.transaction():
-            return _refused(resource, await _written(transaction, resources, resource, rows))
-    except (asyncpg.IntegrityConstraintViolationError, asyncpg.CardinalityViolationError) as error:
-        if len(rows) == 1:
-            [(upsert, _)] = rows
-            if not again and keyed.is_met(resource, upsert.draft, error):
-                return await _tried(transaction, resources, resource, rows, again=True)
-            refusal = objection(resource, upsert.draft.at, error, upsert.draft.patch)
-            if refusal is None:
-                raise
-            return {upsert.job_id: refusal}
-    results: dict[UUID, Result] = {}
-    for row in rows:
-        results |= await _tried(transaction, resources, resource, [row])
-    return results
-
-
-def _refused(resource: Resource, written: Mapping[UUID, Written]) -> dict[UUID, Result]:
-    """What came of writes, those that their records were not open to being errors."""
-    return {job_id: refusal_of(resource, each) or each for job_id, each in written.items()}
-
-
-async def _written(
-    transaction: Connection, resources: Resources, resource: Resource, rows: Rows
-) -> dict[UUID, Written]:
-    """Write rows, all of them; what another writer is in the way of makes the whole transaction try again."""
-    written = await write_rows(transaction, resource, sql.upsert(resources, resource), rows, wakes=True) if rows else {}
-    if len(written) < len(rows):
-        raise asyncpg.SerializationError("another writer made one of the records meanwhile")
-    return written
+        await parked.reopen(transaction, applied.waiting)
+    return applied, circling(resources, resource, applied.waiting)
 
 
 async def _names(transaction: Connection, resource: Resource, upserts: Sequence[Upsert]) -> dict[str, str]:
@@ -234,31 +212,18 @@ async def _own(
     return {upserts[i].job_id: name for i, name in found.items()}
 
 
-async def _keep_places(transaction: Connection, resources: Resources, findings: Sequence[Finding]) -> bool:
-    """Take the places of missing records until the transaction ends, and wait for whoever is just making them.
-
-    False where nothing is missing. What was missing may be there afterwards: look again.
-    """
-    missing: defaultdict[str, set[str]] = defaultdict(set)
-    for finding in findings:
-        if isinstance(finding, Unresolved):
-            for each in finding.awaits:
-                missing[each.resource].add(each.external_id)
-    for name in sorted(missing):
-        ids = [new_id() for _ in missing[name]]
-        places = sorted(missing[name], key=str.encode)
-        await transaction.execute(sql.keep_places(resources[name]), ids, places)
-        await transaction.execute(sql.clear_places(resources[name]), ids)
-    return bool(missing)
-
-
-async def _lock_trees(transaction: Connection, resources: Resources, resource: Resource) -> None:
-    """Lock the trees that a record of a resource, or what waits for it, may grow, all in one order."""
-    reached: set[str] = set()
-    more = {resource.name}
-    while more:
-        reached |= more
-        more = {each.name for each in resources.values() if any(to.to in reached for to in each.references)} - reached
-    for name in sorted(reached):
-        if any(reference.levels for reference in resources[name].references):
-            await lock_tree(transaction, resources[name])
+async def _keep_places(
+    transaction: Connection,
+    resources: Resources,
+    resource: Resource,
+    upserts: Sequence[Upsert],
+    findings: Sequence[Finding],
+) -> bool:
+    """Take the places of what is missing, and of records that may stand in a circle; False where nothing is missing."""
+    pairs = zip(upserts, findings, strict=True)
+    waiting = {upsert.job_id: finding for upsert, finding in pairs if isinstance(finding, Unresolved)}
+    places: set[Name] = {(each.resource, each.external_id) for finding in waiting.values() for each in finding.awaits}
+    on_circles = set(circling(resources, resource, waiting))
+    places |= {(resource.name, each.external_id) for each in upserts if each.job_id in on_circles}
+    await keep_places(transaction, resources, places)
+    return bool(places)

@@ -18,6 +18,7 @@ from retailos.database.pool import Connection, Pool, acquire, in_the_way
 from retailos.declare.resource import Resource, Resources
 from retailos.errors import RetailOSError, Unavailable
 from retailos.records import keyed, parked, waking
+from retailos.records.applying import Result
 from retailos.records.record import Draft, Written
 from retailos.records.resolve import climbs
 from retailos.records.upsert import Overtaking, Upsert, is_overtaking, objection
@@ -229,7 +230,7 @@ class Line:
             self._answer(each, results.get(each.upsert.job_id))
         return None
 
-    async def _write_alone(self, connection: Connection, batch: Sequence[Waiting]) -> dict[UUID, waking.Result]:
+    async def _write_alone(self, connection: Connection, batch: Sequence[Waiting]) -> dict[UUID, Result]:
         """Write a batch that parked upserts do not concern, which the statement itself finds out."""
         try:
             return await waking.write_alone(
@@ -238,7 +239,7 @@ class Line:
         except waking.Concerned:
             return await self._write_and_wake(connection, batch)
 
-    async def _write_and_wake(self, connection: Connection, batch: Sequence[Waiting]) -> dict[UUID, waking.Result]:
+    async def _write_and_wake(self, connection: Connection, batch: Sequence[Waiting]) -> dict[UUID, Result]:
         upserts = [each.upsert for each in batch]
         async with connection.transaction():
             if await parked.overtakes(connection, self._resource, [each.external_id for each in upserts]):
