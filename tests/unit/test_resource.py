@@ -2,7 +2,7 @@
 
 import pytest
 
-from retailos.declare.derived import Level
+from retailos.declare.derived import Inherited, Level
 from retailos.declare.field import (
     CREATED_AT,
     DETAILS,
@@ -17,7 +17,8 @@ from retailos.declare.field import (
 )
 from retailos.declare.finders import During, Item, Through
 from retailos.declare.money import Money
-from retailos.declare.resource import DeclarationError, Resource, Resources, did_you_mean, spaced
+from retailos.declare.names import did_you_mean, spaced
+from retailos.declare.resource import DeclarationError, Resource, Resources
 from retailos.declare.rules import AtMostOne, Together
 from retailos.declare.shapes import Shape
 from retailos.declare.texts import Text
@@ -136,6 +137,7 @@ def test_what_can_be_looked_up_has_a_column() -> None:
         ),
         ({"members": (Field(name="total", kind=Money()),)}, "expected a known name, got "),
         ({"members": (Field(name="level", kind=Number(1, 2), derived=Level("parent")),)}, "got parent"),
+        ({"members": (Field(name="zone", kind=Text(9), derived=Inherited("store", "zone")),)}, "got store"),
     ],
     ids=str,
 )
@@ -154,6 +156,24 @@ def test_references_lead_to_resources() -> None:
         Resources([declared(members=(Reference(name="a", to="thing"),))])
     with pytest.raises(DeclarationError, match="got x"):
         Resources([declared(members=(Reference(name="a", to="thing", projection=("x",)),))])
+
+
+@pytest.mark.parametrize(
+    ("ids", "of", "message"),
+    [
+        ("", "x", "got x"),
+        ("", "title", "a plain text of one thing"),
+        ("", "version", "a plain text of one thing"),
+        ("parentIds", "name", "a plain text of one thing"),
+    ],
+)
+def test_what_is_inherited_is_a_plain_text(ids: str, of: str, message: str) -> None:
+    """A field inherits a text of its own kind that is a member of the body, and of one record."""
+    parent = Reference(name="parent", to="thing", ids=ids)
+    title = Field(name="title", kind=Text(9), derived=Inherited("parent", of))
+    name = Field(name="name", kind=Text(9))
+    with pytest.raises(DeclarationError, match=message):
+        Resources([declared(members=(parent, name, title), projection=("id",))])
 
 
 def test_what_refers_to_a_resource_is_known() -> None:

@@ -10,7 +10,7 @@ from retailos.api.change_stream import Source, change_events, nothing
 from retailos.api.change_view import page
 from retailos.api.envelope import encode
 from retailos.declare.field import Reference
-from retailos.declare.resource import did_you_mean
+from retailos.declare.names import did_you_mean
 from retailos.errors import Forbidden, Problem, Unavailable, ValidationFailed
 from retailos.records import feed, query
 from retailos.records.feed import Position, Read

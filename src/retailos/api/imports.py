@@ -8,7 +8,8 @@ from retailos.api.call import Answer, Call, Engine, Stream
 from retailos.api.endpoints import record_id_of, refuse_parameters
 from retailos.api.envelope import encode
 from retailos.api.uploads import take_in
-from retailos.declare.resource import Resource, did_you_mean
+from retailos.declare.names import did_you_mean
+from retailos.declare.resource import Resource
 from retailos.errors import Forbidden, Problem, UnsupportedMediaType, ValidationFailed
 from retailos.imports import imports, upload
 from retailos.imports.imports import STATUSES, Import

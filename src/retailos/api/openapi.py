@@ -15,7 +15,8 @@ from retailos.api.naming import moved, named
 from retailos.api.responses import example, responses, standing_components
 from retailos.api.schemas import Schema, enveloped, ref, resource_schemas, standing_schemas
 from retailos.api.told import requests_told
-from retailos.declare.resource import Resource, Resources, spaced
+from retailos.declare.names import spaced
+from retailos.declare.resource import Resource, Resources
 
 Document = dict[str, Any]
 

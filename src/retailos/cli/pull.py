@@ -14,7 +14,7 @@ from retailos.cli import remote
 from retailos.cli.options import run
 from retailos.cli.pulled import Bookmark, Pulled, open_pulled
 from retailos.cli.remote import Remote
-from retailos.declare.resource import did_you_mean
+from retailos.declare.names import did_you_mean
 from retailos.errors import CursorExpired, InvalidCursor, RetailOSError, Unavailable
 from retailos.resources import RESOURCES
 

@@ -46,6 +46,14 @@ class Level:
     along: str
 
 
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """What a field of the record that a reference names reads as, whenever this one is read."""
+
+    along: str
+    field: str
+
+
 #: Sent by whoever knows better, and then kept.
 Default = Difference | SameAsExternalId | Computed
 #: Never kept, and found whenever the record is read.

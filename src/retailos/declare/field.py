@@ -7,7 +7,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Literal
 
-from retailos.declare.derived import Default, Lineage
+from retailos.declare.derived import Default, Inherited, Lineage
 from retailos.declare.kind import Kind
 from retailos.declare.shapes import FreeJson, ListOf
 from retailos.declare.texts import Text
@@ -41,7 +41,7 @@ class Field:
     at: str | None = None
     nullable: bool = True
     #: What it follows from while nobody sends it, or always.
-    derived: Default | Lineage | None = None
+    derived: Default | Inherited | Lineage | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

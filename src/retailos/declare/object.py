@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from retailos.declare.field import Field
-from retailos.declare.resource import did_you_mean
+from retailos.declare.names import did_you_mean
 from retailos.declare.shapes import escaped
 from retailos.errors import Problem
 

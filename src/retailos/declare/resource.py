@@ -2,18 +2,18 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from retailos.declare.derived import Default, Lineage
+from retailos.declare.derived import Default, Inherited, Lineage
 from retailos.declare.field import BOOKKEEPING, ID, Field, Member, NaturalKey, Reference, Relations, external_id, snake
 from retailos.declare.finders import During, Finder, Item, Through
 from retailos.declare.flips import Flips
 from retailos.declare.inner import InnerArray
 from retailos.declare.kind import Kind
 from retailos.declare.money import holds_money
+from retailos.declare.names import did_you_mean, spaced
 from retailos.declare.rules import Rule, Together
 from retailos.declare.shapes import ListOf, Shape
 from retailos.declare.within import Naming
@@ -121,7 +121,7 @@ class Resource:
             elif isinstance(finder, Item):
                 self.item_kind(finder.path)
         for each in self.fields.values():
-            if isinstance(each.derived, Lineage):
+            if isinstance(each.derived, Inherited | Lineage):
                 _known(self, each.derived.along, self.reference)
         if self.flips:
             for name in self.flips.fields:
@@ -255,6 +255,12 @@ class Resource:
         return tuple(each for each in self.fields.values() if isinstance(each.derived, Default))
 
     @cached_property
+    def inheriting(self) -> Mapping[str, tuple[Reference, str]]:
+        """The fields that read, while nobody sends them, as a field of the record that a reference names."""
+        heirs = {each.name: each.derived for each in self.fields.values() if isinstance(each.derived, Inherited)}
+        return MappingProxyType({name: (self.reference[each.along], each.field) for name, each in heirs.items()})
+
+    @cached_property
     def amounts(self) -> tuple[Field, ...]:
         """The fields with amounts of money in them."""
         return tuple(each for each in self.fields.values() if holds_money(each.kind))
@@ -338,12 +344,20 @@ class Resources(Mapping[str, Resource]):
             for finder in resource.finders:
                 if isinstance(finder, Through):
                     self._check_through(resource, finder)
+            for heir, source in resource.inheriting.items():
+                self._check_inherited(resource, resource.fields[heir], *source)
         self.by_collection = MappingProxyType({each.collection: each for each in self._by_name.values()})
 
     def _check_through(self, resource: Resource, finder: Through) -> None:
         target = self._by_name[resource.reference[finder.reference].to]
         known = {path: path for path in (*target.columns, target.external_id.name)}
         _known(target, finder.field, known)
+
+    def _check_inherited(self, resource: Resource, heir: Field, reference: Reference, name: str) -> None:
+        source = _known(resource, name, self[reference.to].fields)
+        if reference.ids or source.at or source.derived or source.kind != heir.kind or heir.kind.sql_type != "text":
+            message = f"expected {heir.name} to be a plain text of one {reference.to}, of the same kind"
+            raise DeclarationError(f"{resource.name}: {message}")
 
     def __getitem__(self, name: str) -> Resource:
         return self._by_name[name]
@@ -377,18 +391,6 @@ class Resources(Mapping[str, Resource]):
         """The fields that the object of a reference shows, in order."""
         target = self[reference.to]
         return tuple(target.fields[name] for name in reference.projection or target.projection)
-
-
-def spaced(name: str) -> str:
-    """`stockLevel` as people read it: `Stock level`."""
-    words = snake(name).replace("_", " ")
-    return words[0].upper() + words[1:]
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`; did you mean lastName?` where a known name is close, else nothing."""
-    close = get_close_matches(name[:100], list(known), n=1)
-    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _known(resource: "Resource", name: str, known: Mapping[str, T]) -> T:

@@ -11,7 +11,8 @@ from decimal import Decimal
 from typing import Any
 
 from retailos.declare.kind import Kind
-from retailos.declare.resource import Resource, Resources, did_you_mean
+from retailos.declare.names import did_you_mean
+from retailos.declare.resource import Resource, Resources
 from retailos.declare.shapes import Shape
 from retailos.errors import MalformedJson, Problem, ValidationFailed
 from retailos.imports.framing import cells_of, separator

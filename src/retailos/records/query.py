@@ -15,7 +15,8 @@ from urllib.parse import parse_qsl
 from retailos.declare.field import Field, Reference
 from retailos.declare.finders import During
 from retailos.declare.kind import Kind, storable
-from retailos.declare.resource import Resource, Resources, did_you_mean
+from retailos.declare.names import did_you_mean
+from retailos.declare.resource import Resource, Resources
 from retailos.declare.texts import Text
 from retailos.declare.values import Boolean
 from retailos.errors import OffsetTooLarge, Problem, UnknownParameter, ValidationFailed

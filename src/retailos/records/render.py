@@ -3,13 +3,13 @@
 import json
 from collections.abc import Iterable, Sequence
 
-from retailos.declare.derived import Lineage, Path
+from retailos.declare.derived import Inherited, Lineage, Path
 from retailos.declare.field import Field, Reference, snake
 from retailos.declare.inner import INNER_ID, InnerArray
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.shapes import FreeJson, ListOf, Shape
 from retailos.declare.values import Boolean, Number, Timestamp
-from retailos.records.table import literal
+from retailos.records.table import body_text, inherited, literal
 
 
 def rendered(resources: Resources, resource: Resource, row: str, show: Iterable[Field | Reference]) -> str:
@@ -49,6 +49,9 @@ def _member(resources: Resources, resource: Resource, row: str, member: Field | 
     if isinstance(member, Field):
         if isinstance(member.kind, InnerArray):
             return _items(resources, resource, row, member.name, member.kind)
+        if isinstance(member.derived, Inherited):
+            own, other = body_text(member.name, f"{row}.body"), inherited(resources, resource, member.name, row)
+            return f"coalesce(to_json(coalesce({own}, {other}))::text, 'null')"
         return _lineage(resource, row, member.derived) if isinstance(member.derived, Lineage) else _value(row, member)
     if member.ids:
         return _projections(resources, row, member)

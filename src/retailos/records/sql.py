@@ -14,7 +14,7 @@ from retailos.records import flips
 from retailos.records.change_sql import captured, told
 from retailos.records.named_sql import key_in, known_as, named, of_another, own_by_key
 from retailos.records.survivors import followed, led_on, survivors
-from retailos.records.table import literal, read_as
+from retailos.records.table import inherited, literal, read_as
 
 #: The moment of a write, cut to the millisecond that is printed, by the database's clock.
 NOW = "date_trunc('milliseconds', now())"
@@ -36,11 +36,11 @@ def upsert(resources: Resources, resource: Resource) -> str:
     """
     clauses = (
         _input(resources, resource),
-        _record(resource),
+        _record(resources, resource),
         *([flips.written(resource, resource.flips, NOW)] if resource.flips else []),
         _told(resource),
         owed(_changed_rows(resource)),
-        _result(resource),
+        _result(resources, resource),
         _done(resource),
     )
     return f"""with {", ".join(clauses)}
@@ -152,9 +152,9 @@ def _input(resources: Resources, resource: Resource) -> str:
     )
 
 
-def _record(resource: Resource) -> str:
+def _record(resources: Resources, resource: Resource) -> str:
     """The records that change: new ones, and old ones that are not stale and would not stay as they are."""
-    sent = _sent(resource, "r", "excluded.body")
+    sent = _sent(resources, resource, "r", "excluded.body")
     turned = f", {COLUMN} = {flips.flipped(resource.flips)}" if resource.flips else ""
     returned = f", {flips.returned(resource.flips)}" if resource.flips else ""
     return f"""record as (
@@ -197,14 +197,19 @@ def _alters(resource: Resource, row: str, given: str, body: str) -> str:
         ){once}"""
 
 
-def _sent(resource: Resource, row: str, body: str) -> str:
-    """What was sent, without what the record computes and shows already: to send that back does not fix it.
+def _sent(resources: Resources, resource: Resource, row: str, body: str) -> str:
+    """What was sent, without what the record computes or inherits and shows already: to send that back does not fix it.
 
-    Only here is known what a function makes of a record; of what else follows, the body's reader knows enough.
+    Only here is known what a function makes of a record, and what another record says; of what else follows, the body's
+    reader knows enough.
     """
+    reads = {
+        each.name: f"{row}.{snake(each.name)}" for each in resource.defaulting if isinstance(each.derived, Computed)
+    }
+    reads |= {name: inherited(resources, resource, name, row) for name in resource.inheriting}
     shown = [
-        f"case when {row}.body->>'{name}' is null and {body}->>'{name}' = {row}.{snake(name)} then '{name}' else '' end"
-        for name in (each.name for each in resource.defaulting if isinstance(each.derived, Computed))
+        f"case when {row}.body->>'{name}' is null and {body}->>'{name}' = {read} then '{name}' else '' end"
+        for name, read in reads.items()
     ]
     return f"({' - '.join((body, *shown))})" if shown else body
 
@@ -276,12 +281,12 @@ owed as (
 )"""
 
 
-def _result(resource: Resource) -> str:
+def _result(resources: Resources, resource: Resource) -> str:
     """What came of each input; a record that did not change is looked up as it is.
 
     One that should have changed as it is seen here, and did not, is another by now: it is to be asked for again.
     """
-    sent = _sent(resource, "kept", "(input.patch::jsonb)")
+    sent = _sent(resources, resource, "kept", "(input.patch::jsonb)")
     differs = _differs(resource, "kept", sent)
     final = f"\n            when {differs} then 'final'" if resource.write_once else ""
     key = key_in(resource, "input.patch::jsonb")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from retailos.declare.derived import Computed, Difference, SameAsExternalId
 from retailos.declare.field import snake
 from retailos.declare.flips import COLUMN
-from retailos.declare.resource import Resource
+from retailos.declare.resource import Resource, Resources
 from retailos.declare.rules import Rule, Together
 from retailos.declare.within import Naming
 
@@ -64,6 +64,16 @@ def read_as(resource: Resource, path: str, body: str = "body", external_id: str 
         return found
     default = literal(json.dumps(field.default).strip('"'))
     return f"coalesce({found}, {kind.column(default)})"
+
+
+def inherited(resources: Resources, resource: Resource, name: str, row: str) -> str:
+    """Write the SQL of the text that a field of a row reads as while nobody sends it: that of the record referred to.
+
+    It is not kept, since one change of that record would be a change of all that refer to it.
+    """
+    reference, source = resource.inheriting[name]
+    found = f"source.id = ({row}.body->>'{reference.id_field.name}')::uuid"
+    return f"(select {body_text(source, 'source.body')} from {resources[reference.to].table} as source where {found})"
 
 
 def items_at(path: str, body: str = "body") -> str:

@@ -2,6 +2,7 @@
 
 from types import MappingProxyType
 
+from retailos.declare.derived import Inherited
 from retailos.declare.field import CREATED_AT, DETAILS, REPORTING, UPDATED_AT, Field, Reference, text
 from retailos.declare.resource import Resource
 from retailos.declare.rules import Later
@@ -41,7 +42,7 @@ APPOINTMENT = Resource(
         text("serviceName", 255, "Personal styling"),
         Field(name="startAt", kind=Timestamp(), required=True, nullable=False),
         Field(name="endAt", kind=Timestamp(), required=True, nullable=False),
-        Field(name="timezone", kind=TIME_ZONE),
+        Field(name="timezone", kind=TIME_ZONE, derived=Inherited("store", "timezone")),
         Field(name="status", kind=Choice(words=_STATUSES), default="confirmed", nullable=False),
         text("customerNote", 4096, "Looking for a wedding suit.", personal=True),
         text("storeNote", 4096, "Prefers the fitting room at the window.", personal=True),

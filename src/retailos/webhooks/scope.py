@@ -11,7 +11,8 @@ from typing import Any, Final, Self
 from retailos.declare.field import Field
 from retailos.declare.finders import During
 from retailos.declare.kind import Kind
-from retailos.declare.resource import Resource, Resources, did_you_mean
+from retailos.declare.names import did_you_mean
+from retailos.declare.resource import Resource, Resources
 from retailos.declare.shapes import FreeJson, ListOf, escaped
 from retailos.declare.texts import Choice, Text
 from retailos.errors import Problem

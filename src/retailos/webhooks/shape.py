@@ -6,7 +6,8 @@ from typing import Any, Final, Literal, Self
 
 from retailos.declare import field
 from retailos.declare.field import Field, Reference
-from retailos.declare.resource import Resource, did_you_mean
+from retailos.declare.names import did_you_mean
+from retailos.declare.resource import Resource
 from retailos.declare.shapes import ListOf
 from retailos.declare.texts import Choice, Text
 from retailos.errors import Problem

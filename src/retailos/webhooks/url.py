@@ -6,7 +6,8 @@ from functools import lru_cache
 from typing import Any
 
 from retailos.declare import shapes
-from retailos.declare.resource import Resources, did_you_mean
+from retailos.declare.names import did_you_mean
+from retailos.declare.resource import Resources
 from retailos.declare.shapes import FreeJson, ListOf
 from retailos.errors import Problem
 from retailos.exchanges.addresses import Policy, check_url
