@@ -2,6 +2,7 @@
 
 from random import Random
 from typing import Any
+from zoneinfo import available_timezones
 
 import pytest
 
@@ -58,6 +59,7 @@ def read(kind: Kind, value: Any) -> tuple[Any, list[str]]:
         (GLN, "5012345678900"),
         (TIME_OF_DAY, "23:59"),
         (DAY, "2026-12-25"),
+        (DAY, "2028-02-29"),
         (SLUG, "brand-2"),
     ],
     ids=str,
@@ -65,6 +67,12 @@ def read(kind: Kind, value: Any) -> tuple[Any, list[str]]:
 def test_good_texts_are_kept_as_sent(kind: Kind, value: str) -> None:
     """A text within its limits and of its form is stored character by character."""
     assert read(kind, value) == (value, [])
+
+
+def test_every_name_of_a_time_zone_is_one() -> None:
+    """Whatever IANA has named a zone, `EST5EDT` and `NZ-CHAT` too, is taken."""
+    for name in available_timezones():
+        assert read(TIME_ZONE, name) == (name, [])
 
 
 @pytest.mark.parametrize(
@@ -93,6 +101,7 @@ def test_good_texts_are_kept_as_sent(kind: Kind, value: str) -> None:
         *((GLN, value, "INVALID_CODE") for value in ("501234567890", "50123456789000", "501234567890x")),
         *((TIME_OF_DAY, value, "INVALID_CODE") for value in ("24:00", "9:00", "09:60", "09:00:00")),
         *((DAY, value, "INVALID_CODE") for value in ("25/12/2026", "2026-13-01", "2026-12-32", "26-12-25")),
+        *((DAY, value, "INVALID_DATE") for value in ("2026-02-30", "2026-02-29", "2026-04-31", "0000-01-01")),
         *((SLUG, value, "INVALID_CODE") for value in ("", "Brand", "-a", "a--b", "a b")),
     ],
     ids=str,

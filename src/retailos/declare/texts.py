@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from datetime import date
 from ipaddress import ip_network
 from random import Random
 from typing import Any
@@ -173,17 +174,37 @@ class Code(Text):
         return {"type": "string", "pattern": f"^{self.pattern}$", "description": self.what}
 
 
+@dataclass(frozen=True, slots=True)
+class Day(Code):
+    """A day of the calendar, `yyyy-mm-dd`, that there is."""
+
+    pattern: str = "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+    what: str = "a day, yyyy-mm-dd"
+    like: tuple[str, ...] = ("2026-12-25",)
+
+    def read(self, value: Any, at: str, problems: list[Problem]) -> Any:
+        """Take a day that exists."""
+        before = len(problems)
+        value = Code.read(self, value, at, problems)
+        if len(problems) == before:
+            try:
+                date.fromisoformat(value)
+            except ValueError:
+                problems.append(Problem(at, "INVALID_DATE", "expected a day that exists, as yyyy-mm-dd"))
+        return value
+
+
 COUNTRY = Code(pattern="[A-Z]{2}", what="an ISO 3166-1 alpha-2 country code", like=("GB", "FR", "DE"))
 CURRENCY = Code(pattern="[A-Z]{3}", what="an ISO 4217 currency code", like=("GBP", "EUR"))
 LOCALE = Code(
     pattern="[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,4}", what="a BCP 47 language tag", like=("en-GB", "fr-FR", "de-DE")
 )
 TIME_ZONE = Code(
-    pattern="[A-Za-z_]{1,20}(/[A-Za-z0-9_+-]{1,20}){0,2}",
+    pattern="[A-Za-z][A-Za-z0-9_+-]{0,29}(/[A-Za-z0-9_+-]{1,30}){0,2}",
     what="an IANA time zone name",
     like=("Europe/London", "Europe/Paris"),
 )
 GLN = Code(pattern="[0-9]{13}", what="a GS1 GLN of 13 digits", like=("5012345678900",))
 TIME_OF_DAY = Code(pattern="([01][0-9]|2[0-3]):[0-5][0-9]", what="a time of day, hh:mm", like=("09:00", "18:00"))
-DAY = Code(pattern="[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])", what="a day, yyyy-mm-dd", like=("2026-12-25",))
+DAY = Day()
 SLUG = Code(pattern="[a-z0-9]+(-[a-z0-9]+)*", what="a slug of lower-case letters, digits and hyphens", like=("brand",))
