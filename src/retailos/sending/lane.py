@@ -24,7 +24,7 @@ from retailos.sending.lost import LostClaims
 from retailos.sending.pace import Pace
 from retailos.sending.reading import Reading
 from retailos.sending.request import Batch, CannotBeAddressed, Item, Told, build_request, frame_bytes
-from retailos.sending.sender import Sender
+from retailos.sending.sender import LeaseOver, Sender
 from retailos.sending.settling import batch_settlements, refused_whole, settlements, unaddressed
 from retailos.sending.sift import sift
 from retailos.sending.turns import Turns
@@ -259,21 +259,28 @@ class Lane:
         # over: a new one does not bring it back from whoever has rescued it. So it is while nothing gets through.
         held = self._held and batch[0].claim.token != self._probing
         if self._closing or held or self._lease() != worker_id:
-            self._unsent.extend(item.claim for item in batch)
-            self._in_hand -= len(batch)
-            self._stirred.set()
+            self._put_back(batch)
             return
         try:
             request_id, request = build_request(self._resource, self.webhook, batch)
+            reply = await self._sender.send(request, lambda: self._lease() == worker_id)
         except CannotBeAddressed as error:
             self._answer(unaddressed(batch, str(error)))
             return
-        reply = await self._sender.send(request)
+        except LeaseOver:
+            self._put_back(batch)
+            return
         if self.webhook.batching.size == 1:
             self._answer(settlements(batch, request_id, request, reply, self.webhook.retry))
         else:
             self._answer(batch_settlements(batch, request_id, request, reply, self.webhook.retry, self._terms))
             self._heed(batch, request, reply, worker_id)
+
+    def _put_back(self, batch: Batch) -> None:
+        """Have claims given back that are not sent."""
+        self._unsent.extend(item.claim for item in batch)
+        self._in_hand -= len(batch)
+        self._stirred.set()
 
     def _heed(self, batch: Batch, request: Request, reply: Reply, worker_id: int) -> None:
         """Do what a batch's reply asks for beyond its deliveries: make smaller ones, or ask for each half alone."""

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from retailos.exchanges.exchange import ErrorClass, Reply, Request
 from retailos.exchanges.transport import Transport
+from retailos.exchanges.wire import failure
 from retailos.webhooks.credentials import ClientCredentials
 
 #: A token that does not say how long it lives is asked for again so often.
@@ -58,29 +59,45 @@ class Tokens:
             body=credentials.form.encode(),
             timeout_seconds=timeout_seconds,
         )
-        self._fetching = asyncio.Lock()
+        self._fetching: asyncio.Task[Token | Reply] | None = None
         self._found: Token | Reply | None = None
         self._until = 0.0
 
-    async def current(self) -> Token | Reply:
-        """The token that holds, fetched if need be; else the reply of an attempt that failed for want of one."""
-        return await self._after(None)
+    async def current(self, deadline: float) -> Token | Reply:
+        """The token that holds, fetched if need be; else the reply of an attempt that failed for want of one.
 
-    async def after(self, refused: Token) -> Token | Reply:
+        It is waited for until `deadline`, in seconds of the monotonic clock.
+        """
+        return await self._after(None, deadline)
+
+    async def after(self, refused: Token, deadline: float) -> Token | Reply:
         """A token in place of one that the receiver has refused, fetched once however many were refused with it."""
-        return await self._after(refused)
+        return await self._after(refused, deadline)
 
     def close(self) -> None:
         """Forget the connections."""
+        if self._fetching:
+            self._fetching.cancel()
         self._transport.close()
 
-    async def _after(self, refused: Token | None) -> Token | Reply:
+    async def _after(self, refused: Token | None, deadline: float) -> Token | Reply:
         if self._found is not None and self._found != refused and monotonic() < self._until:
             return self._found
-        async with self._fetching:
-            if self._found is None or self._found == refused or monotonic() >= self._until:
-                self._found, self._until = _read(await self._transport.send(self._request))
-            return self._found
+        # Whoever has no time left to wait leaves the token to those who come after.
+        self._fetching = self._fetching or asyncio.create_task(self._fetch())
+        started = monotonic()
+        try:
+            async with asyncio.timeout(deadline - started):
+                return await asyncio.shield(self._fetching)
+        except TimeoutError:
+            return failure(started, ErrorClass.TOKEN_ERROR, "the token host did not answer in time", sent=False)
+
+    async def _fetch(self) -> Token | Reply:
+        try:
+            self._found, self._until = _read(await self._transport.send(self._request))
+        finally:
+            self._fetching = None
+        return self._found
 
 
 def _read(reply: Reply) -> tuple[Token | Reply, float]:
