@@ -1,7 +1,7 @@
 """Clients of the fault tests: many at a time they write customers over HTTP, and note what they were told."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import count
@@ -40,6 +40,15 @@ class Clients:
         async with asyncio.TaskGroup() as group:
             for _ in range(AT_ONCE):
                 group.create_task(self._write_on(remaining))
+
+    async def feed(self, records: Sequence[str], at_once: int = 1_000) -> None:
+        """Change each of these customers, many with each request."""
+        for start in range(0, len(records), at_once):
+            fields = {"firstName": "Ada", "lastName": f"{self._name} {next(self._values)}"}
+            customers = [{"externalCustomerId": each, **fields} for each in records[start : start + at_once]]
+            body = {"customers": customers}
+            answer = await self._client.put("/v2/public/customers").body_json(body).build().send()
+            assert answer.status == 200, await answer.text()
 
     async def reached(self, acknowledged: int) -> None:
         """Return as soon as so many writes in all were answered 2xx."""

@@ -3,15 +3,28 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+import msgspec
 import pytest
 
 from conformance.behaviours import Behaviour, Should, every
 from conformance.door import Door, hostile
-from conformance.plays import ANSWERING, BABBLING, BREAKING_OFF, LINGERING, SPOILING
+from conformance.line import Line
+from conformance.plays import (
+    ANSWERING,
+    BABBLING,
+    BREAKING_OFF,
+    LINGERING,
+    SPOILING,
+    Play,
+    answering,
+    black_hole,
+    flooding,
+)
 from retailos.database.pool import Connection
 from tests.conftest import eventually
 from tests.reliability import stand
@@ -44,6 +57,57 @@ select name, attempt.status, attempt.error_class, milliseconds, coalesce(length(
 from attempt join webhook on webhook.id = webhook_id join delivery using (webhook_id, record_id)
 """
 COUNT: Final = "select count(*) >= $1 from attempt"
+
+
+#: So many records go in each of so many requests at once.
+BATCH, BATCHES = 1_000, 8
+HOLD_SECONDS: Final = 1.0
+
+
+def verdicts(error: object) -> Play:
+    """Answer each record of a batch with an error, when all batches are there."""
+
+    async def play(line: Line) -> None:
+        records = msgspec.json.decode((await line.request()).body)["customers"]
+        said = [{"externalCustomerId": each["externalCustomerId"], "error": error} for each in records]
+        body = msgspec.json.encode({"results": said})
+        # Until all are under way at once, as they are where nobody ever answers.
+        await line.gone(within=HOLD_SECONDS)
+        await line.say(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body), body)
+
+    return play
+
+
+def stalling(size: int) -> Play:
+    """Say so many bytes of an answer, and never end it."""
+
+    async def play(line: Line) -> None:
+        await line.request()
+        await line.say(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n", b" " * size)
+        await line.gone()
+
+    return play
+
+
+#: What is answered to batches, and what that is called; the first one is as agreed.
+BATCH_ANSWERS: Final[Sequence[tuple[str, Play, str | None]]] = (
+    ("as agreed", verdicts({"code": "NO", "message": "x" * 300}), "record_refused"),
+    ("no end", flooding(b'HTTP/1.1 200 OK\r\n\r\n{"results":[', b"{}," * 20_000), "invalid_batch_answer"),
+    ("no end, and no more", stalling(500_000), "timeout"),
+    ("many numbers", answering(200, b'{"results":[' + b"1.0," * 125_000 + b"1]}"), "invalid_batch_answer"),
+    ("too many", answering(200, b'{"results":[' + b"1.0," * 1_000_000 + b"1]}"), "invalid_batch_answer"),
+)
+
+
+@dataclass(slots=True)
+class Whim:
+    """A receiver that does now this and now that."""
+
+    play: Play
+
+    async def __call__(self, line: Line) -> None:
+        """Do what it does just now."""
+        await self.play(line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,3 +213,43 @@ async def test_receivers_that_misbehave_fill_no_memory(database: str, connection
         assert all(each["kept"] <= 64 * 1024 for each in made), name
     assert grown < MEMORY_MOST, f"{grown / 1e6:.0f} MB"
     print(f"{grown / 1e6:.1f} MB more after {RECORDS * len(behaviours)} answers")
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux to see the memory of a process")
+async def test_answers_to_batches_fill_no_memory(database: str, connection: Connection) -> None:
+    """Whatever is said of thousands of records at once, the worker has no more memory than with agreed answers."""
+    settings = {"database_url": database, "allow_addresses": "127.0.0.0/8"}
+    async with AsyncExitStack() as stack:
+        api = await stack.enter_async_context(stand.program("serve", "--api", port=0, **settings))
+        worker = await stack.enter_async_context(stand.program("serve", "--worker", **settings))
+        address = (await api.until("Started"))["address"]
+        clients = await stack.enter_async_context(clients_of(address, await stand.make_key(database)))
+        whim = Whim(black_hole)
+        door = await stack.enter_async_context(hostile(whim))
+        told = {"timeout": TIMEOUT_SECONDS, "retryLimit": 0, "breaker": "off", "concurrency": BATCHES}
+        webhook = await clients.add_webhook("batches", door.url, batchSize=BATCH, active=False, **told)
+        most: dict[str, int] = {}
+        for number, (name, whim.play, error) in enumerate(BATCH_ANSWERS, 1):
+            await clients.feed([f"c-{each}" for each in range(BATCHES * BATCH)])
+            await clients.change_webhook(webhook, active=True)
+            await eventually(partial(attempted, connection, number * BATCHES * BATCH), within_seconds=REST_SECONDS)
+            await clients.change_webhook(webhook, active=False)
+            found = await connection.fetch("select distinct error_class, status from delivery")
+            assert [tuple(each) for each in found] == [(error, "failed" if error else "delivered")], name
+            most[name] = most_resident_bytes(worker)
+        assert worker.defects == []
+    grown = most["too many"] - most["as agreed"]
+    assert grown < MEMORY_MOST, {name: f"{each / 1e6:.0f} MB" for name, each in most.items()}
+    print(f"{grown / 1e6:.1f} MB more: {most}")
+
+
+async def attempted(connection: Connection, attempts: int) -> bool:
+    """Whether there were so many attempts."""
+    return bool(await connection.fetchval(COUNT, attempts))
+
+
+def most_resident_bytes(program: Program) -> int:
+    """The most memory that a process ever had."""
+    lines = Path(f"/proc/{program.pid}/status").read_text().splitlines()
+    [kilobytes] = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
+    return int(kilobytes) * 1024

@@ -14,12 +14,15 @@ from msgspec.structs import replace
 
 from conformance import plays as hostiles
 from conformance.door import hostile
+from conformance.line import Line
 from conformance.plays import ANSWERING, BABBLING, BREAKING_OFF, ENDLESS, LINGERING, Play
 from retailos.exchanges.exchange import ANSWER_BYTES_KEPT, ErrorClass, Reply, Request
 from retailos.exchanges.transport import Transport
-from retailos.exchanges.wire import DETAIL_LIMIT, HEADER_BYTES_LIMIT, HEADERS_LIMIT
+from retailos.exchanges.wire import DETAIL_LIMIT, HEADER_BYTES_LIMIT, HEADERS_LIMIT, LONG_ANSWERS_AT_ONCE, Room
 from retailos.receiver import Behaviour, Receiver
+from retailos.sending.request import answer_bytes_most
 from retailos.sending.sender import sender
+from retailos.webhooks.agreement import Agreement
 from retailos.webhooks.webhook import Webhook
 from tests.conftest import eventually, free_port
 from tests.reliability.outbound import LOOPBACK, put
@@ -201,6 +204,47 @@ async def test_connections_are_kept_and_limited() -> None:
         receiver.behave(Behaviour(body=b"x" * (ANSWER_BYTES_KEPT + 1)))
         reply = await transport.send(put(receiver.url))
         assert (len(reply.body), reply.truncated) == (ANSWER_BYTES_KEPT, True)
+
+
+@pytest.mark.parametrize("concurrency", [1, 16, 64, 256])
+def test_what_a_webhooks_answers_hold_together_is_bounded(concurrency: int) -> None:
+    """Parts that are read as they come, and long answers that have their turn, are less than 20 MB together."""
+    room, longest = Room.of(concurrency), answer_bytes_most(1_000, Agreement())
+    parts, turns = concurrency * min(room.at_once, longest), min(concurrency, LONG_ANSWERS_AT_ONCE)
+    assert room.at_once >= ANSWER_BYTES_KEPT
+    assert parts + turns * max(longest - room.at_once, 0) < 20_000_000
+
+
+async def test_long_answers_take_turns() -> None:
+    """An answer that goes on is read to its end when others are; who has no turn in time has no answer."""
+    narrow, size, slow = Transport(LOOPBACK, concurrency=64), 300_000, LONG_ANSWERS_AT_ONCE
+
+    async def play(line: Line) -> None:
+        asked = await line.request()
+        await line.say(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size, b"x" * (size - 1))
+        if asked.headers.get("x-slow"):
+            await line.gone()
+        await line.say(b"y")
+
+    async with hostile(play) as receiver:
+        long = put(receiver.url, answer_bytes_most=size)
+        many = await asyncio.gather(*(narrow.send(long) for _ in range(20)))
+        assert {(each.status, each.body[-1:], len(each.body), each.truncated) for each in many} == {
+            (200, b"y", size, False)
+        }
+        cut = await narrow.send(replace(long, answer_bytes_most=size - 1))
+        assert (len(cut.body), cut.truncated) == (ANSWER_BYTES_KEPT, True)
+        holding = replace(long, headers=(("X-Slow", "1"),), timeout_seconds=0.8)
+        holders = [asyncio.create_task(narrow.send(holding)) for _ in range(slow)]
+        await eventually(lambda: sum(each.taken > size // 2 for each in receiver.visits if not each.closed) == slow)
+        waiting = await narrow.send(replace(long, timeout_seconds=0.3))
+        assert (waiting.error, waiting.sent) == (ErrorClass.TIMEOUT, True)
+        assert waiting.milliseconds == pytest.approx(300, rel=0.3)
+        short = await narrow.send(replace(long, answer_bytes_most=ANSWER_BYTES_KEPT))
+        assert (short.status, short.truncated) == (200, True)
+        assert {each.error for each in await asyncio.gather(*holders)} == {ErrorClass.TIMEOUT}
+        assert (await narrow.send(long)).status == 200
+    narrow.close()
 
 
 async def test_kept_headers_are_limited() -> None:

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from retailos.exchanges.exchange import ErrorClass, Reply
 from retailos.resources import RESOURCES
-from retailos.sending.answer import DETAIL_LONGEST, SAID_LONGEST, WARNINGS_MOST, Refusal, Verdicts, read_answer
+from retailos.sending.answer import (
+    DETAIL_LONGEST,
+    SAID_LONGEST,
+    VALUES_LEAST,
+    VALUES_PER_RECORD,
+    WARNINGS_MOST,
+    Refusal,
+    Verdicts,
+    read_answer,
+)
 from retailos.sending.request import Told
 from retailos.webhooks.agreement import FORMS, STATUS, Agreement, Terms
 
@@ -100,6 +109,18 @@ def test_a_record_that_is_not_named_was_not_taken() -> None:
         "item 2 of the answer names a record again",
     )
     assert len(verdicts.warnings) == 9
+
+
+def test_an_answer_of_too_many_values_is_not_read() -> None:
+    """What would take a hundred times its bytes of memory takes nothing; a dozen values of each record are fine."""
+    item = {"externalCustomerId": "c-0", "error": {"code": "NO", "message": "a, b, c", "details": [{"field": "e"}] * 4}}
+    assert classes(read({"results": [item] * 300}, records=[record(number) for number in range(300)]))[0] is REFUSED
+    for odd in (b"1.0,", b"{},", b"[],"):
+        verdicts = read(b'{"results": [' + odd * (VALUES_LEAST + 3 * VALUES_PER_RECORD) + b"1]}")
+        assert classes(verdicts) == [INVALID] * 3
+        assert {each and each.detail for each in verdicts.refusals} == {
+            "the answer tells of more than a batch's answer may"
+        }
 
 
 def test_warnings_are_few() -> None:

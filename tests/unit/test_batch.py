@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from retailos.deliveries.claim import Claim
 from retailos.errors import Problem
+from retailos.exchanges.exchange import ANSWER_BYTES_KEPT
 from retailos.resources import RESOURCES
 from retailos.sending.batch import Limit, cut, halves
 from retailos.sending.request import Item, Told, answer_bytes_most, frame_bytes
+from retailos.webhooks.agreement import ERRORS, FAILURES, FORMS, MULTISTATUS, RESULTS, STATUS, Agreement
 from retailos.webhooks.batching import BYTES_LEAST
 from retailos.webhooks.pointer import Pointer, follow, tokens
 
@@ -94,7 +96,14 @@ def test_no_more_is_claimed_than_a_batch_holds() -> None:
 def test_the_frame_of_a_batch_is_counted() -> None:
     """The body is its records, a comma behind each but the last, and the frame."""
     assert frame_bytes(RESOURCES["customer"]) == len('{"customers":[]}')
-    assert answer_bytes_most(1) < answer_bytes_most(2) < answer_bytes_most(1000) < 5_000_000
+
+
+def test_an_answer_may_be_as_long_as_what_it_may_tell_of() -> None:
+    """An id and an error for each record, less where failures alone are named, and no more than is kept otherwise."""
+    most = {form: answer_bytes_most(1_000, Agreement(form=form)) for form in FORMS}
+    assert most[RESULTS] == most[MULTISTATUS] == ANSWER_BYTES_KEPT + 512_000
+    assert most[FAILURES] == most[ERRORS] == ANSWER_BYTES_KEPT + 256_000
+    assert most[STATUS] == answer_bytes_most(1, Agreement()) == ANSWER_BYTES_KEPT
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from retailos.deliveries.claim import Claim
 from retailos.deliveries.outcome import Blame, Outcome, Retry
 from retailos.deliveries.settlement import Settlement
-from retailos.exchanges.exchange import ErrorClass, Reply, Request
+from retailos.exchanges.exchange import ANSWER_BYTES_KEPT, ErrorClass, Reply, Request
 from retailos.resources import RESOURCES
 from retailos.sending.request import Item, Told
 from retailos.sending.settling import batch_settlements
@@ -69,6 +69,13 @@ def test_the_headers_of_a_batch_are_kept_once() -> None:
     assert first.sent.reply.headers == ASKING
     assert all(each.sent is None for each in others)
     assert all(each.reply and each.reply.headers == () for each in (first, *others))
+
+
+def test_of_a_long_answer_no_more_waits_than_is_kept() -> None:
+    """What was read to find the verdicts is let go once they are found, however long it takes to settle them."""
+    first, _ = settled(batch(1, 1), 200, b" " * (ANSWER_BYTES_KEPT + 1))
+    assert first.sent
+    assert (len(first.sent.reply.body), first.sent.reply.truncated) == (ANSWER_BYTES_KEPT, True)
 
 
 def test_what_one_record_is_told_keeps_nobody_waiting() -> None:

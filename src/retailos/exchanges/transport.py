@@ -13,7 +13,7 @@ from pyreqwest.http import Url
 from retailos.exchanges.addresses import Policy, Refused, Resolve, resolve, vet
 from retailos.exchanges.exchange import ErrorClass, Reply, Request
 from retailos.exchanges.networks import IPAddress
-from retailos.exchanges.wire import exchange, failure
+from retailos.exchanges.wire import Room, exchange, failure
 
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
 #: How long a host's addresses are taken for granted, and how long a refusal is.
@@ -56,7 +56,7 @@ class Transport:
     ) -> None:
         """`identity_pem` is a client certificate and its key for mTLS, `authorities` are trusted besides the usual."""
         self._policy = policy
-        self._concurrency = concurrency
+        self._concurrency, self._room = concurrency, Room.of(concurrency)
         self._connect_timeout = timedelta(seconds=connect_timeout_seconds)
         self._addresses_seconds = addresses_seconds
         self._identity_pem = identity_pem
@@ -87,12 +87,12 @@ class Transport:
             return failure(started, ErrorClass.TIMEOUT, "the host's addresses were not known in time", sent=False)
         if isinstance(pinned, Refused):
             return failure(started, pinned.error_class, pinned.reason, sent=False)
-        reply = await exchange(pinned.client, request, url, started, deadline)
+        reply = await exchange(pinned.client, request, url, started, deadline, self._room)
         for _ in pinned.addresses[1:]:
             if reply.sent or reply.error is ErrorClass.INVALID_REQUEST or monotonic() >= deadline:
                 break
             pinned = self._turn(pinned)
-            reply = await exchange(pinned.client, request, url, started, deadline)
+            reply = await exchange(pinned.client, request, url, started, deadline, self._room)
         return reply
 
     def close(self) -> None:

@@ -23,6 +23,12 @@ SAID_LONGEST: Final = 4 * 1024
 #: Warnings that are kept of one answer.
 WARNINGS_MOST: Final = 10
 
+#: JSON values that an answer may have, as far as they are told by what stands before them, and texts count in part: an
+#: id, a code, a message and three fields make a dozen. A value takes up to 50 times its bytes of memory.
+VALUES_LEAST: Final = 4_000
+VALUES_PER_RECORD: Final = 32
+_BEFORE_VALUES: Final = (b",", b"[", b"{")
+
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -47,6 +53,27 @@ class Verdicts:
     warnings: tuple[str, ...] = ()
 
 
+class _Warnings:
+    """The first few warnings of an answer, and how many more there were."""
+
+    def __init__(self) -> None:
+        self._first: list[str] = []
+        self._count = 0
+
+    def add(self, said: str) -> None:
+        """Note one."""
+        self._count += 1
+        if len(self._first) < WARNINGS_MOST:
+            self._first.append(said)
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What is told of them."""
+        if self._count <= WARNINGS_MOST:
+            return tuple(self._first)
+        return (*self._first[: WARNINGS_MOST - 1], f"and {self._count - WARNINGS_MOST + 1} more such items")
+
+
 class _Unreadable(Exception):
     """The answer is not as agreed."""
 
@@ -56,16 +83,18 @@ def read_answer(terms: Terms | None, records: Sequence[Told], reply: Reply) -> V
     if terms is None:
         return Verdicts(refusals=[None] * len(records))
     try:
-        return _read(terms, records, _list(terms, reply))
+        return _read(terms, records, _list(terms, len(records), reply))
     except _Unreadable as error:
         return Verdicts(refusals=[_invalid(str(error))] * len(records))
 
 
-def _list(terms: Terms, reply: Reply) -> list[Any]:
+def _list(terms: Terms, records: int, reply: Reply) -> list[Any]:
     if reply.truncated:
         raise _Unreadable("the answer is longer than a batch's answer may be")
     if not reply.body.strip():
         raise _Unreadable("the answer is empty; it should tell of each record whether it was taken")
+    if sum(map(reply.body.count, _BEFORE_VALUES)) > VALUES_LEAST + records * VALUES_PER_RECORD:
+        raise _Unreadable("the answer tells of more than a batch's answer may")
     try:
         answer = decode(reply.body)
     except RetailOSError as error:
@@ -80,7 +109,7 @@ def _list(terms: Terms, reply: Reply) -> list[Any]:
 def _read(terms: Terms, records: Sequence[Told], items: Sequence[Any]) -> Verdicts:
     names = {} if terms.by_index else _names(records)
     found: dict[int, Refusal | None] = {}
-    warnings: list[str] = []
+    warnings = _Warnings()
     for position, item in enumerate(items):
         name = follow(item, terms.name)
         at = _index(name, len(records)) if terms.by_index else names.get(_text(name))
@@ -89,17 +118,17 @@ def _read(terms: Terms, records: Sequence[Told], items: Sequence[Any]) -> Verdic
             if terms.failures_only:
                 # Some record has failed, and nobody can tell which.
                 raise _Unreadable(said)
-            warnings.append(said)
+            warnings.add(said)
             continue
         verdict = _verdict(terms, item)
         if at not in found:
             found[at] = verdict
         elif (found[at] is None) is (verdict is None):
-            warnings.append(f"item {position} of the answer names a record again")
+            warnings.add(f"item {position} of the answer names a record again")
         else:
             found[at] = _invalid("the answer both takes and refuses the record")
     unnamed = None if terms.failures_only else _UNNAMED
-    return Verdicts(refusals=[found.get(at, unnamed) for at in range(len(records))], warnings=_few(warnings))
+    return Verdicts(refusals=[found.get(at, unnamed) for at in range(len(records))], warnings=warnings.told)
 
 
 def _names(records: Sequence[Told]) -> Mapping[str, int]:
@@ -159,9 +188,3 @@ def _invalid(detail: str, said: bytes = b"") -> Refusal:
 
 
 _UNNAMED: Final = _invalid("the answer does not name the record")
-
-
-def _few(warnings: Sequence[str]) -> tuple[str, ...]:
-    if len(warnings) <= WARNINGS_MOST:
-        return tuple(warnings)
-    return (*warnings[: WARNINGS_MOST - 1], f"and {len(warnings) - WARNINGS_MOST + 1} more such items")

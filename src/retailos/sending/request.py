@@ -13,10 +13,8 @@ from retailos.deliveries.claim import Claim
 from retailos.deliveries.name import delivery_id
 from retailos.exchanges.exchange import ANSWER_BYTES_KEPT, Request
 from retailos.records.identity import new_id
+from retailos.webhooks.agreement import Agreement
 from retailos.webhooks.webhook import Webhook
-
-#: Bytes that are read of the answer to a batch, for each of its records.
-ANSWER_BYTES_PER_RECORD = 4 * 1024
 
 _decode = msgspec.json.Decoder().decode
 
@@ -84,7 +82,7 @@ def build_request(resource: Resource, webhook: Webhook, batch: Batch) -> tuple[U
         headers=(*own, *webhook.headers.items()),
         body=body.encode(),
         timeout_seconds=webhook.timeout,
-        answer_bytes_most=answer_bytes_most(len(batch)),
+        answer_bytes_most=answer_bytes_most(len(batch), webhook.agreement),
         message_id=message_id(webhook.id, batch, request_id) if webhook.signs else "",
     )
 
@@ -105,9 +103,9 @@ def frame_bytes(resource: Resource) -> int:
     return len(resource.plural) + len('{"":[]}')
 
 
-def answer_bytes_most(records: int) -> int:
+def answer_bytes_most(records: int, agreement: Agreement) -> int:
     """How many bytes are read of an answer: more than is kept, where it tells of many records."""
-    return ANSWER_BYTES_KEPT if records == 1 else ANSWER_BYTES_KEPT + records * ANSWER_BYTES_PER_RECORD
+    return ANSWER_BYTES_KEPT if records == 1 else ANSWER_BYTES_KEPT + records * agreement.bytes_per_record
 
 
 def message_id(webhook_id: int, batch: Batch, request_id: UUID) -> str:

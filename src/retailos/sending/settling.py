@@ -20,7 +20,7 @@ from retailos.deliveries.outcome import (
     retry_or_fail,
 )
 from retailos.deliveries.settlement import Sent, Settlement
-from retailos.exchanges.exchange import ErrorClass, Reply, Request
+from retailos.exchanges.exchange import ANSWER_BYTES_KEPT, ErrorClass, Reply, Request
 from retailos.sending.answer import Refusal, Verdicts, read_answer
 from retailos.sending.request import Batch
 from retailos.webhooks.agreement import Terms
@@ -65,7 +65,7 @@ def batch_settlements(
         url=request.url,
         size=len(batch),
         bytes=len(request.body),
-        reply=reply,
+        reply=_kept(reply),
         warnings=verdicts.warnings,
     )
     # What is kept of each delivery; the answer itself is kept once, with the batch.
@@ -105,6 +105,13 @@ def _verdicts(batch: Batch, reply: Reply, terms: Terms | None) -> Verdicts:
         return read_answer(terms, [item.record for item in batch], reply)
     nothing: Sequence[Refusal | None] = [None] * len(batch)
     return Verdicts(refusals=nothing)
+
+
+def _kept(reply: Reply) -> Reply:
+    """A reply without what was read of it to be understood alone: it may wait for long to be settled."""
+    if len(reply.body) <= ANSWER_BYTES_KEPT:
+        return reply
+    return replace(reply, body=reply.body[:ANSWER_BYTES_KEPT], truncated=True)
 
 
 def _own(shared: Reply, refusal: Refusal) -> Reply:

@@ -15,6 +15,12 @@ MULTISTATUS: Final = "multistatus"
 FAILURES: Final = "batchItemFailures"
 ERRORS: Final = "errors"
 FORMS: Final = (RESULTS, STATUS, MULTISTATUS, FAILURES, ERRORS)
+_OF_FAILURES: Final = (FAILURES, ERRORS)
+#: Bytes that an answer may have for each record beside what is kept of any: an id is some 40 of them, an error with a
+#: code, a message and a field some 200, and not every record fails.
+BYTES_PER_RECORD: Final = 512
+#: The same where only failures are named.
+BYTES_PER_RECORD_OF_FAILURES: Final = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +60,13 @@ class Agreement:
             error_at=settings["batchAnswerError"],
         )
 
+    @property
+    def bytes_per_record(self) -> int:
+        """How many bytes more may be read of an answer for each record that it may tell of; 0: it tells of none."""
+        if self.form == STATUS:
+            return 0
+        return BYTES_PER_RECORD_OF_FAILURES if self.form in _OF_FAILURES else BYTES_PER_RECORD
+
     def terms(self, resource: Resource) -> Terms | None:
         """The agreement's terms for a resource; None: the status of the answer alone counts."""
         if self.form == STATUS:
@@ -65,7 +78,7 @@ class Agreement:
             error=tokens(error if self.error_at is None else self.error_at),
             by_index=self.form == ERRORS,
             statuses=self.form == MULTISTATUS,
-            failures_only=self.form in (FAILURES, ERRORS),
+            failures_only=self.form in _OF_FAILURES,
         )
 
 
