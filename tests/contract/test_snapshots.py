@@ -44,6 +44,18 @@ async def value(api: Api, statement: str, *arguments: Any) -> Any:
         return await connection.fetchval(statement, *arguments)
 
 
+@pytest.fixture
+async def telling(api: Api) -> Api:
+    """An API on whose every resource there is a webhook that wants the newest state, and no worker to send it."""
+    async with api.engine.pool.acquire() as connection:
+        await connection.execute(
+            "insert into webhook (name, resource, settings, active, created_at, updated_at)"
+            """ select 'newest', name, '{"url": "https://x"}', true, now(), now() from unnest($1::text[]) as name""",
+            list(RESOURCES),
+        )
+    return api
+
+
 @EACH_RESOURCE
 async def test_a_snapshot_shows_what_the_record_was(asked: Api, resource: Resource) -> None:
     """Every field and every projection of a record reads from its change's snapshot as from the record itself."""
@@ -108,6 +120,31 @@ async def test_every_way_of_writing_captures(asked: Api) -> None:
     assert counts["customerNote", "update"] == 1
     assert counts["consentEvent", "create"] == 2
     assert counts["customer", "create"] == 5
+
+
+async def test_every_way_of_writing_owes(telling: Api) -> None:
+    """API, bulk, import, parked upserts, deletions, merges and what these re-point: each webhook is owed all of it."""
+    await write_in_every_way(telling)
+    written = {}
+    for resource in RESOURCES.values():
+        rows = await values(
+            telling,
+            f"select external_id, record.version, delivery.wanted from {resource.table} as record"
+            " left join (delivery join webhook on webhook.id = webhook_id and resource = $1) on record_id = record.id",
+            resource.name,
+        )
+        assert all(row["wanted"] == row["version"] for row in rows), (resource.name, rows)
+        written[resource.name] = {row["external_id"] for row in rows}
+    assert written["customer"] >= {"w-1", "w-2b", "w-3", "w-4", "w-5"}
+    assert written["customerNote"] == {"n-1"}
+    assert written["store"] == {"w"}
+    assert len(written["consentEvent"]) == 2
+
+
+async def values(api: Api, statement: str, *arguments: Any) -> list[Any]:
+    """The rows that a statement gives."""
+    async with api.engine.pool.acquire() as connection:
+        return list(await connection.fetch(statement, *arguments))
 
 
 async def test_without_a_demand_nothing_is_captured(api: Api) -> None:

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final
 
 import pytest
@@ -103,6 +104,16 @@ def test_what_was_decided_is_proved(page: str) -> None:
             if not any(named_tests(row)) and not NAMED_BENCHMARK.search(row) and not re.search(r"\blater\b", row)
         ),
         f"These rows of {page} name no test (tests/file.py::test_name), no benchmark, and do not say later:",
+    )
+
+
+@pytest.mark.parametrize("page", PROVING)
+def test_rows_stand_in_their_order(page: str) -> None:
+    """A row is found by its number."""
+    numbers = list(rows(text(page)))
+    none_of(
+        (str(number) for before, number in pairwise(numbers) if number < before),
+        f"These rows of {page} stand behind a later one:",
     )
 
 
