@@ -14,7 +14,7 @@ from retailos.declare.kind import Kind
 from retailos.declare.money import Money
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.shapes import FreeJson, ListOf, Shape, TextOr
-from retailos.declare.texts import Choice, Code, Email, Text
+from retailos.declare.texts import COUNTRY, CURRENCY, DAY, TIME_ZONE, Choice, Code, Email, Text
 from retailos.declare.values import Boolean, Dob, Number, Timestamp, Uuid
 
 #: Stands in every hostile value as if it were somebody's name: no answer may repeat it.
@@ -137,8 +137,9 @@ def wrong_values(kind: Kind) -> list[str]:
         case Email():
             return [*_other_than(), *_BAD_TEXT, *(f'"{each}"' for each in _NO_EMAILS), f'"{"x" * 10_000}@example.com"']
         case Choice(open=False) | Code():
+            nothing = [f'"{each}"' for each in _NO_CODES.get(kind, ())] if isinstance(kind, Code) else []
             strange = ['""', '"open "', '"GBR\\n"', '"Kanarien vogel"', '"../etc/passwd"', f'"{"x" * 1000}"']
-            return [*_other_than("string"), *_BAD_TEXT, *strange]
+            return [*nothing, *_other_than("string"), *_BAD_TEXT, *strange]
         case Text():
             return [*_other_than("string"), *_BAD_TEXT, f'"{PERSONAL}{"x" * kind.most}"']
         case Boolean():
@@ -192,6 +193,15 @@ def _fractions(kind: Number) -> list[str]:
 _NO_DOBS: Final = listed(
     "31/02/1990|29/02/1900|00/00/0000|1990-06-09|1/1/1990|01/01/99999|01/01/1899|01/13/1990|01/01/2999|01.01.1990"
     "| 01/01/1990|01/01/1990 |01/01/1990\\n|\\u0660\\u0661/01/1990|Kanarienvogel|\\u0000"
+)
+#: Of the form of a standard, and no code of it.
+_NO_CODES: Final = MappingProxyType(
+    {
+        COUNTRY: ("XX", "ZZ", "UK"),
+        CURRENCY: ("ZZZ", "AAA"),
+        TIME_ZONE: ("Foo/Bar", "Europe", "europe/london", "Factory", "localtime"),
+        DAY: ("2026-02-31", "2026-02-29", "0000-01-01"),
+    }
 )
 _NO_AMOUNTS: Final = (
     *(

@@ -71,7 +71,8 @@ def test_good_texts_are_kept_as_sent(kind: Kind, value: str) -> None:
 
 def test_every_name_of_a_time_zone_is_one() -> None:
     """Whatever IANA has named a zone, `EST5EDT` and `NZ-CHAT` too, is taken."""
-    for name in available_timezones():
+    # What a machine calls its own is no zone to others.
+    for name in available_timezones() - {"localtime", "Factory"}:
         assert read(TIME_ZONE, name) == (name, [])
 
 

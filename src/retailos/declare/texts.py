@@ -1,12 +1,13 @@
 """Kinds of text: free text, e-mail addresses, telephone numbers, networks, choices and codes."""
 
 import re
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from ipaddress import ip_network
 from random import Random
 from typing import Any
 
+from retailos.declare import codes
 from retailos.declare.kind import expected, storable
 from retailos.errors import Problem
 
@@ -155,18 +156,24 @@ class Choice(Text):
 
 @dataclass(frozen=True, slots=True)
 class Code(Text):
-    """A code of a public standard, such as ISO 4217 or BCP 47, recognised by its form."""
+    """A code of a public standard, such as ISO 4217 or BCP 47: of its form, and among those that there are."""
 
     most: int = 64
     pattern: str = ""
     what: str = ""
+    #: Tells whether there is one of this form; None: each of them is one.
+    known: Callable[[str], bool] | None = field(default=None, repr=False)
+    #: The problem's code where there is none.
+    unknown: str = "INVALID_CODE"
 
     def read(self, value: Any, at: str, problems: list[Problem]) -> Any:
-        """Take a string of the standard's form."""
+        """Take a string of the standard's form that stands for something."""
         before = len(problems)
         value = Text.read(self, value, at, problems)
         if len(problems) == before and not re.fullmatch(self.pattern, value):
             problems.append(Problem(at, "INVALID_CODE", f"expected {self.what}, such as {self.like[0]}"))
+        elif len(problems) == before and self.known and not self.known(value):
+            problems.append(Problem(at, self.unknown, f"expected {self.what}, one that exists, such as {self.like[0]}"))
         return value
 
     def schema(self) -> dict[str, Any]:
@@ -174,28 +181,10 @@ class Code(Text):
         return {"type": "string", "pattern": f"^{self.pattern}$", "description": self.what}
 
 
-@dataclass(frozen=True, slots=True)
-class Day(Code):
-    """A day of the calendar, `yyyy-mm-dd`, that there is."""
-
-    pattern: str = "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
-    what: str = "a day, yyyy-mm-dd"
-    like: tuple[str, ...] = ("2026-12-25",)
-
-    def read(self, value: Any, at: str, problems: list[Problem]) -> Any:
-        """Take a day that exists."""
-        before = len(problems)
-        value = Code.read(self, value, at, problems)
-        if len(problems) == before:
-            try:
-                date.fromisoformat(value)
-            except ValueError:
-                problems.append(Problem(at, "INVALID_DATE", "expected a day that exists, as yyyy-mm-dd"))
-        return value
-
-
-COUNTRY = Code(pattern="[A-Z]{2}", what="an ISO 3166-1 alpha-2 country code", like=("GB", "FR", "DE"))
-CURRENCY = Code(pattern="[A-Z]{3}", what="an ISO 4217 currency code", like=("GBP", "EUR"))
+COUNTRY = Code(
+    pattern="[A-Z]{2}", what="an ISO 3166-1 alpha-2 country code", like=("GB", "FR", "DE"), known=codes.is_country
+)
+CURRENCY = Code(pattern="[A-Z]{3}", what="an ISO 4217 currency code", like=("GBP", "EUR"), known=codes.is_currency)
 LOCALE = Code(
     pattern="[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,4}", what="a BCP 47 language tag", like=("en-GB", "fr-FR", "de-DE")
 )
@@ -203,8 +192,16 @@ TIME_ZONE = Code(
     pattern="[A-Za-z][A-Za-z0-9_+-]{0,29}(/[A-Za-z0-9_+-]{1,30}){0,2}",
     what="an IANA time zone name",
     like=("Europe/London", "Europe/Paris"),
+    known=codes.is_zone,
+    unknown="UNKNOWN_TIME_ZONE",
 )
 GLN = Code(pattern="[0-9]{13}", what="a GS1 GLN of 13 digits", like=("5012345678900",))
 TIME_OF_DAY = Code(pattern="([01][0-9]|2[0-3]):[0-5][0-9]", what="a time of day, hh:mm", like=("09:00", "18:00"))
-DAY = Day()
+DAY = Code(
+    pattern="[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])",
+    what="a day, yyyy-mm-dd",
+    like=("2026-12-25",),
+    known=codes.is_day,
+    unknown="INVALID_DATE",
+)
 SLUG = Code(pattern="[a-z0-9]+(-[a-z0-9]+)*", what="a slug of lower-case letters, digits and hyphens", like=("brand",))
