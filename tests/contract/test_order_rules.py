@@ -77,6 +77,9 @@ CARDS = ("4111111111111111", "4111 1111 1111 1111", "4111-1111-1111-1111", "3782
         {"4111111111111111": 1},
         {"method": "4111\u00a01111\u20111111 1111"},
         {"provider": "paid with 4111 1111 1111 1111, thanks"},
+        {"provider": "4111 1111 1111 1111 1229"},
+        {"providerReference": "pan:4111.1111.1111.1111"},
+        {"providerReference": "pan4111111111111111x"},
     ],
     ids=str,
 )
@@ -89,9 +92,10 @@ async def test_a_card_number_is_never_kept(shop: Api, number: int, payment: dict
     [(at, code)] = codes(refused)
     assert at.startswith("/order/payments/0")
     assert code == "CARD_DATA_FORBIDDEN"
-    digits = "".join(each for each in refused.body.decode() if each.isdigit())
+    # The rest of the body tells the time, which has any digits.
+    digits = "".join(each for each in str(refused.error) if each.isdigit())
     for value in ("411111", "378282", "555555", "422222", "630400"):
-        assert value not in digits.replace("0" * 12, "")
+        assert value not in digits
     assert await shop.stored() == before
 
 

@@ -21,6 +21,16 @@ from retailos.declare.cards import card_problems, is_card
             "4111\u00a01111\u00a01111\u00a01111",
         ),
         *("\uff14" + "111111111111111", "card: 4111111111111111.", "4111111111111111,5", "x/4111111111111111/y"),
+        # With an expiry date, a code or another number beside them.
+        *("4242 4242 4242 4242 1229", "1229 4242 4242 4242 4242", "4242424242424242 12 29 123", "378282246310005-1229"),
+        *("5555.5555.5555.4444", "pan:4242.4242.4242.4242", "4242 4242 4242 4242 5555 5555 5555 4444"),
+        # Within a word that says what they are.
+        *(
+            "pan4242424242424242x",
+            "PAN_4242424242424242x",
+            "cardNumber4242424242424242x",
+            "card no. 42424242424242421229",
+        ),
         *(4111111111111111, -4111111111111111, Decimal("4111111111111111.0"), Decimal("4.111111111111111e15")),
     ],
     ids=repr,
@@ -33,7 +43,10 @@ def test_a_card_number_is_found(value: Any) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        *("", "4242", "4111111111111112", "411111111111", "41111111111111111111", "4111.1111.1111.1111"),
+        *("", "4242", "4111111111111112", "411111111111", "41111111111111111111", "4111.1111.1111.1112"),
+        # Longer runs, of which no part is a number that a network gives.
+        *("1234 5678 9012 3456 7890", "2026-11-23 10.00.00 000000000", "9999 9999 9999 9995 1229", "0000 " * 8),
+        *("company4111111111111112", "pan 4111 1111 1111 1112", "span", "discard1234567890123"),
         *(
             "pay4111111111111111",
             "4111111111111111a",
@@ -60,6 +73,6 @@ def test_a_problem_points_and_repeats_nothing() -> None:
 def test_long_values_are_looked_through_in_no_time() -> None:
     """A megabyte of digits, or of digits and dashes, keeps nobody waiting."""
     begun = process_time()
-    for text in ("1" * 1_000_000, "1-" * 500_000, "1   " * 250_000, "1 1x" * 250_000):
+    for text in ("1" * 1_000_000, "1-" * 500_000, "1   " * 250_000, "1 1x" * 250_000, "4 " * 500_000, "pan" * 300_000):
         assert not is_card(text)
     assert process_time() - begun < 5
