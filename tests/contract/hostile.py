@@ -14,7 +14,7 @@ from retailos.declare.kind import Kind
 from retailos.declare.money import Money
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.shapes import FreeJson, ListOf, Shape, TextOr
-from retailos.declare.texts import COUNTRY, CURRENCY, DAY, TIME_ZONE, Choice, Code, Email, Text
+from retailos.declare.texts import COUNTRY, CURRENCY, DAY, TIME_ZONE, Choice, Code, Email, ExternalId, Text
 from retailos.declare.values import Boolean, Dob, Number, Timestamp, Uuid
 
 #: Stands in every hostile value as if it were somebody's name: no answer may repeat it.
@@ -140,6 +140,8 @@ def wrong_values(kind: Kind) -> list[str]:
             nothing = [f'"{each}"' for each in _NO_CODES.get(kind, ())] if isinstance(kind, Code) else []
             strange = ['""', '"open "', '"GBR\\n"', '"Kanarien vogel"', '"../etc/passwd"', f'"{"x" * 1000}"']
             return [*nothing, *_other_than("string"), *_BAD_TEXT, *strange]
+        case ExternalId():
+            return list(NO_EXTERNAL_IDS)
         case Text():
             return [*_other_than("string"), *_BAD_TEXT, f'"{PERSONAL}{"x" * kind.most}"']
         case Boolean():

@@ -114,6 +114,15 @@ async def test_items_that_are_wrong_are_told_with_pointers(shop: Api, number: in
             ("/order/payments/0/last4", "INVALID_CODE"),
         ]
     )
+    moved = [{"externalFulfilmentId": "f", "lines": [{"externalOrderLineId": "a\x01", "quantity": 1}]}]
+    controls = order(line("\x01"), line("."), payments=[{"externalPaymentId": "p\x7f", "amount": "1"}])
+    assert sorted(codes(await shop.put(path, controls | {"fulfilments": moved}))) == [
+        ("/fulfilments/0/lines/0/externalOrderLineId", "CONTROL_CHARACTER"),
+        ("/fulfilments/0/lines/0/externalOrderLineId", "NOT_IN_RECORD"),
+        ("/lines/0/externalOrderLineId", "CONTROL_CHARACTER"),
+        ("/lines/1/externalOrderLineId", "NOT_A_SEGMENT"),
+        ("/payments/0/externalPaymentId", "CONTROL_CHARACTER"),
+    ]
     assert codes(await shop.put(path, order() | {"lines": []})) == [("/lines", "TOO_FEW")]
     assert codes(await shop.put(path, order() | {"lines": None})) == [("/lines", "REQUIRED")]
     assert (await shop.get(path)).status == 404

@@ -10,11 +10,10 @@ from typing import Any, Literal
 from retailos.declare.derived import Default, Inherited, Lineage
 from retailos.declare.kind import Kind
 from retailos.declare.shapes import FreeJson, ListOf
-from retailos.declare.texts import Text
+from retailos.declare.texts import ExternalId, Text
 from retailos.declare.values import Boolean, Number, Timestamp, Uuid
 
-#: Opaque to us: any character but controls, so an e-mail address, a slash or an emoji may stand in one.
-EXTERNAL_ID = Text(255, least=1)
+EXTERNAL_ID = ExternalId()
 #: Ids in one field that refers to many.
 MANY = 500
 

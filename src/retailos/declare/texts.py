@@ -15,6 +15,7 @@ from retailos.errors import Problem
 #: addresses too and a name server is never asked.
 _EMAIL = re.compile(r"[^\s@\x00-\x1f\x7f]+@[^\s@\x00-\x1f\x7f]+\Z")
 _NOT_DIGITS = re.compile(r"[^0-9]")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,28 @@ class Text:
     def sample(self, random: Random) -> str:
         """One of the declared examples."""
         return random.choice(self.like)
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalId(Text):
+    """A caller's own id of a thing, opaque to us: any character but controls, so an address or a slash may be in it."""
+
+    most: int = 255
+    least: int = 1
+
+    def read(self, value: Any, at: str, problems: list[Problem]) -> Any:
+        """Take what can stand in a URL as one segment."""
+        before = len(problems)
+        value = Text.read(self, value, at, problems)
+        if len(problems) > before:
+            return value
+        if _CONTROL.search(value):
+            message = "expected an external id without control characters"
+            problems.append(Problem(at, "CONTROL_CHARACTER", message))
+        elif value in (".", ".."):
+            message = "expected an external id other than . and .., which no URL can address"
+            problems.append(Problem(at, "NOT_A_SEGMENT", message))
+        return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """References in a body: the nested object, the id, or both where they agree, become wants that the writer finds."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -14,8 +13,6 @@ from retailos.declare.resource import Resource, Resources
 from retailos.declare.values import Uuid
 from retailos.errors import Problem, ReferenceConflict
 from retailos.records.record import Want
-
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 def read_wants(
@@ -166,13 +163,7 @@ def external_id_problem(value: Any, at: str) -> Problem | None:
     """Tell what is wrong with an external id, wherever it came from."""
     problems: list[Problem] = []
     EXTERNAL_ID.read(value, at, problems)
-    if problems:
-        return problems[0]
-    if _CONTROL.search(value):
-        return Problem(at, "CONTROL_CHARACTER", "expected an external id without control characters")
-    if value in (".", ".."):
-        return Problem(at, "NOT_A_SEGMENT", "expected an external id other than . and .., which no URL can address")
-    return None
+    return problems[0] if problems else None
 
 
 def read_uuid(value: Any, at: str, problems: list[Problem]) -> UUID | None:
