@@ -20,6 +20,9 @@ _SCHEMES: Final = ("api_key", "bearer")
 _HEADER_MOST: Final = 200
 #: Load balancers ask here from addresses that call for nobody; there is nothing to learn.
 _FOR_EVERYBODY: Final = b"/health/"
+#: How often a call that goes on sees whether its key still lives; what a process knows of a key is two seconds old at
+#: most, so that together this is less than the five seconds in which a revoked key opens nothing any more.
+CHECK_SECONDS: Final = 2.0
 
 
 def admit(settings: Settings, call: Call) -> None:
@@ -55,6 +58,12 @@ async def authorise(engine: Engine, call: Call, operation: Operation) -> None:
     if not key.allows(operation.scope):
         raise Forbidden(f"This key does not allow {operation.scope}; ask for a key with that scope.")
     call.key = key
+
+
+async def check_again(engine: Engine, call: Call) -> None:
+    """See again who calls: raise what authorise would say now, of a call that goes on for longer than a moment."""
+    if call.operation:
+        await authorise(engine, call, call.operation)
 
 
 def check_shown(call: Call, shown: Iterable[Field | Reference]) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
+from retailos.api.access import CHECK_SECONDS
 from retailos.api.change_view import view
 from retailos.api.envelope import encode
 from retailos.api.events import event, mark
@@ -15,8 +16,6 @@ from retailos.records.watch import Watch
 
 #: Proxies close what is silent for a minute, some sooner.
 HEARTBEAT_SECONDS = 15.0
-#: How often it is seen whether the key still lives; what a process knows of a key is two seconds old at most.
-CHECK_SECONDS = 2.0
 #: While the database is away, streams stay and ask again.
 AGAIN_SECONDS = 1.0
 #: Larger than what most readers take at once; a page of rows is not sent row by row.

@@ -2,8 +2,9 @@
 
 import time
 from dataclasses import dataclass
+from functools import partial
 
-from retailos.api.access import authorise, check_shown
+from retailos.api.access import CHECK_SECONDS, check_again, check_shown
 from retailos.api.body import EVENTS, wants_events
 from retailos.api.call import Answer, Call, Engine, Stream
 from retailos.api.change_stream import Source, change_events, nothing
@@ -45,19 +46,34 @@ async def get_changes(engine: Engine, call: Call) -> Answer | Stream:
     since = feed.read_cursor(asked.since) or await feed.now(engine.pool)
     if wants_events(call):
         return await _stream(engine, call, asked, since)
-    return Answer(encode(page(await _read_or_wait(engine, asked, since))))
+    return Answer(encode(page(await _read_or_wait(engine, call, asked, since))))
 
 
-async def _read_or_wait(engine: Engine, asked: Asked, since: Position) -> Read:
-    """Read at once, or as soon as there is something within the seconds that the caller waits."""
+async def _read_or_wait(engine: Engine, call: Call, asked: Asked, since: Position) -> Read:
+    """Read at once, or as soon as there is something within the seconds that the caller waits.
+
+    Raises Unauthorized or Forbidden where the key is taken away meanwhile.
+    """
     deadline = time.monotonic() + asked.wait
-    while True:
-        found = await _read(engine, asked, since)
+    found = await _read(engine, asked, since)
+    while not found.changes and time.monotonic() < deadline and not engine.watch.closed:
+        await _wait(engine, call, asked, found.position, deadline)
+        found = await _read(engine, asked, found.position)
+    return found
+
+
+async def _wait(engine: Engine, call: Call, asked: Asked, since: Position, deadline: float) -> None:
+    """Wait until the feed is beyond a position, or for the deadline; see meanwhile whether the key still lives."""
+    moved, left = False, deadline - time.monotonic()
+    while not moved and left > 0 and not engine.watch.closed:
+        moved = await engine.watch.beyond(since, min(CHECK_SECONDS, left))
         left = deadline - time.monotonic()
-        if found.changes or left <= 0 or engine.watch.closed:
-            return found
-        since = found.position
-        await engine.watch.beyond(since, left)
+        try:
+            await _check(engine, call, asked)
+        except Unavailable:
+            # Nothing is told before the key was seen to live; while the database is away, there is nothing to tell.
+            if moved or left <= 0:
+                raise
 
 
 async def _stream(engine: Engine, call: Call, asked: Asked, since: Position) -> Stream:
@@ -72,14 +88,15 @@ async def _stream(engine: Engine, call: Call, asked: Asked, since: Position) -> 
     async def read(position: Position) -> Read:
         return await _read(engine, asked, position)
 
-    async def check() -> None:
-        if call.operation:
-            await authorise(engine, call, call.operation)
-        _check_scopes(engine, call, asked)
-
-    source = Source(watch=engine.watch, read=read, check=check)
+    source = Source(watch=engine.watch, read=read, check=partial(_check, engine, call, asked))
     chunks = nothing() if call.scope["method"] == "HEAD" else change_events(source, first)
     return Stream(media_type=EVENTS, chunks=chunks, ended=slots.release)
+
+
+async def _check(engine: Engine, call: Call, asked: Asked) -> None:
+    """Raise what the call would be answered with, were it made only now."""
+    await check_again(engine, call)
+    _check_scopes(engine, call, asked)
 
 
 async def _read(engine: Engine, asked: Asked, since: Position) -> Read:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from types import MappingProxyType
 
+from retailos.api.access import check_again
 from retailos.api.call import Answer, Call, Engine, Stream
 from retailos.api.endpoints import record_id_of, refuse_parameters
 from retailos.api.envelope import encode
@@ -45,7 +46,12 @@ async def create_import(engine: Engine, call: Call) -> Answer:
     """
     asked = _asked(engine, call)
     limits = Limits(record_bytes=engine.settings.body_limit_bytes, file_bytes=engine.settings.import_limit_bytes)
-    return await take_in(engine, call, asked, limits)
+
+    async def check() -> None:
+        await check_again(engine, call)
+        _check_may_write(call, asked.resource.name)
+
+    return await take_in(engine, call, asked, limits, check)
 
 
 async def get_imports(engine: Engine, call: Call) -> Answer:

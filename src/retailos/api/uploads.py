@@ -1,12 +1,14 @@
 """The file of an import taken in and queued: each time that it comes, or once under its Idempotency-Key."""
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import NoReturn
 from uuid import UUID
 
 from retailos import answers
 from retailos.answers import Asked
+from retailos.api.access import CHECK_SECONDS
 from retailos.api.body import stream
 from retailos.api.call import Answer, Call, Engine
 from retailos.api.envelope import encode
@@ -17,11 +19,15 @@ from retailos.imports import upload
 from retailos.imports.upload import Limits, Received
 
 IMPORTS = "/v2/public/imports"
+#: Raises what a call would be answered with, were it made only now.
+Check = Callable[[], Awaitable[None]]
 
 
-async def take_in(engine: Engine, call: Call, asked: upload.Asked, limits: Limits) -> Answer:
+async def take_in(engine: Engine, call: Call, asked: upload.Asked, limits: Limits, check: Check) -> Answer:
     """Take in the file that a call brings, and answer with the import that it is.
 
+    `check` raises Unauthorized or Forbidden once the key may not write any more: it is asked as long as the file comes,
+    and before it is queued.
     The digest of a file is known once it is all here. So two uploads under one key don't wait for each other: the
     first to end is the import, and the other one's file is dropped and answered with that.
     """
@@ -29,14 +35,14 @@ async def take_in(engine: Engine, call: Call, asked: upload.Asked, limits: Limit
     # gets the answer, where a connection that were closed would take it away.
     key = idempotency_key(call)
     if key is None:
-        received = await upload.receive(engine.pool, engine.resources, asked, limits, stream(call))
+        received = await upload.receive(engine.pool, engine.resources, asked, limits, _checked(call, check))
         async with acquire(engine.pool) as connection:
             return await _queued(connection, received)
     request, digest = asked_of(call, key), begun(call)
     digest.update(f"{asked.format} {asked.gzip}\n".encode())
 
     async def body() -> AsyncIterator[bytes]:
-        async for piece in stream(call):
+        async for piece in _checked(call, check):
             digest.update(piece)
             yield piece
 
@@ -45,6 +51,17 @@ async def take_in(engine: Engine, call: Call, asked: upload.Asked, limits: Limit
         return await once(engine, replace(request, digest=digest.digest()), _forgotten)
     received = await upload.receive(engine.pool, engine.resources, asked, limits, body())
     return await _once(engine, replace(request, digest=digest.digest()), received)
+
+
+async def _checked(call: Call, check: Check) -> AsyncIterator[bytes]:
+    """The body of a call whose key is looked at while it comes, and when it is here."""
+    checked = time.monotonic()
+    async for piece in stream(call):
+        if time.monotonic() - checked > CHECK_SECONDS:
+            await check()
+            checked = time.monotonic()
+        yield piece
+    await check()
 
 
 async def _once(engine: Engine, request: Asked, received: Received) -> Answer:
