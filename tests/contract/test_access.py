@@ -1,6 +1,8 @@
 """From where and how often: networks that may call, networks of a key, requests of a key, and callers who fail."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any
@@ -14,6 +16,7 @@ from retailos.keys.text import taken_apart, written
 from retailos.settings import Settings
 from tests.conftest import with_database
 from tests.contract.conftest import Api, Response, check_envelope, read, serving
+from tests.contract.streaming import streamed
 
 FAILURES, BURST = 5, 20
 HOME, OTHER, AWAY = "203.0.113.9", "203.0.113.10", "198.51.100.7"
@@ -43,8 +46,9 @@ async def gate(
 
 
 async def made(api: Api, **more: Any) -> str:
-    """A key of this test's own, which may read."""
-    key = await keys.create(api.engine.pool, name="x", environment="test", scopes=("*:read",), pepper=None, **more)
+    """A key of this test's own, which may read unless it is told."""
+    given = {"scopes": ("*:read",)} | more
+    key = await keys.create(api.engine.pool, name="x", environment="test", pepper=None, **given)
     return key.key
 
 
@@ -165,6 +169,25 @@ async def test_what_is_not_limited_is_not_told(settings: Settings, database: str
         answer = await api.get(PATH)
         assert answer.status == 200
         assert not {"ratelimit", "ratelimit-policy"} & answer.headers.keys()
+
+
+async def test_a_stream_takes_none_of_its_keys_requests(settings: Settings, database: str) -> None:
+    """Looking after a key is no request of it: more streams than its rate live through many changes."""
+    async with serving(replace(settings, requests_per_second=1, requests_burst=3), database) as api:
+        writers = [await made(api, scopes=("*:write",)) for _ in range(5)]
+        async with AsyncExitStack() as stack:
+            streams = [await stack.enter_async_context(streamed(api, "?since=now")) for _ in range(3)]
+            for i in range(10):
+                name = f"told-{i}"
+                assert (await api.put(f"/customers/{name}", {"firstName": "Ada"}, key=writers[i % 5])).status == 200
+                assert [(await stream.event() or {}).get("externalId") for stream in streams] == [name] * 3
+
+
+async def test_whoever_waits_takes_one_of_his_keys_requests(settings: Settings, database: str) -> None:
+    """A long poll is one request, however often its key is looked at."""
+    async with serving(replace(settings, requests_per_second=1, requests_burst=5), database) as api:
+        answers = await asyncio.gather(*(api.get("/changes?since=now&wait=3") for _ in range(5)))
+        assert [answer.status for answer in answers] == [200] * 5
 
 
 async def test_whoever_fails_too_often_waits(gate: Api) -> None:

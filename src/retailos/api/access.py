@@ -23,6 +23,7 @@ _FOR_EVERYBODY: Final = b"/health/"
 #: How often a call that goes on sees whether its key still lives; what a process knows of a key is two seconds old at
 #: most, so that together this is less than the five seconds in which a revoked key opens nothing any more.
 CHECK_SECONDS: Final = 2.0
+_NO_KEY: Final = "the key is none of this installation and environment, or was revoked, or has expired"
 
 
 def admit(settings: Settings, call: Call) -> None:
@@ -53,17 +54,21 @@ async def authorise(engine: Engine, call: Call, operation: Operation) -> None:
         call.rate, wait = engine.requests.take(key.id)
         if wait:
             raise _later(wait)
-    if key.networks and not key.admits(_address(call)):
-        raise Forbidden("This key may not be used from this address; ask whoever gave it out to allow its network.")
-    if not key.allows(operation.scope):
-        raise Forbidden(f"This key does not allow {operation.scope}; ask for a key with that scope.")
+    _check_allowed(call, key, operation)
     call.key = key
 
 
 async def check_again(engine: Engine, call: Call) -> None:
-    """See again who calls: raise what authorise would say now, of a call that goes on for longer than a moment."""
+    """See again who calls, where a call goes on: raise Unauthorized or Forbidden where a new one would be refused now.
+
+    That is no request and no failure of the caller's, so it is not counted.
+    """
     if call.operation:
-        await authorise(engine, call, call.operation)
+        key = await engine.keys.recognise(_given(call))
+        if key is None:
+            raise _unauthorized(_NO_KEY)
+        _check_allowed(call, key, call.operation)
+        call.key = key
 
 
 def check_shown(call: Call, shown: Iterable[Field | Reference]) -> None:
@@ -96,6 +101,14 @@ def _given(call: Call) -> str:
     return text.strip()
 
 
+def _check_allowed(call: Call, key: Key, operation: Operation) -> None:
+    """Raise Forbidden where a key may not be used from where a call comes from, or not for this."""
+    if key.networks and not key.admits(_address(call)):
+        raise Forbidden("This key may not be used from this address; ask whoever gave it out to allow its network.")
+    if not key.allows(operation.scope):
+        raise Forbidden(f"This key does not allow {operation.scope}; ask for a key with that scope.")
+
+
 async def _recognised(engine: Engine, call: Call, text: str) -> Key:
     """The key that a text is; who has failed too often is not looked up, but for keys that were good before."""
     if engine.failures is not None and not engine.keys.was_proved(text):
@@ -104,7 +117,7 @@ async def _recognised(engine: Engine, call: Call, text: str) -> Key:
             raise _later(wait)
     key = await engine.keys.recognise(text)
     if key is None:
-        raise _unauthorized("the key is none of this installation and environment, or was revoked, or has expired")
+        raise _unauthorized(_NO_KEY)
     return key
 
 
