@@ -1,8 +1,11 @@
 """`retailos pull` writes all that there is and all that happens; what is killed goes on, and nothing is missed."""
 
 import asyncio
+import os
 import signal
-from collections.abc import AsyncIterator
+import sys
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -16,6 +19,7 @@ from retailos.database import history
 from retailos.database.pool import Connection
 from retailos.settings import load
 from tests.acceptance.program import Ended, ran, started
+from tests.child import spawn
 from tests.conftest import eventually, free_port
 from tests.contract.conftest import Api, serving
 
@@ -191,6 +195,76 @@ async def test_an_expired_cursor_is_told_with_what_to_do(api: Api, connection: C
     await eventually(reloaded)
     # Whoever loads again may be told again.
     assert sorted({row["version"] for row in lines(file)}) == [1, 2]
+
+
+NOT_LEFT: dict[str, Callable[[Path, bytes], object]] = {
+    "is gone": lambda file, _: file.unlink(),
+    "bytes in it, now it has 0": lambda file, _: file.write_bytes(b""),
+    "bytes in it, now it has": lambda file, whole: file.write_bytes(whole[: whole.index(b"\n") + 1]),
+    "is not there": lambda file, whole: file.write_bytes(whole.replace(b"Ada", b"Eve")),
+    "lines which went to stdout": lambda file, _: Path(f"{file}.cursor").write_bytes(
+        msgspec.json.encode({"resources": ["customer"], "cursor": "c1.1.00000000"})
+    ),
+}
+
+
+async def test_a_file_that_is_not_as_the_last_pull_left_it_is_refused(api: Api, tmp_path: Path) -> None:
+    """Removed, emptied, cut or replaced, it lacks lines that no pull would bring again; it is left alone, and told."""
+    await fill(api, 2)
+    file = tmp_path / "c.ndjson"
+    for said, spoil in NOT_LEFT.items():
+        assert (await pulled(api, file, "--resources", "customer", "--reload")).code == 0
+        spoil(file, file.read_bytes())
+        left = file.read_bytes() if file.exists() else None
+        refused = await pulled(api, file, "--resources", "customer")
+        assert (refused.code, said in refused.err, "pull --reload" in refused.err) == (1, True, True), refused.err
+        assert (file.read_bytes() if file.exists() else None) == left
+    assert (await pulled(api, file, "--resources", "customer", "--reload")).code == 0
+    # Lines that a killed pull wrote and did not come to remember are no reason.
+    file.write_bytes(file.read_bytes() + file.read_bytes())
+    assert (await pulled(api, file, "--resources", "customer")).code == 0
+    assert newest(lines(file)) == await stored(api)
+
+
+@pytest.mark.parametrize("spoil", ["remove", "cut"])
+async def test_a_file_that_is_spoiled_under_a_pull_ends_it(api: Api, tmp_path: Path, spoil: str) -> None:
+    """A pull that follows does not write on where what it wrote before is gone."""
+    file = tmp_path / "c.ndjson"
+    await api.put("/customers/c-1", {"firstName": "Ada"})
+    named = ("pull", str(file), "--url", api.url, "--key", api.key, "--resources", "customer", "--follow")
+    async with started(*named) as running:
+        await eventually(Path(f"{file}.cursor").exists)
+        if spoil == "remove":
+            file.unlink()
+        else:
+            file.write_bytes(b"")
+        await api.put("/customers/c-1", {"firstName": "Eve"})
+        await eventually(lambda: "removed or cut" in running.err)
+        api.engine.watch.close()
+
+
+async def test_the_order_of_resources_does_not_matter(api: Api, tmp_path: Path) -> None:
+    """What is named is the same, in whichever order."""
+    file = tmp_path / "all.ndjson"
+    both = [await pulled(api, file, "--resources", each) for each in ("customer,store", "store,customer")]
+    assert [each.code for each in both] == [0, 0], both[1].err
+
+
+async def test_what_can_not_be_written_to_is_told(api: Api, tmp_path: Path) -> None:
+    """A full disk behind stdout, a pipe, a place for the cursor that there is not: a line each, no traceback."""
+    await api.put("/customers/c-1", {"firstName": "Ada"})
+    os.mkfifo(tmp_path / "pipe")
+    asked = ("pull", "--url", api.url, "--key", api.key, "--resources", "customer")
+    program = (sys.executable, "-P", "-m", "retailos.cli")
+    full = os.open("/dev/full", os.O_WRONLY)
+    process = await spawn(*program, *asked, stdout=full, stderr=PIPE)
+    os.close(full)
+    err = (await process.communicate())[1].decode()
+    assert (process.returncode, err) == (1, "Error: stdout can't be written to: No space left on device.\n")
+    pipe = await ran(*asked, str(tmp_path / "pipe"))
+    assert (pipe.code, "no file but a pipe or a device; write there with" in pipe.err) == (1, True), pipe.err
+    nowhere = await ran(*asked, "--cursor-file", str(tmp_path / "no" / "cursor"))
+    assert (nowhere.code, "no/cursor" in nowhere.err, "Traceback" in nowhere.err) == (1, True, False), nowhere.err
 
 
 REFUSED = {

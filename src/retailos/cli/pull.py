@@ -11,8 +11,9 @@ import msgspec
 
 from retailos.app import until_asked_to_stop
 from retailos.cli import remote
+from retailos.cli.bookmark import Bookmark
 from retailos.cli.options import run
-from retailos.cli.pulled import Bookmark, Pulled, open_pulled
+from retailos.cli.pulled import Pulled, open_pulled
 from retailos.cli.remote import Remote
 from retailos.declare.names import did_you_mean
 from retailos.errors import CursorExpired, InvalidCursor, RetailOSError, Unavailable
@@ -82,9 +83,9 @@ def pull(
     """
     names = _names(resources)
     api = Remote.named(url, key, key_file)
-    with open_pulled(file, cursor_file) as pulled:
-        bookmark = None if reload else pulled.bookmark()
-        if bookmark and bookmark.resources != names:
+    with open_pulled(file, cursor_file, reload=reload) as pulled:
+        bookmark = pulled.bookmark
+        if bookmark and set(bookmark.resources) != set(names):
             told = ",".join(bookmark.resources)
             raise click.UsageError(f"The cursor beside {file} is one of --resources {told}; name these, or --reload.")
         begin = bookmark or Bookmark(resources=names, loading=names)
