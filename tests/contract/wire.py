@@ -63,9 +63,9 @@ REFUSED: Final = (
     Case(name="NUL in a header's name", sent=_get(b"X\x00A: a\r\n")),
     Case(name="a bare carriage return", sent=_get(b"X-A: a\rb\r\n")),
     Case(name="headers without end", sent=_get(b"X-A: " + b"x" * 40_000), status=431),
-    Case(name="a header name without end", sent=_get(b"X" * 40_000), status=431),
+    Case(name="a header name without end", sent=_get(b"X" * 40_000)[:-4], status=431),
     Case(name="a target without end", sent=b"GET /" + b"x" * 40_000, status=431),
-    Case(name="a method without end", sent=b"G" * 40_000, status=431),
+    Case(name="a method without end", sent=b"G" * 40_000),
     Case(name="length short", sent=_put(b"Content-Length: 10\r\n")),
     Case(name="length zero", sent=_put(b"Content-Length: 0\r\n")),
     Case(name="length long", sent=_put(b"Content-Length: 9999\r\n"), close=True),
@@ -96,6 +96,10 @@ REFUSED: Final = (
     Case(
         name="chunks too large together", sent=_put(_CHUNKED, (b"10000\r\n" + b" " * 65536 + b"\r\n") * 20), status=413
     ),
+    Case(name="chunk extensions without end", sent=_put(_CHUNKED, b"14;" + b"a" * 300_000), status=431),
+    Case(name="empty lines without end", sent=b"\r\n" * 20_000, status=431),
+    Case(name="trailers without end", sent=_put(_CHUNKED, b"0\r\nX-T: " + b"x" * 300_000), status=431),
+    Case(name="too many trailers", sent=_put(_CHUNKED, b"0\r\n" + b"X-T: 1\r\n" * 3_000 + b"\r\n"), status=431),
     Case(name="a body of nothing but an end", sent=_put(_CHUNKED, b"0\r\n\r\n" + b"x")),
 )
 

@@ -21,14 +21,21 @@ from retailos.records.identity import new_id
 HEAD_SECONDS = 10.0
 #: What the parser may be fed before it knows the head's end: URL, headers and a little more.
 HEAD_BYTES = 32 * 1024
+#: Trailers may be as long as headers; nobody reads them.
+TRAILER_BYTES = 16 * 1024
 
 
 class EnvelopeProtocol(HttpToolsProtocol):
     """uvicorn's protocol, answering what it can't parse in the envelope."""
 
+    #: Whether the parser is within a head; what it tells of as headers elsewhere are trailers.
     _head_begun = False
-    _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
+    #: What came since a head, a piece of a body or a message ended, in whole pieces: what the parser may have to keep.
+    _unended_bytes = 0
+    _trailer_bytes = 0
+    #: What is wrong with a request that the parser is stopped at.
+    _unfit: RetailOSError | None = None
     _refusal: RetailOSError | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -42,26 +49,33 @@ class EnvelopeProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Refuse a head that does not end."""
-        if self._head_timer is not None:
-            self._head_bytes += len(data)
-            if self._head_bytes > HEAD_BYTES and b"\r\n\r\n" not in data:
-                self._refuse(HeadersTooLarge())
-                return
+        """Refuse a head, or trailers, that do not end."""
+        self._unended_bytes += len(data)
         super().data_received(data)
-        if self._head_begun and self._head_timer is None:
+        if self._unended_bytes > HEAD_BYTES:
+            self._refuse(HeadersTooLarge())
+        elif self._head_begun and self._head_timer is None:
             self._await_head()
 
     def eof_received(self) -> None:
         """Refuse a request whose end can't come any more."""
-        begun = self._head_timer is not None and (self._head_bytes > 0 or self.cycle is not None)
-        if begun or self._is_reading():
+        if self._head_begun or self._is_reading():
             self._refuse(BadRequest("expected a whole request, got its beginning"))
 
     def on_message_begin(self) -> None:
         """Take note of a head that has begun; most end in the same piece of data, and need no timer."""
         super().on_message_begin()
-        self._head_begun = True
+        self._head_begun, self._trailer_bytes = True, 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, and pass over a trailer: what stands behind a body must decide nothing (RFC 9110, 6.5.1)."""
+        if self._head_begun:
+            super().on_header(name, value)
+            return
+        self._trailer_bytes += len(name) + len(value) + 4
+        if self._trailer_bytes > TRAILER_BYTES:
+            self._unfit = HeadersTooLarge("The request's trailers are larger than 16 KiB together.")
+            raise self._unfit
 
     def on_headers_complete(self) -> None:
         """Go on with a request whose head is here."""
@@ -69,8 +83,14 @@ class EnvelopeProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         self.scope[AT_ONCE] = partial(self._answer_at_once, self.cycle)  # type: ignore[literal-required]
 
+    def on_body(self, body: bytes) -> None:
+        """Take note that what came is no head and no trailer."""
+        self._unended_bytes = 0
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         """Tell that the body is here whole, before anybody has begun to read it."""
+        self._unended_bytes = 0
         self.scope[WHOLE] = True  # type: ignore[literal-required]
         super().on_message_complete()
 
@@ -81,8 +101,8 @@ class EnvelopeProtocol(HttpToolsProtocol):
             self._refuse(self._refusal)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP."""
-        self._refuse(BadRequest("expected HTTP/1.1, got something else"))
+        """Answer what is no HTTP, or more of it than is taken."""
+        self._refuse(self._unfit or BadRequest("expected HTTP/1.1, got something else"))
 
     def _answer_at_once(
         self, cycle: RequestResponseCycle, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes
@@ -108,7 +128,7 @@ class EnvelopeProtocol(HttpToolsProtocol):
         )
 
     def _head_arrived(self) -> None:
-        self._head_begun, self._head_bytes = False, 0
+        self._head_begun, self._unended_bytes = False, 0
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
@@ -116,6 +136,10 @@ class EnvelopeProtocol(HttpToolsProtocol):
     def _is_reading(self) -> bool:
         """Whether a request is being answered whose body has not come to its end."""
         return self.cycle is not None and self.cycle.more_body and not self.cycle.response_complete
+
+    def _is_answered(self) -> bool:
+        """Whether a request has its answer and has not come to its end, so that nothing more may be said of it."""
+        return self.cycle is not None and self.cycle.response_complete and WHOLE not in self.cycle.scope
 
     def _refuse(self, error: RetailOSError) -> None:
         self._head_arrived()
@@ -131,7 +155,8 @@ class EnvelopeProtocol(HttpToolsProtocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         emit(RequestRefusedByProtocol(status=error.status, reason=error.message))
-        self.transport.write(refusal(error))
+        if not self._is_answered():
+            self.transport.write(refusal(error))
         self.transport.close()
 
 
