@@ -289,22 +289,44 @@ async def test_imports_are_listed(api: Api) -> None:
 
 async def test_a_key_imports_what_it_may_write(shop: Api) -> None:
     """A key needs the scope of the resource that a file is of: to write it, or, to look at the import, either scope."""
-    writer, reader, other = [
+    writer, another, reader, other = [
         (await keys.create(shop.engine.pool, name="k", environment="test", scopes=(scope,), pepper=None)).key
-        for scope in ("customer:write", "customer:read", "store:write")
+        for scope in ("customer:write", "customer:write", "customer:read", "store:write")
     ]
     file = as_csv([["externalCustomerId", "firstName"], ["scope-1", "Ada"]])
     assert check_envelope(await send(shop, file, key=reader), 403)
     assert check_envelope(await send(shop, file, key=other), 403)
     path = f"/imports/{(await send(shop, file, key=writer)).result['id']}"
-    for tail in ("", "/results"):
-        seen = [(await shop.get(path + tail, key=key)).status for key in (writer, reader, other)]
-        assert seen == [200, 200, 403]
+    for tail, of_another in (("", 200), ("/results", 403)):
+        seen = [(await shop.get(path + tail, key=key)).status for key in (writer, reader, other, another)]
+        assert seen == [200, 200, 403, of_another]
     assert [(await shop.get("/imports?resource=customer", key=key)).status for key in (reader, other)] == [200, 403]
     listed = (await shop.get("/imports", key=other)).result["rows"]
     assert "customer" not in {each["resource"] for each in listed}
     deleted = [(await shop.request("DELETE", f"/v2/public{path}", key=key)).status for key in (reader, other, writer)]
     assert deleted == [403, 403, 200]
+
+
+async def test_a_key_that_may_not_read_is_given_its_own_rows_alone(shop: Api) -> None:
+    """Who may write and not read has the refused rows of his own files, after a rotation too, and nobody else's."""
+    file = as_csv([["externalCustomerId", "gender", "email"], ["mine-1", "x" * 300, "ada@example.com"]])
+    mine, other = [
+        await keys.create(shop.engine.pool, name="k", environment="test", scopes=("customer:write",), pepper=None)
+        for _ in range(2)
+    ]
+    done = await applied(shop, await send(shop, file, key=mine.key))
+    assert done["failed"] == 1
+    rotated = (await shop.admin("POST", f"/keys/{mine.id}/rotations", json={})).result["key"]
+    path = f"/imports/{done['id']}/results"
+
+    async def given(key: str) -> bool:
+        return b"ada@example.com" in (await shop.get(path, key=key)).body
+
+    assert [await given(mine.key), await given(shop.key)] == [True, True]
+    await eventually(lambda: given(rotated), within_seconds=5)
+    refused = await shop.get(path, key=other.key)
+    assert "customer:read" in check_envelope(refused, 403)["error"]["message"]
+    assert b"ada@" not in refused.body
 
 
 async def test_what_is_asked_wrongly_is_refused(shop: Api) -> None:

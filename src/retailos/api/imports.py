@@ -87,6 +87,7 @@ async def cancel_import(engine: Engine, call: Call) -> Answer:
 
 async def get_results(engine: Engine, call: Call) -> Stream:
     """GET the rows that were refused, in the file's own format, to be corrected and sent again.
+    They are for keys that allow `read` of the file's resource, and for the key that sent the file; others get a 403.
 
     Each has two more members or columns, `_error` and `_line`, which are passed over when it is sent again.
     """
@@ -95,6 +96,7 @@ async def get_results(engine: Engine, call: Call) -> Stream:
     if given.get("status", "failed") != "failed":
         raise ValidationFailed([Problem("status", "UNKNOWN_CHOICE", "expected failed")])
     found = await _seen(engine, call)
+    await _check_may_see_rows(engine, call, found)
     pieces = await imports.failed_rows(engine.pool, engine.resources, found.id)
     name = f"{found.id}.failed.{found.format}"
     return Stream(media_type=GIVEN[found.format], chunks=pieces, name=name)
@@ -176,6 +178,14 @@ def _may_see(call: Call, resource: str) -> bool:
 def _check_may_see(call: Call, resource: str) -> None:
     if not _may_see(call, resource):
         raise Forbidden(f"This key does not allow {resource}:read; ask for a key with that scope.")
+
+
+async def _check_may_see_rows(engine: Engine, call: Call, found: Import) -> None:
+    """Raise Forbidden where a key may not read what others sent: rows hold whatever a record does."""
+    scope = f"{found.resource}:read"
+    allowed = call.key is not None and call.key.allows(scope)
+    if not allowed and call.api_key_id != await imports.sent_by(engine.pool, found.id):
+        raise Forbidden(f"This key does not allow {scope}, nor did it send this file; ask for a key with that scope.")
 
 
 def _check_may_write(call: Call, resource: str) -> None:

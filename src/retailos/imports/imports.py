@@ -60,6 +60,12 @@ async def find(pool: Pool, import_id: UUID) -> Import:
     return shown(await _row(pool, import_id))
 
 
+async def sent_by(pool: Pool, import_id: UUID) -> str | None:
+    """The id of the API key that sent an import's file; ResourceNotFound if there is no such import."""
+    key_id: str | None = (await _row(pool, import_id))["api_key_id"]
+    return key_id
+
+
 async def list_imports(pool: Pool, asked: Asked) -> list[Import]:
     """List imports, newest first."""
     async with acquire(pool) as connection:
