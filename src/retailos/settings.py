@@ -62,8 +62,8 @@ class Settings:
     requests_per_second: Annotated[int, Meta(ge=0, le=1_000_000)] = 100
     #: Requests that each API key may make at once after a pause, at each API process.
     requests_burst: Annotated[int, Meta(ge=1, le=1_000_000)] = 200
-    #: Requests with a wrong or missing key that are answered in a minute, for each address and key id, at each API
-    #: process; ten times as many for an address over all key ids; 0: any number.
+    #: Requests with a wrong or missing key, or from where it may not be used, that are answered in a minute, for each
+    #: address and key id, at each API process; ten times as many for an address over all key ids; 0: any number.
     failures_per_minute: Annotated[int, Meta(ge=0, le=1_000_000)] = 30
     #: Goes into every API key (`rk_dev_…`), so that the key of one environment is refused by another.
     environment: Annotated[str, Meta(pattern=r"^[a-z0-9]{1,10}\Z")] = field(

@@ -141,6 +141,20 @@ async def test_a_key_may_have_networks_of_its_own(gate: Api) -> None:
         assert b"2001:db8" not in answer.body
 
 
+async def test_a_key_at_a_wrong_address_spends_none_of_its_owners_requests(gate: Api) -> None:
+    """Whoever tries a key where it may not be used fails as often as others may, and its owner is served meanwhile."""
+    key, at = await made(gate, networks=(ip_network(f"{HOME}/32"),)), "203.0.113.90"
+    answers = [await ask(gate, key, at) for _ in range(BURST + 5)]
+    assert [answer.status for answer in answers] == [403] * FAILURES + [429] * (BURST + 5 - FAILURES)
+    assert check_envelope(answers[0])["error"]["code"] == "FORBIDDEN"
+    assert not any("ratelimit" in answer.headers for answer in answers)
+    assert check_envelope(answers[-1])["error"]["code"] == "RATE_LIMITED"
+    assert int(answers[-1].headers["retry-after"]) >= 1
+    served = await ask(gate, key, HOME)
+    assert served.status == 200
+    assert served.headers["ratelimit"].startswith(f'"key";r={BURST - 1};')
+
+
 async def test_a_key_is_told_what_is_left_of_its_requests(gate: Api) -> None:
     """Each answer to a key tells its limit and what is left; beyond it is a 429 that says when to come back."""
     key, other = await made(gate), await made(gate)

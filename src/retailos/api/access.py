@@ -40,21 +40,23 @@ def admit(settings: Settings, call: Call) -> None:
 async def authorise(engine: Engine, call: Call, operation: Operation) -> None:
     """Set who calls, or say why not.
 
-    Raises Unauthorized without a living key, RateLimited where that happens too often or the key is used too often,
-    and Forbidden where the key does not allow this, or not from there.
+    Raises Unauthorized without a living key and Forbidden where it may not be used from there, RateLimited where that
+    happens too often or the key is used too often, and Forbidden where the key does not allow this. What is tried from
+    elsewhere takes none of the requests of the key's owner.
     """
     text = ""
     try:
         text = _given(call)
         key = engine.keys.lately(text) or await _recognised(engine, call, text)
-    except Unauthorized:
+        _check_admitted(call, key)
+    except (Unauthorized, Forbidden):
         _count_failure(engine, call, text)
         raise
     if engine.requests is not None:
         call.rate, wait = engine.requests.take(key.id)
         if wait:
             raise _later(wait)
-    _check_allowed(call, key, operation)
+    _check_allowed(key, operation)
     call.key = key
 
 
@@ -67,7 +69,8 @@ async def check_again(engine: Engine, call: Call) -> None:
         key = await engine.keys.recognise(_given(call))
         if key is None:
             raise _unauthorized(_NO_KEY)
-        _check_allowed(call, key, call.operation)
+        _check_admitted(call, key)
+        _check_allowed(key, call.operation)
         call.key = key
 
 
@@ -101,10 +104,14 @@ def _given(call: Call) -> str:
     return text.strip()
 
 
-def _check_allowed(call: Call, key: Key, operation: Operation) -> None:
-    """Raise Forbidden where a key may not be used from where a call comes from, or not for this."""
+def _check_admitted(call: Call, key: Key) -> None:
+    """Raise Forbidden where a key may not be used from where a call comes from."""
     if key.networks and not key.admits(_address(call)):
         raise Forbidden("This key may not be used from this address; ask whoever gave it out to allow its network.")
+
+
+def _check_allowed(key: Key, operation: Operation) -> None:
+    """Raise Forbidden where a key does not allow an operation."""
     if not key.allows(operation.scope):
         raise Forbidden(f"This key does not allow {operation.scope}; ask for a key with that scope.")
 
@@ -122,7 +129,7 @@ async def _recognised(engine: Engine, call: Call, text: str) -> Key:
 
 
 def _count_failure(engine: Engine, call: Call, text: str) -> None:
-    """Count a call without a good key; RateLimited takes the place of Unauthorized where there were too many."""
+    """Count a call without a key that is good there; too many, and RateLimited takes the place of the refusal."""
     if engine.failures is not None:
         wait = engine.failures.take(_address(call), _key_id(text))
         if wait:

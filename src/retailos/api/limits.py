@@ -80,7 +80,7 @@ class RequestRate:
 
 
 class FailureRate:
-    """How often a caller may come without a good key: per address and key id, and per address.
+    """How often a caller may come without a key that is good there: per address and key id, and per address.
 
     So neither one key can be guessed at, nor key ids tried out; and whoever fails at one address shuts nobody out at
     another.
