@@ -15,6 +15,7 @@ import pytest
 
 from retailos import keys
 from retailos.api.call import Engine
+from retailos.api.protocol import PATIENCE, Patience
 from retailos.api.server import Server, open_engine
 from retailos.database.embedded import Cluster
 from retailos.database.pool import Connection
@@ -242,7 +243,9 @@ def own_names(resource: Resource) -> list[str]:
 
 
 @asynccontextmanager
-async def serving(settings: Settings, database: str, resources: Resources = RESOURCES) -> AsyncIterator[Api]:
+async def serving(
+    settings: Settings, database: str, resources: Resources = RESOURCES, *, patience: Patience = PATIENCE
+) -> AsyncIterator[Api]:
     """Run the API on a free port until the block ends."""
     async with open_engine(settings, database, resources) as engine:
         made = await keys.create(
@@ -256,7 +259,7 @@ async def serving(settings: Settings, database: str, resources: Resources = RESO
             pepper=None,
         )
         listener = socket.create_server(("127.0.0.1", 0))
-        server = Server(engine)
+        server = Server(engine, patience)
         task = asyncio.create_task(server._serve([listener]))
         try:
             port = listener.getsockname()[1]

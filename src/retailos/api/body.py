@@ -25,7 +25,7 @@ class Disconnected(Exception):
     """The caller went away before its request was complete; nobody is left to answer."""
 
 
-async def json_body(call: Call, limit: int) -> bytes:
+async def json_body(call: Call, limit: int, *, seconds: float = BODY_SECONDS) -> bytes:
     """Read the body of a request that says it is JSON.
 
     Raises UnsupportedMediaType, PayloadTooLarge, and BadRequest where it does not arrive in time.
@@ -35,24 +35,24 @@ async def json_body(call: Call, limit: int) -> bytes:
     if WHOLE in call.scope:
         return await _read(call.receive, declared, limit)
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        async with asyncio.timeout(seconds):
             return await _read(call.receive, declared, limit)
     except TimeoutError:
-        raise BadRequest(f"expected the body within {BODY_SECONDS:.0f} seconds") from None
+        raise _late(f"expected the body within {seconds:.0f} seconds") from None
 
 
-async def stream(call: Call) -> AsyncIterator[bytes]:
+async def stream(call: Call, *, seconds: float = BODY_SECONDS) -> AsyncIterator[bytes]:
     """Give a body of any size piece by piece as it arrives, each when the one before is dealt with.
 
-    Raises Disconnected where the caller goes away, and BadRequest where it sends nothing for BODY_SECONDS.
+    Raises Disconnected where the caller goes away, and BadRequest where it sends nothing for so many seconds.
     """
     more = True
     while more:
         try:
-            async with asyncio.timeout(BODY_SECONDS):
+            async with asyncio.timeout(seconds):
                 message = await call.receive()
         except TimeoutError:
-            raise BadRequest(f"expected more of the body within {BODY_SECONDS:.0f} seconds") from None
+            raise _late(f"expected more of the body within {seconds:.0f} seconds") from None
         if message["type"] == "http.disconnect":
             raise Disconnected
         more = message.get("more_body", False)
@@ -128,6 +128,11 @@ async def _read(receive: Receive, declared: int | None, limit: int) -> bytes:
         chunks.append(chunk)
         if not message.get("more_body"):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _late(message: str) -> BadRequest:
+    # The rest would be taken for as long again, for nobody.
+    return BadRequest(message, headers={"Connection": "close"})
 
 
 def _too_large(limit: int, declared: int | None) -> PayloadTooLarge:

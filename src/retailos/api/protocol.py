@@ -1,15 +1,19 @@
-"""The HTTP/1.1 server's protocol with our limits: what is no HTTP gets the envelope too, and slow headers a limit."""
+"""The HTTP/1.1 server's protocol with our limits: what is no HTTP gets the envelope too, and what is slow an end."""
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 import msgspec
+from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
 
 from retailos import __version__
-from retailos.api.body import WHOLE
+from retailos.api.body import BODY_SECONDS, WHOLE
 from retailos.api.envelope import AT_ONCE, Envelope, Fault, Meta, encode, phrase
 from retailos.declare.values import printed
 from retailos.errors import BadRequest, HeadersTooLarge, RetailOSError
@@ -19,24 +23,58 @@ from retailos.records.identity import new_id
 
 #: A request's head is a few hundred bytes; whoever needs longer for them holds a connection on purpose.
 HEAD_SECONDS = 10.0
+#: TLS begins with two messages of each side.
+HANDSHAKE_SECONDS = 10.0
+#: A connection on which nothing is asked for so long is closed.
+IDLE_SECONDS = 15.0
 #: What the parser may be fed before it knows the head's end: URL, headers and a little more.
 HEAD_BYTES = 32 * 1024
 #: Trailers may be as long as headers; nobody reads them.
 TRAILER_BYTES = 16 * 1024
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long, in seconds, a connection is waited for."""
+
+    handshake: float = HANDSHAKE_SECONDS
+    head: float = HEAD_SECONDS
+    #: For the rest of a body whose request has its answer.
+    rest: float = BODY_SECONDS
+    idle: float = IDLE_SECONDS
+
+
+PATIENCE = Patience()
+
+
 class EnvelopeProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, answering what it can't parse in the envelope."""
+    """uvicorn's protocol, answering what it can't parse in the envelope.
+
+    A connection has one time limit at once, but for the time in which an answer is being made: for a head; behind an
+    answer, for the rest of a body that nobody reads; or for the next request. Bytes that are none of these extend none.
+    """
 
     #: Whether the parser is within a head; what it tells of as headers elsewhere are trailers.
     _head_begun = False
-    _head_timer: asyncio.TimerHandle | None = None
+    _timer: asyncio.TimerHandle | None = None
     #: What came since a head, a piece of a body or a message ended, in whole pieces: what the parser may have to keep.
     _unended_bytes = 0
     _trailer_bytes = 0
     #: What is wrong with a request that the parser is stopped at.
     _unfit: RetailOSError | None = None
     _refusal: RetailOSError | None = None
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        patience: Patience = PATIENCE,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._patience, self.timeout_keep_alive = patience, patience.idle  # type: ignore[assignment]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the first request's head."""
@@ -45,7 +83,7 @@ class EnvelopeProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
-        self._head_arrived()
+        self._stop_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -54,7 +92,7 @@ class EnvelopeProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._unended_bytes > HEAD_BYTES:
             self._refuse(HeadersTooLarge())
-        elif self._head_begun and self._head_timer is None:
+        elif self._head_begun and self._timer is None:
             self._await_head()
 
     def eof_received(self) -> None:
@@ -65,6 +103,7 @@ class EnvelopeProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Take note of a head that has begun; most end in the same piece of data, and need no timer."""
         super().on_message_begin()
+        self._stop_timer()
         self._head_begun, self._trailer_bytes = True, 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -93,12 +132,25 @@ class EnvelopeProtocol(HttpToolsProtocol):
         self._unended_bytes = 0
         self.scope[WHOLE] = True  # type: ignore[literal-required]
         super().on_message_complete()
+        if self.cycle.response_complete:
+            self._stop_timer()
+            self._timer = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def on_response_complete(self) -> None:
         """Go on to the next request, or to the refusal that waited for this answer."""
         super().on_response_complete()
+        # uvicorn would stop its timer at the first byte that comes, whatever that belongs to.
+        idle, self.timeout_keep_alive_task = self.timeout_keep_alive_task, None
         if self._refusal is not None:
             self._refuse(self._refusal)
+        if idle is None:
+            return
+        if self._timer is None and not self._is_unread():
+            self._timer = idle
+            return
+        idle.cancel()
+        if self._timer is None:
+            self._timer = self.loop.call_later(self._patience.rest, self.timeout_keep_alive_handler)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP, or more of it than is taken."""
@@ -123,21 +175,24 @@ class EnvelopeProtocol(HttpToolsProtocol):
         return True
 
     def _await_head(self) -> None:
-        self._head_timer = self.loop.call_later(
-            HEAD_SECONDS, self._refuse, BadRequest(f"expected the headers within {HEAD_SECONDS:.0f} seconds")
-        )
+        seconds = self._patience.head
+        late = BadRequest(f"expected the headers within {seconds:.0f} seconds")
+        self._timer = self.loop.call_later(seconds, self._refuse, late)
 
     def _head_arrived(self) -> None:
         self._head_begun, self._unended_bytes = False, 0
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+        self._stop_timer()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _is_reading(self) -> bool:
         """Whether a request is being answered whose body has not come to its end."""
         return self.cycle is not None and self.cycle.more_body and not self.cycle.response_complete
 
-    def _is_answered(self) -> bool:
+    def _is_unread(self) -> bool:
         """Whether a request has its answer and has not come to its end, so that nothing more may be said of it."""
         return self.cycle is not None and self.cycle.response_complete and WHOLE not in self.cycle.scope
 
@@ -155,7 +210,7 @@ class EnvelopeProtocol(HttpToolsProtocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         emit(RequestRefusedByProtocol(status=error.status, reason=error.message))
-        if not self._is_answered():
+        if not self._is_unread():
             self.transport.write(refusal(error))
         self.transport.close()
 

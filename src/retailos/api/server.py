@@ -17,7 +17,7 @@ from retailos.api.documents import document_routes
 from retailos.api.health import health_routes
 from retailos.api.limits import FailureRate, RequestRate
 from retailos.api.middleware import FrontDoor
-from retailos.api.protocol import EnvelopeProtocol
+from retailos.api.protocol import PATIENCE, EnvelopeProtocol, Patience
 from retailos.api.report_files import report_file_routes
 from retailos.api.router import build_router
 from retailos.api.routes import public_operations
@@ -34,8 +34,6 @@ from retailos.records.writer import Writer
 from retailos.resources import RESOURCES
 from retailos.settings import Settings
 
-#: A connection on which nothing is asked for so long is closed.
-IDLE_SECONDS = 15
 #: Requests that are under way when the process is told to stop have so long to end.
 DRAIN_SECONDS = 10
 
@@ -82,9 +80,22 @@ async def open_engine(settings: Settings, url: str, resources: Resources = RESOU
 class Server(uvicorn.Server):
     """The web server, which lets those go who wait for changes before it waits for requests to end."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, patience: Patience = PATIENCE) -> None:
         super().__init__(server_config(engine.settings, build_app(engine)))
-        self._watch = engine.watch
+        self._watch, self._patience = engine.watch, patience
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take connections at these sockets; uvicorn's own way to do so gives a handshake a minute."""
+        loop, config = asyncio.get_running_loop(), self.config
+        made = partial(EnvelopeProtocol, config, self.server_state, {}, patience=self._patience)
+        handshake = self._patience.handshake if config.ssl else None
+        self.servers = [
+            await loop.create_server(
+                made, sock=each, ssl=config.ssl, ssl_handshake_timeout=handshake, backlog=config.backlog
+            )
+            for each in sockets or ()
+        ]
+        self.started = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no more connections, let what is under way end, and stop."""
@@ -145,7 +156,6 @@ def server_config(settings: Settings, app: FrontDoor) -> uvicorn.Config:
         ssl_context_factory=(lambda *_: tls.context) if tls else None,
         # Who a request comes from is decided by our own table, not by whoever sends X-Forwarded-For.
         proxy_headers=False,
-        timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=DRAIN_SECONDS,
         backlog=port.BACKLOG,
     )
