@@ -334,6 +334,19 @@ async def test_unusual_http_is_understood(shop: Api, case: wire.Case) -> None:
     assert check_envelope(answer, case.status)["error"] is None
 
 
+@pytest.mark.parametrize("count", [1, 2])
+async def test_whoever_ends_his_side_is_answered(shop: Api, count: int) -> None:
+    """What came whole before a half-close is answered, and then the connection closes; half a request is refused."""
+    key = f"Host: x\r\nAuthorization: API_KEY {shop.key}\r\n\r\n"
+    get = f"GET /v2/public/customers HTTP/1.1\r\n{key}".encode()
+    put = wire.put(shop.key, b'{"firstName": "Ada"}', path="/customers/half-closed")
+    wait = f"GET /v2/public/changes?since=now&wait=1 HTTP/1.1\r\n{key}".encode()
+    for sent, more in ((get, b""), (put, b""), (wait, b""), (get, b"GET /"), (put, put[:-1])):
+        answers = (await shop.raw(sent * count + more, close=True)).split(b"HTTP/1.1 ")[1:]
+        assert [each[:3] for each in answers] == [b"200"] * count + [b"400"] * bool(more)
+        assert more or b"connection: close" in answers[-1]
+
+
 async def test_a_refusal_never_answers_another_request(shop: Api) -> None:
     """What follows a good request on its connection can't take the answer from it: 200 first, then the refusal."""
     came = await shop.raw(wire.put(shop.key, b'{"firstName": "Ada"}', path="/customers/pipelined") + b"garbage\r\n\r\n")

@@ -95,10 +95,15 @@ class EnvelopeProtocol(HttpToolsProtocol):
         elif self._head_begun and self._timer is None:
             self._await_head()
 
-    def eof_received(self) -> None:
-        """Refuse a request whose end can't come any more."""
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Refuse a request whose end can't come any more; what came whole is answered before the connection closes."""
         if self._head_begun or self._is_reading():
             self._refuse(BadRequest("expected a whole request, got its beginning"))
+        elif self._is_answering():
+            # The last of them, behind whose answer nothing can come.
+            self.cycle.keep_alive = False
+        # Whoever ends TLS hears nothing any more; and a stream may have no end but that its reader goes away.
+        return self._is_answering() and self.scheme != "https" and not self.cycle.chunked_encoding
 
     def on_message_begin(self) -> None:
         """Take note of a head that has begun; most end in the same piece of data, and need no timer."""
@@ -192,6 +197,12 @@ class EnvelopeProtocol(HttpToolsProtocol):
         """Whether a request is being answered whose body has not come to its end."""
         return self.cycle is not None and self.cycle.more_body and not self.cycle.response_complete
 
+    def _is_answering(self) -> bool:
+        """Whether there are requests that came whole and are not answered."""
+        return bool(self.pipeline) or (
+            self.cycle is not None and not self.cycle.response_complete and not self._is_reading()
+        )
+
     def _is_unread(self) -> bool:
         """Whether a request has its answer and has not come to its end, so that nothing more may be said of it."""
         return self.cycle is not None and self.cycle.response_complete and WHOLE not in self.cycle.scope
@@ -200,12 +211,11 @@ class EnvelopeProtocol(HttpToolsProtocol):
         self._head_arrived()
         if self.transport.is_closing():
             return
-        reading = self._is_reading()
-        if self.pipeline or (self.cycle is not None and not self.cycle.response_complete and not reading):
+        if self._is_answering():
             # What came whole is answered first, or its caller would take this for the answer.
             self._refusal = error
             return
-        if reading:
+        if self._is_reading():
             # Whoever waits for the rest of the body must not take what came of it for the whole.
             self.cycle.disconnected = True
             self.cycle.message_event.set()
