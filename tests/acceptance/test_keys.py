@@ -62,7 +62,7 @@ async def test_a_key_is_rotated_and_changed(database: str) -> None:
     assert rotated["key"].startswith(f"rk_dev_{made['id']}_")
     assert rotated["key"] != made["key"]
     assert made["createdAt"] < rotated["rotatingUntil"] < made["expiresAt"]
-    asked = ("--name", "ERP", "--scopes", "customer:read", "--networks", "", "--expires-in", "30m")
+    asked = ("--name", "ERP", "--scopes", "customer:read", "--networks", "anywhere", "--expires-in", "30m")
     changed = await printed(database, "change", made["id"], *asked)
     assert (changed["name"], changed["scopes"], changed["networks"]) == ("ERP", ["customer:read"], [])
     assert changed["expiresAt"] < rotated["rotatingUntil"]
@@ -72,3 +72,15 @@ async def test_a_key_is_rotated_and_changed(database: str) -> None:
     )
     table = await ran("keys", "list", database_url=database)
     assert re.search(rf"{made['id']} +ERP +customer:read .+ never +until \d{{4}}-", table.out), table.out
+
+
+async def test_a_key_is_opened_to_every_network_by_that_word_alone(database: str) -> None:
+    """Whose variable for the networks is empty is told so, and makes no key that opens from anywhere."""
+    made = await printed(database, "create", "--name", "erp", "--networks", "10.0.0.0/8")
+    empty = [("create", "--name", "x", "--networks", each) for each in ("", ",", "anywhere,10.0.0.0/8")]
+    asked = [*empty, ("change", made["id"], "--networks", "")]
+    for refused in await asyncio.gather(*(ran("keys", *each, database_url=database) for each in asked)):
+        assert (refused.code, refused.out) == (2, "")
+        assert "anywhere" in refused.err
+    assert [each["networks"] for each in await printed(database, "list")] == [["10.0.0.0/8"]]
+    assert (await printed(database, "create", "--name", "x", "--networks", "anywhere"))["networks"] == []

@@ -36,6 +36,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[tuple[str, str]]]] = {
         [("/networks/0", "INVALID_NETWORK"), ("/networks/1", "WRONG_TYPE")],
     ),
     "too many networks": ({"networks": ["10.0.0.0/8"] * 101}, [("/networks", "TOO_MANY")]),
+    "null for no networks": ({"networks": None}, [("/networks", "REQUIRED")]),
     "a moment that is over": ({"expiresAt": "2020-01-01T00:00:00Z"}, [("/expiresAt", "OUT_OF_RANGE")]),
 }
 
@@ -54,7 +55,7 @@ async def test_keys_are_kept_through_the_admin_api(shop: Api) -> None:
     one = f"/keys/{made['id']}"
     assert (await shop.admin("GET", one)).result == shown
     assert shown in (await shop.admin("GET", "/keys")).result["rows"]
-    changed = await shop.admin("PUT", one, json=shown | {"name": "ERP", "expiresAt": None, "networks": None})
+    changed = await shop.admin("PUT", one, json=shown | {"name": "ERP", "expiresAt": None, "networks": []})
     after = check_envelope(changed, 200)["result"]
     assert after == shown | {"name": "ERP", "expiresAt": None, "networks": [], "lastUsedAt": after["lastUsedAt"]}
     assert (await shop.admin("PUT", one, json={})).result == after
@@ -89,6 +90,7 @@ async def test_a_key_that_makes_no_sense_is_refused(
     [
         ({"graceSeconds": -1}, [("/graceSeconds", "OUT_OF_RANGE")]),
         ({"graceSeconds": 2_592_001}, [("/graceSeconds", "OUT_OF_RANGE")]),
+        ({"graceSeconds": None}, [("/graceSeconds", "REQUIRED")]),
         ({"graceSeconds": 0.5}, [("/graceSeconds", "WRONG_TYPE")]),
         ({"graceSeconds": "24h", "grace": 1}, [("/grace", "UNKNOWN_FIELD"), ("/graceSeconds", "WRONG_TYPE")]),
         ([], [("", "WRONG_TYPE")]),
@@ -100,6 +102,20 @@ async def test_a_grace_that_makes_no_sense_is_refused(shop: Api, body: Any, prob
     answer = await shop.admin("POST", f"{one}/rotations", json=body)
     assert (answer.status, codes(answer)) == (400, problems)
     assert (await shop.admin("GET", one)).result["rotatingUntil"] is None
+
+
+async def test_a_key_is_not_opened_by_an_oversight(shop: Api) -> None:
+    """A key is opened to every network by saying that there is none; null, which nobody may have meant, is refused."""
+    made = (
+        await shop.admin("POST", "/keys", json={"name": "x", "scopes": ["*:read"], "networks": ["10.0.0.0/8"]})
+    ).result
+    one = f"/keys/{made['id']}"
+    refused = await shop.admin("PUT", one, json={"networks": None})
+    assert check_envelope(refused, 400)["error"]["details"]["errors"] == [
+        {"path": "/networks", "code": "REQUIRED", "message": "expected a value, got null; send [] where that is meant"}
+    ]
+    assert (await shop.admin("GET", one)).result["networks"] == ["10.0.0.0/8"]
+    assert (await shop.admin("PUT", one, json={"networks": []})).result["networks"] == []
 
 
 @pytest.mark.parametrize("key_id", ["0123456789", "nobody", "a%2Fb", "%F0%9F%98%80", "x" * 300])

@@ -194,6 +194,7 @@ async def test_a_rotation_that_makes_no_sense_is_refused(api: Api, receiver: Rec
     for body, expected in (
         ([], [("", "WRONG_TYPE")]),
         ({"graceSeconds": -1}, [("/graceSeconds", "OUT_OF_RANGE")]),
+        ({"graceSeconds": None}, [("/graceSeconds", "REQUIRED")]),
         ({"graceSeconds": 31 * 86_400}, [("/graceSeconds", "OUT_OF_RANGE")]),
         ({"secret": "s3cret"}, [("/secret", "INVALID_SECRET")]),
         ({"secret": "***"}, [("/secret", "HIDDEN_VALUE")]),

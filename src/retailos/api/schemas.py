@@ -182,7 +182,7 @@ def nullable(schema: Schema) -> Schema:
 def _member(field: Field, owner: str, *, input: bool) -> Schema:
     title = f"{owner}{field.name[0].upper()}{field.name[1:]}"
     schema = _titled(field.kind.schema() if input else opened(field.kind.schema()), title, input=input)
-    if not field.required if input else field.nullable:
+    if not (field.required or field.spelled_out) if input else field.nullable:
         schema = nullable(schema)
     if input and field.default not in (None, {}, []):
         default = f"Without it a new record has {msgspec.json.encode(field.default).decode()}."

@@ -13,6 +13,7 @@ from retailos.declare.values import moment, printed
 from retailos.keys import ListedKey, NewKey
 from retailos.resources import RESOURCES
 
+_ANYWHERE = "anywhere"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}.get
 
 
@@ -29,7 +30,22 @@ class Duration(click.ParamType[int]):
         return int(match[1]) * (_UNITS(match[2]) or 0) if match[1] else 0
 
 
-_NETWORKS_HELP = "Where it may be used from, such as 10.20.0.0/16,2001:db8::/32."
+class Networks(click.ParamType[list[str]]):
+    """Networks between commas, or `anywhere`; nothing is what a variable of the shell is that nobody has set."""
+
+    name = "networks"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
+        """Read them; click.UsageError where there is none, or the word stands among others."""
+        words = _words(value)
+        if words == [_ANYWHERE]:
+            return []
+        if not words or _ANYWHERE in words:
+            self.fail(f"expected networks between commas, or the one word {_ANYWHERE}, got {value!r}", param, ctx)
+        return words
+
+
+_NETWORKS_HELP = "Where it may be used from, such as 10.20.0.0/16,2001:db8::/32, or anywhere."
 _SCOPES_HELP = "What it may do: <resource>:read and <resource>:write, * for every resource, admin:* for the admin API."
 _EXPIRES_HELP = "The time after which it opens nothing, such as 90d."
 
@@ -47,7 +63,7 @@ def keys() -> None:
 @keys.command()
 @click.option("--name", required=True, help="What tells it from the others, such as the system that will use it.")
 @click.option("--scopes", default=",".join(api_keys.DEFAULT_SCOPES), show_default=True, help=_SCOPES_HELP)
-@click.option("--networks", help=f"{_NETWORKS_HELP}  [default: anywhere]")
+@click.option("--networks", type=Networks(), help=f"{_NETWORKS_HELP}  [default: anywhere]")
 @click.option("--expires-in", type=Duration(), metavar="TIME", help=f"{_EXPIRES_HELP}  [default: never]")
 @on_deployment
 async def create(here: Deployment, **given: Any) -> Told:
@@ -80,7 +96,7 @@ async def list_(here: Deployment) -> Told:
 @click.argument("key_id", metavar="ID")
 @click.option("--name", help="What tells it from the others.")
 @click.option("--scopes", help=_SCOPES_HELP)
-@click.option("--networks", help=f"{_NETWORKS_HELP} Empty: anywhere.")
+@click.option("--networks", type=Networks(), help=_NETWORKS_HELP)
 @click.option("--expires-in", type=Duration(), metavar="TIME", help=_EXPIRES_HELP)
 @on_deployment
 async def change(here: Deployment, key_id: str, **given: Any) -> Told:
@@ -128,7 +144,8 @@ async def revoke(here: Deployment, key_id: str) -> Told:
 def _body(given: dict[str, Any]) -> dict[str, Any]:
     """What the options say, as a request's body says it."""
     body = {"name": given["name"]} if given["name"] is not None else {}
-    body |= {each: _words(given[each]) for each in ("scopes", "networks") if given[each] is not None}
+    body |= {"scopes": _words(given["scopes"])} if given["scopes"] is not None else {}
+    body |= {"networks": given["networks"]} if given["networks"] is not None else {}
     if given["expires_in"] is not None:
         body["expiresAt"] = printed(datetime.now(UTC) + timedelta(seconds=given["expires_in"]))
     return body

@@ -39,6 +39,8 @@ class Field:
     #: The column that holds it, for what every record has; None: it is a member of the body.
     at: str | None = None
     nullable: bool = True
+    #: Its default lets in or out the most there is, so it has to be meant: null, which an oversight sends, is refused.
+    spelled_out: bool = False
     #: What it follows from while nobody sends it, or always.
     derived: Default | Inherited | Lineage | None = None
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from retailos.declare.field import Field
 from retailos.declare.names import did_you_mean
 from retailos.declare.shapes import escaped
@@ -10,11 +12,15 @@ from retailos.errors import Problem
 
 
 def read_member(field: Field, value: Any, problems: list[Problem]) -> Any:
-    """Read one member; null clears an optional one to its default."""
+    """Read one member; null clears an optional one to its default, unless that is to be spelled out."""
     at = f"/{field.name}"
     if value is None:
         if field.required:
             problems.append(Problem(at, "REQUIRED", "expected a value, got null"))
+        elif field.spelled_out:
+            default = msgspec.json.encode(field.default).decode()
+            message = f"expected a value, got null; send {default} where that is meant"
+            problems.append(Problem(at, "REQUIRED", message))
         return field.default
     return field.kind.read(value, at, problems)
 

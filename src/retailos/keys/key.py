@@ -97,9 +97,9 @@ def key_fields(resources: Resources) -> Mapping[str, Field]:
     """The fields of a key, as they are read and documented."""
     fields = (
         Field(name="id", kind=Text(10, like=("4fK2mQ8sZ1",)), read_only=True, nullable=False),
-        _field("name", Text(100, least=1, like=("erp",)), required=True),
-        _field("scopes", ListOf(Choice(words=scopes(resources)), SCOPES_MOST), required=True),
-        _field("networks", ListOf(Cidr(), NETWORKS_MOST), []),
+        _field("name", Text(100, least=1, like=("erp",))),
+        _field("scopes", ListOf(Choice(words=scopes(resources)), SCOPES_MOST)),
+        Field(name="networks", kind=ListOf(Cidr(), NETWORKS_MOST), default=[], nullable=False, spelled_out=True),
         CREATED_AT,
         Field(name="expiresAt", kind=Timestamp(True)),
         Field(name="revokedAt", kind=Timestamp(True), read_only=True),
@@ -110,7 +110,15 @@ def key_fields(resources: Resources) -> Mapping[str, Field]:
 
 
 ROTATION_FIELDS: Mapping[str, Field] = MappingProxyType(
-    {"graceSeconds": Field(name="graceSeconds", kind=Number(0, GRACE_SECONDS_MOST), default=GRACE_SECONDS)}
+    {
+        "graceSeconds": Field(
+            name="graceSeconds",
+            kind=Number(0, GRACE_SECONDS_MOST),
+            default=GRACE_SECONDS,
+            nullable=False,
+            spelled_out=True,
+        )
+    }
 )
 
 
@@ -142,7 +150,7 @@ def read_key(resources: Resources, body: Any, kept: Mapping[str, Any] | None = N
     return {
         "name": values["name"],
         "scopes": tuple(dict.fromkeys(values["scopes"])),
-        "networks": tuple(dict.fromkeys(map(ip_network, values["networks"] or ()))),
+        "networks": tuple(dict.fromkeys(map(ip_network, values["networks"]))),
         "expires_at": expires_at,
     }
 
@@ -157,5 +165,5 @@ def read_rotation(body: Any) -> int:
     return int(values["graceSeconds"])
 
 
-def _field(name: str, kind: Kind, default: Any = None, *, required: bool = False) -> Field:
-    return Field(name=name, kind=kind, default=default, required=required, nullable=False)
+def _field(name: str, kind: Kind) -> Field:
+    return Field(name=name, kind=kind, required=True, nullable=False)

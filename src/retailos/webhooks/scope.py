@@ -35,7 +35,7 @@ class KeyIds(ListOf):
 FIELDS: Final = (
     Field(name="sends", kind=Choice(words=("latest", "every")), default="latest", nullable=False),
     Field(name="onExhausted", kind=Choice(words=("hold", "skip")), default="hold", nullable=False),
-    Field(name="where", kind=FreeJson(object_only=True), default={}, nullable=False),
+    Field(name="where", kind=FreeJson(object_only=True), default={}, nullable=False, spelled_out=True),
     Field(
         name="whenChanged", kind=ListOf(Text(100, least=1, like=("email",)), _NAMES_MOST), default=[], nullable=False
     ),

@@ -21,7 +21,13 @@ _ALWAYS: Final = tuple(each.name for each in field.BOOKKEEPING if each.name in (
 
 #: The words for it in a webhook.
 FIELDS: Final = (
-    Field(name="fields", kind=ListOf(Text(100, least=1, like=("email",)), _NAMES_MOST), default=[], nullable=False),
+    Field(
+        name="fields",
+        kind=ListOf(Text(100, least=1, like=("email",)), _NAMES_MOST),
+        default=[],
+        nullable=False,
+        spelled_out=True,
+    ),
     Field(name="userProjection", kind=Choice(words=("full", "minimal")), default="full", nullable=False),
     Field(name="onDelete", kind=Choice(words=("send", "delete")), default="send", nullable=False),
 )

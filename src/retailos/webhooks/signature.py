@@ -98,7 +98,11 @@ FIELDS: Final = (Field(name="signing", kind=SigningSecrets()),)
 ROTATION_FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
     {
         "graceSeconds": Field(
-            name="graceSeconds", kind=Number(0, GRACE_SECONDS_MOST), default=GRACE_SECONDS, nullable=False
+            name="graceSeconds",
+            kind=Number(0, GRACE_SECONDS_MOST),
+            default=GRACE_SECONDS,
+            nullable=False,
+            spelled_out=True,
         ),
         "secret": Field(name="secret", kind=Printable(120, LIKE)),
         "scheme": Field(name="scheme", kind=Choice(words=SCHEMES)),

@@ -82,7 +82,7 @@ def webhook_fields(resources: Resources) -> Mapping[str, Field]:
         _field("name", Text(100, least=1, like=("erp-customers",)), required=True),
         _field("resource", Choice(words=tuple(resources)), required=True),
         *SETTINGS.values(),
-        _field("active", Boolean(), True),
+        Field(name="active", kind=Boolean(), default=True, nullable=False, spelled_out=True),
         Field(name="disabled", kind=Boolean(), read_only=True, nullable=False),
         Field(name="pausedReason", kind=Text(200), read_only=True),
         Field(name="heldSince", kind=Timestamp(True), read_only=True),
