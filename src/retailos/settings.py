@@ -6,20 +6,19 @@ file that `RETAILOS_CONFIG` names, the default. A secret is also read from a fil
 
 import difflib
 import inspect
-import ipaddress
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal, TypeAlias, get_args, get_type_hints
+from typing import Annotated, Any, Final, Literal, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta
 
+from retailos.cidr import Network, read_network
 from retailos.errors import ConfigurationError
 
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 Seconds = Annotated[float, Meta(ge=0.1, le=3600)]
 Bytes = Annotated[int, Meta(ge=1024, le=1 << 30)]
 Connections = Annotated[int, Meta(ge=2, le=500)]
@@ -277,7 +276,7 @@ def _value(name: str, given: _Given, problems: list[str]) -> object:
 
 def _networks(value: object) -> tuple[Network, ...]:
     parts = value.split(",") if isinstance(value, str) else msgspec.convert(value, list[str])
-    return tuple(ipaddress.ip_network(part.strip()) for part in parts if part.strip())
+    return tuple(read_network(part) for part in parts if part.strip())
 
 
 def _expected(name: str) -> str:

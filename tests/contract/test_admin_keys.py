@@ -43,7 +43,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[tuple[str, str]]]] = {
 
 async def test_keys_are_kept_through_the_admin_api(shop: Api) -> None:
     """A key is made, shown, changed and revoked over HTTP; its text is shown when it is made, and nowhere else."""
-    told = {"name": "erp", "scopes": ["customer:read", "customer:read"], "networks": ["10.0.0.0/8", "127.0.0.1"]}
+    told = {"name": "erp", "scopes": ["customer:read", "customer:read"], "networks": ["10.0.0.0/8", "::ffff:127.0.0.1"]}
     answer = await shop.admin("POST", "/keys", json=told | {"expiresAt": "2999-01-01T01:00:00+01:00"})
     made = check_envelope(answer, 201)["result"]
     shown = {name: value for name, value in made.items() if name != "key"}

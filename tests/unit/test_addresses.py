@@ -214,8 +214,8 @@ def test_no_ipv6_address_outside_global_unicast_is_open(address: IPv6Address) ->
 
 def test_networks_are_read_strictly() -> None:
     """A network that is mistyped is an error at start, not a hole."""
-    assert read_networks([" 10.0.0.0/8 ", "::1", "127.0.0.1"]) == tuple(
-        map(ipaddress.ip_network, ("10.0.0.0/8", "::1/128", "127.0.0.1/32"))
+    assert read_networks([" 10.0.0.0/8 ", "::1", "127.0.0.1", "::ffff:10.20.0.0/112"]) == tuple(
+        map(ipaddress.ip_network, ("10.0.0.0/8", "::1/128", "127.0.0.1/32", "10.20.0.0/16"))
     )
     for text in ("10.0.0.1/8", "10.0.0.0/33", "localhost", "", "10.0.0.0/8,::1"):
         with pytest.raises(ConfigurationError, match="RETAILOS_ALLOW_ADDRESSES: expected networks"):

@@ -34,7 +34,7 @@ def test_every_kind_of_value_is_read_from_the_environment() -> None:
             "RETAILOS_PORT": "0",
             "RETAILOS_LEASE_SECONDS": "2.5",
             "RETAILOS_LOG_REQUESTS": "true",
-            "RETAILOS_ALLOW_ADDRESSES": "127.0.0.0/8, ::1",
+            "RETAILOS_ALLOW_ADDRESSES": "::ffff:127.0.0.0/104, ::1",
         }
     )
     assert settings.database_url == "postgres://one:5432,two:5432/retail"

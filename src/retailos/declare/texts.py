@@ -3,10 +3,10 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from ipaddress import ip_network
 from random import Random
 from typing import Any
 
+from retailos.cidr import read_network
 from retailos.declare import codes
 from retailos.declare.kind import expected, storable
 from retailos.errors import Problem
@@ -143,7 +143,7 @@ class Cidr(Text):
         try:
             if "%" in value:
                 raise ValueError("a zone names an interface of one machine")
-            return str(ip_network(value))
+            return str(read_network(value))
         except ValueError:
             message = "expected a network such as 10.20.0.0/16 or 2001:db8::/32, without bits behind its prefix"
             problems.append(Problem(at, "INVALID_NETWORK", message))

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Final
 
+from retailos.cidr import read_network
 from retailos.errors import ConfigurationError
 
 IPAddress = IPv4Address | IPv6Address
@@ -94,7 +95,7 @@ def read_networks(texts: Iterable[str]) -> tuple[IPNetwork, ...]:
     networks = []
     for text in texts:
         try:
-            networks.append(ip_network(text.strip()))
+            networks.append(read_network(text))
         except ValueError as error:
             message = f"RETAILOS_ALLOW_ADDRESSES: expected networks such as 10.20.0.0/16, got {text!r}: {error}"
             raise ConfigurationError(message) from error

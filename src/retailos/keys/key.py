@@ -4,12 +4,12 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from ipaddress import ip_network
 from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
+from retailos.cidr import read_network
 from retailos.declare.field import CREATED_AT, Field
 from retailos.declare.kind import Kind, expected, storable
 from retailos.declare.object import read_object
@@ -150,7 +150,7 @@ def read_key(resources: Resources, body: Any, kept: Mapping[str, Any] | None = N
     return {
         "name": values["name"],
         "scopes": tuple(dict.fromkeys(values["scopes"])),
-        "networks": tuple(dict.fromkeys(map(ip_network, values["networks"]))),
+        "networks": tuple(dict.fromkeys(map(read_network, values["networks"]))),
         "expires_at": expires_at,
     }
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import asyncpg
 
+from retailos.cidr import plain
 from retailos.database.pool import Connection, Pool, acquire
 from retailos.database.statements import load
 from retailos.declare.values import printed
@@ -96,7 +97,7 @@ async def find(pool: Pool, key_id: str) -> Key | None:
         row = await connection.fetchrow(_FIND, key_id)
     if row is None:
         return None
-    return Key(**(dict(row) | {"scopes": frozenset(row["scopes"]), "networks": tuple(row["networks"])}))
+    return Key(**(dict(row) | {"scopes": frozenset(row["scopes"]), "networks": tuple(map(plain, row["networks"]))}))
 
 
 async def remember_use(pool: Pool, key_ids: Iterable[str]) -> None:
@@ -123,4 +124,4 @@ async def _row(connection: Connection, key_id: str) -> asyncpg.Record:
 
 def _told(row: asyncpg.Record) -> dict[str, Any]:
     told = {name: printed(value) if isinstance(value, datetime) else value for name, value in row.items()}
-    return told | {"networks": [str(each) for each in row["networks"]]}
+    return told | {"networks": [str(plain(each)) for each in row["networks"]]}
