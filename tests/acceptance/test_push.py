@@ -99,7 +99,7 @@ async def test_a_file_is_pushed_into_a_directory(used_dir: Path, tmp_path: Path)
         (("none.csv", "--resource", "customer"), "does not exist", 2),
         (("rows.csv", "--resource", "customer"), "Name the database", 2),
         (("rows.csv", "--resource", "customer", "--url", "u", "--data-dir", "d"), "leave one of them out", 2),
-        (("rows.csv", "--resource", "customer", "--url", "http://127.0.0.1:1", "--key", "k"), "did not answer", 1),
+        (("rows.csv", "--resource", "customer", "--url", "http://127.0.0.1:1", "--key", "k"), "does not answer", 1),
     ],
 )
 async def test_a_push_that_leads_nowhere_says_so(

@@ -13,6 +13,7 @@ from retailos.app import until_asked_to_stop
 from retailos.cli import remote
 from retailos.cli.bookmark import Bookmark
 from retailos.cli.options import run
+from retailos.cli.patience import pause_seconds
 from retailos.cli.pulled import Pulled, open_pulled
 from retailos.cli.remote import Remote
 from retailos.declare.names import did_you_mean
@@ -22,8 +23,6 @@ from retailos.resources import RESOURCES
 #: What a request asks for: as much as a page of a list may hold.
 ROWS: Final = 500
 WAIT_SECONDS: Final = 20
-#: Between two attempts while the API is away, one after the other; the last stays.
-PAUSES_SECONDS: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 
 
 class _Listed(msgspec.Struct, frozen=True, rename="camel"):
@@ -126,7 +125,7 @@ async def _follow(api: Remote, pulled: Pulled, bookmark: Bookmark) -> None:
         except Unavailable as error:
             if not failed:
                 click.echo(f"{error.message} Trying again.", err=True)
-            await asyncio.sleep(PAUSES_SECONDS[min(failed, len(PAUSES_SECONDS) - 1)])
+            await asyncio.sleep(pause_seconds(error, failed))
             failed += 1
 
 

@@ -1,11 +1,12 @@
 """`retailos push`: imports a file over the API, shows how far it is, and writes down what was refused."""
 
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final, cast
+from uuid import UUID
 
 import click
 from rich.console import Console
@@ -15,6 +16,7 @@ from retailos import app, keys
 from retailos.api.port import address
 from retailos.cli.options import check_named, data_dir, output, run, settings_of, write_json
 from retailos.cli.sending import Sender, sender
+from retailos.errors import ConfigurationError, RetailOSError
 from retailos.imports.imports import Import
 from retailos.imports.rows import FORMATS, told
 from retailos.resources import RESOURCES
@@ -62,6 +64,7 @@ def push(
     keeps what is there, \\N clears it.
 
     Rows that are refused are written to a file beside it, to be corrected and pushed again; then the exit code is 1.
+    An API that is away meanwhile is asked again for five minutes; the file is imported once all the same.
 
     \b
     Examples:
@@ -137,6 +140,11 @@ async def _own_api(settings: Settings) -> AsyncIterator[Sender]:
 async def _import(sender: Sender, source: Source, query: dict[str, str], *, shown: bool) -> Import:
     columns = (TextColumn("{task.description:<8}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not (shown and sys.stderr.isatty())) as progress:
+
+        def say(said: str) -> None:
+            progress.console.print(said, markup=False, highlight=False, soft_wrap=True)
+
+        sender = replace(sender, say=say)
         sending = progress.add_task("Sending", total=source.size)
         queued = await sender.send(
             source.file,
@@ -145,12 +153,28 @@ async def _import(sender: Sender, source: Source, query: dict[str, str], *, show
             query=query,
             sent=lambda size: progress.update(sending, completed=size),
         )
+        say(f"Import {queued.id} is queued.")
         applying = progress.add_task("Applying", total=queued.rows)
-        done = await sender.wait(queued.id, lambda each: progress.update(applying, completed=each.rows_read))
-    if done.failed:
-        with source.refused.open("wb") as file:
-            await sender.fetch_refused(done.id, file)
+        with _told_of(queued.id):
+            done = await sender.wait(queued.id, lambda each: progress.update(applying, completed=each.rows_read))
+            if done.failed:
+                await sender.fetch_refused(done.id, source.refused)
     return done
+
+
+@contextmanager
+def _told_of(import_id: UUID) -> Iterator[None]:
+    """Say with what goes wrong that the import goes on without us, and where it is found."""
+    path = f"/v2/public/imports/{import_id}"
+    left = (
+        f"The import goes on without this: GET {path} tells how far it is, GET {path}/results gives its refused rows."
+    )
+    try:
+        yield
+    except OSError as error:
+        raise ConfigurationError(f"{error.filename} can't be written to: {error.strerror}. {left}") from error
+    except RetailOSError as error:
+        raise RetailOSError(f"{error.message} {left}") from error
 
 
 def _tell(done: Import, source: Source) -> None:

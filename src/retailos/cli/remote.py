@@ -1,6 +1,7 @@
 """A RetailOS somewhere else, asked over HTTP as any other program asks it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -12,8 +13,9 @@ import click
 import msgspec
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import PyreqwestError
+from pyreqwest.response import BaseResponse
 
-from retailos.errors import CursorExpired, InvalidCursor, RetailOSError, Unavailable
+from retailos.errors import CursorExpired, IdempotencyInProgress, InvalidCursor, RetailOSError, Unavailable
 
 ANSWER_SECONDS: Final = 60.0
 CONNECT_SECONDS: Final = 10.0
@@ -28,9 +30,24 @@ key_file = click.option(
 )
 
 
+class _Problem(msgspec.Struct, frozen=True):
+    path: str
+    message: str
+
+
+class _Details(msgspec.Struct, frozen=True):
+    errors: tuple[_Problem, ...] = ()
+
+
 class _Fault(msgspec.Struct, frozen=True):
     code: str
     message: str
+    details: _Details = _Details()
+
+    @property
+    def said(self) -> str:
+        """The message, and all that is wrong."""
+        return self.message + "".join(f"\n  - {each.path}: {each.message}" for each in self.details.errors)
 
 
 class _Envelope(msgspec.Struct, frozen=True):
@@ -72,23 +89,35 @@ class Remote:
             .timeout(timedelta(seconds=ANSWER_SECONDS + wait_seconds))
             .build()
         )
-        try:
+        with self.failures():
             answer = await outgoing.send()
-            return self._result(answer.status, bytes(await answer.bytes()))
+            return self.result(answer, bytes(await answer.bytes()))
+
+    @contextmanager
+    def failures(self) -> Iterator[None]:
+        """Raise Unavailable where there is no answer, or only a part of it."""
+        try:
+            yield
         except PyreqwestError as error:
             raise Unavailable(f"{self.url} does not answer ({type(error).__name__}); see whether it runs.") from error
 
-    def _result(self, status: int, body: bytes) -> msgspec.Raw:
+    def result(self, answer: BaseResponse, body: bytes) -> msgspec.Raw:
+        """The result in an answer's envelope; raises as `get` does."""
+        status = answer.status
+        # A proxy may tell a date here.
+        asked = answer.headers.get("Retry-After") or ""
+        later = int(asked) if asked.isdecimal() and len(asked) < 9 else 1
         try:
             envelope = msgspec.json.decode(body, type=_Envelope)
         except msgspec.DecodeError:
             said = f"expected a RetailOS API at {self.url}, got an answer {status} that is none of its"
-            raise (Unavailable(said) if status in _NOT_NOW else RetailOSError(said)) from None
+            not_now = status in _NOT_NOW
+            raise (Unavailable(said, retry_after_seconds=later) if not_now else RetailOSError(said)) from None
         if envelope.error is None:
             return envelope.result
-        if status in _NOT_NOW:
-            raise Unavailable(envelope.error.message)
-        raise _KNOWN.get(envelope.error.code, RetailOSError)(envelope.error.message)
+        if status in _NOT_NOW or envelope.error.code == IdempotencyInProgress.code:
+            raise Unavailable(envelope.error.said, retry_after_seconds=later)
+        raise _KNOWN.get(envelope.error.code, RetailOSError)(envelope.error.said)
 
 
 def _client() -> Client:
