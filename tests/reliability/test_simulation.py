@@ -58,7 +58,9 @@ def _hasty(run: Simulation) -> Iterator[str]:
         for each, following in pairwise(attempts):
             wait = following.begun - each.ended
             same = each.held and isinstance(each.outcome, Retry) and following.version == each.version
-            if same and wait < policy.delay_before(each.number) - SLACK_SECONDS:
+            # Who stood still since before, and then sent what others had claimed since, has retried nothing.
+            late = not following.held and following.number <= each.number
+            if same and not late and wait < policy.delay_before(each.number) - SLACK_SECONDS:
                 yield f"{key} was retried after {wait:.3f} s, before attempt {following.number}"
         if (
             max(each.number for each in attempts if each.held) > 1 + policy.retry_limit
