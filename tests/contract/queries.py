@@ -37,7 +37,7 @@ _LISTS: Final = MappingProxyType(
     {
         "limit": "-1|501|abc|100000000000000000000|1.5||%2B1|%EF%BC%91|0x10|1e2|%201|null|1,2",
         "offset": "-1|abc|99999999999999999999||1.0",
-        "sort": "-|--id|password|id,|id,id|-id,id|details|id%20desc|id;drop|%2Bid|1|createdAt,,id|version",
+        "sort": "|-|--id|password|id,|id,id|-id,id|details|id%20desc|id;drop|%2Bid|1|createdAt,,id|version",
         "fields": f"|password|id,|details.a|*|id%00x|{_FIELDS}",
         "expand": "|password|id|details|__proto__",
         "withCount": "|1|TRUE|yes|null",

@@ -58,6 +58,25 @@ async def test_a_stream_from_now_has_its_place_before_anything_happens(shop: Api
         assert (await again.event())["externalId"] == "meanwhile"
 
 
+async def test_a_reader_that_knows_no_chunks_has_its_events_as_they_are(shop: Api) -> None:
+    """Over HTTP/1.0 a stream is no more than its events, and the connection's end is its own."""
+    await shop.put("/customers/plain", {"firstName": "Ada"})
+    reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
+    ask = "GET /v2/public/changes HTTP/1.0\r\nAccept: text/event-stream\r\nAuthorization: API_KEY"
+    writer.write(f"{ask} {shop.key}\r\n\r\n".encode())
+    async with asyncio.timeout(10):
+        head = await reader.readuntil(b"\r\n\r\n")
+        first = await reader.readuntil(b"\n\n")
+    writer.close()
+    assert head.startswith(b"HTTP/1.1 200")
+    assert b"transfer-encoding" not in head.lower()
+    assert b"connection: close" in head
+    assert first == b"retry: 2000\n\n"
+    plain = await shop.raw(f"{ask.replace('text/event-stream', '*/*')} {shop.key}\r\n\r\n".encode())
+    head, _, listed = plain.partition(b"\r\n\r\n")
+    assert f"content-length: {len(listed)}".encode() in head
+
+
 async def marked(stream: Stream) -> bool:
     """Read on until there is a mark; there is one soon, and no event is awaited."""
     try:

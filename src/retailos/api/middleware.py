@@ -118,6 +118,8 @@ class Sent:
 
 
 def _check_limits(scope: Scope, raw_path: bytes) -> None:
+    if scope["http_version"] not in ("1.1", "1.0"):
+        raise BadRequest("expected HTTP/1.1, got another version of it", headers={"Connection": "close"})
     if len(raw_path) + len(scope["query_string"]) > URL_BYTES:
         raise UriTooLong
     size = hosts = 0

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import msgspec
+from starlette.types import Message, Send
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
@@ -16,7 +17,7 @@ from retailos import __version__
 from retailos.api.body import BODY_SECONDS, WHOLE
 from retailos.api.envelope import AT_ONCE, Envelope, Fault, Meta, encode, phrase
 from retailos.declare.values import printed
-from retailos.errors import BadRequest, HeadersTooLarge, RetailOSError
+from retailos.errors import BadRequest, HeadersTooLarge, RetailOSError, UriTooLong
 from retailos.observe import emit
 from retailos.observe.requests import RequestRefusedByProtocol
 from retailos.records.identity import new_id
@@ -111,6 +112,13 @@ class EnvelopeProtocol(HttpToolsProtocol):
         self._stop_timer()
         self._head_begun, self._trailer_bytes = True, 0
 
+    def on_url(self, url: bytes) -> None:
+        """Take a piece of the URL, which can't be parsed when it is far too long."""
+        super().on_url(url)
+        if len(self.url) > HEAD_BYTES:
+            self._unfit = UriTooLong()
+            raise self._unfit
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header, and pass over a trailer: what stands behind a body must decide nothing (RFC 9110, 6.5.1)."""
         if self._head_begun:
@@ -125,6 +133,8 @@ class EnvelopeProtocol(HttpToolsProtocol):
         """Go on with a request whose head is here."""
         self._head_arrived()
         super().on_headers_complete()
+        if self.scope["http_version"] == "1.0":
+            self.cycle.send = partial(send_unchunked, self.cycle, cast(Send, self.cycle.send))  # type: ignore[method-assign]
         self.scope[AT_ONCE] = partial(self._answer_at_once, self.cycle)  # type: ignore[literal-required]
 
     def on_body(self, body: bytes) -> None:
@@ -223,6 +233,17 @@ class EnvelopeProtocol(HttpToolsProtocol):
         if not self._is_unread():
             self.transport.write(refusal(error))
         self.transport.close()
+
+
+async def send_unchunked(cycle: RequestResponseCycle, send: Send, message: Message) -> None:
+    """Send to a caller of HTTP/1.0, which knows no chunks: what has no length ends where its connection does."""
+    if message["type"] == "http.response.start":
+        if all(name.lower() != b"content-length" for name, _ in message["headers"]):
+            cycle.chunked_encoding = False
+    elif cycle.expected_content_length == 0:
+        # uvicorn counts what is left to be sent, and all of it is in this message.
+        cycle.expected_content_length = len(message.get("body", b""))
+    await send(message)
 
 
 def refusal(error: RetailOSError) -> bytes:

@@ -136,7 +136,7 @@ def read(resources: Resources, resource: Resource, raw: bytes) -> Query:
     query = Query(
         limit=whole(given, "limit", LIMIT_DEFAULT, LIMIT_MOST, problems),
         offset=whole(given, "offset", 0, None, problems),
-        sort=_sort(resource, given.get("sort", ""), problems),
+        sort=_sort(resource, given["sort"], problems) if "sort" in given else (),
         show=show(resource, given, problems),
         filters=tuple(filters),
         q=given.get("q") or None,
@@ -202,7 +202,7 @@ def sortable(resource: Resource) -> tuple[str, ...]:
 
 def _sort(resource: Resource, text: str, problems: list[Problem]) -> tuple[tuple[str, bool], ...]:
     known = sortable(resource)
-    sort = [(name.removeprefix("-"), name.startswith("-")) for name in text.split(",")] if text else []
+    sort = [(name.removeprefix("-"), name.startswith("-")) for name in text.split(",")]
     for name, _ in sort:
         if name not in known:
             hint = did_you_mean(name, known) or f"; one of {', '.join(known)}"
