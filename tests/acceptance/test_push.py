@@ -54,15 +54,16 @@ async def test_a_file_is_pushed_corrected_and_pushed_again(
         "serve", "--port", "0", database_url=database, api_processes="1", worker_processes="1"
     ) as running:
         url = f"http://127.0.0.1:{(await running.says(SERVES))[1]}"
-        to = ("--resource", "customer", "--url", url, "--key", await key_of(database))
+        (tmp_path / "key").write_text(f"{await key_of(database)}\n")
+        to = ("--resource", "customer", "--url", url, "--key-file", str(tmp_path / "key"))
         first = await ran("push", file, *to)
         refused = tmp_path / "customers.failed.csv"
         rows = list(csv.DictReader(refused.open(newline="")))
         refused.write_text(refused.read_text().replace("9.6.1990", "09/06/1990"))
         second = await ran("push", str(refused), *to, "--output", "json")
         packed = gzip.compress(b'{"externalCustomerId": "p-4", "firstName": "Zo\xc3\xab"}\n')
-        (tmp_path / "more.jsonl.gz").write_bytes(packed)
-        third = await ran("push", str(tmp_path / "more.jsonl.gz"), *to)
+        (tmp_path / "MORE.JSONL.GZ").write_bytes(packed)
+        third = await ran("push", str(tmp_path / "MORE.JSONL.GZ"), *to)
         fourth = await piped(
             b"externalCustomerId;firstName\np-5;Max\n", "push", "-", *to, "--format", "csv", cwd=tmp_path
         )
@@ -100,6 +101,12 @@ async def test_a_file_is_pushed_into_a_directory(used_dir: Path, tmp_path: Path)
         (("rows.csv", "--resource", "customer"), "Name the database", 2),
         (("rows.csv", "--resource", "customer", "--url", "u", "--data-dir", "d"), "leave one of them out", 2),
         (("rows.csv", "--resource", "customer", "--url", "http://127.0.0.1:1", "--key", "k"), "does not answer", 1),
+        (("rows.csv", "--resource", "customer", "--url", "u", "--key", "k"), "expected a URL", 2),
+        (
+            ("rows.csv", "--resource", "customer", "--url", "http://u", "--key", "k", "--key-file", "rows.txt"),
+            "with --key-file or with --key",
+            2,
+        ),
     ],
 )
 async def test_a_push_that_leads_nowhere_says_so(

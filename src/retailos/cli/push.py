@@ -14,7 +14,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from retailos import app, keys
 from retailos.api.port import address
+from retailos.cli import remote
 from retailos.cli.options import check_named, data_dir, output, run, settings_of, write_json
+from retailos.cli.remote import Remote
 from retailos.cli.sending import Sender, sender
 from retailos.errors import ConfigurationError, RetailOSError
 from retailos.imports.imports import Import
@@ -44,8 +46,11 @@ class Source:
 @click.option("--resource", required=True, type=click.Choice(list(RESOURCES)), help="What the records are.")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="The format, where FILE's name does not tell it.")
 @click.option("--max-error-rate", type=click.FloatRange(0, 1), help="Stop once more than this share was refused.")
-@click.option("--url", help="Where the API is.  [default: one is started for this, on the database]")
-@click.option("--key", help="An API key that may write the resource; asked for if --url is given without it.")
+@click.option(
+    "--url", help="Where the API is; a key is asked for.  [default: one is started for this, on the database]"
+)
+@remote.key
+@remote.key_file
 @data_dir
 @output
 def push(
@@ -55,6 +60,7 @@ def push(
     max_error_rate: float | None,
     url: str | None,
     key: str | None,
+    key_file: Path | None,
     data_dir: Path | None,
     output: str,
 ) -> None:
@@ -69,19 +75,19 @@ def push(
     \b
     Examples:
       retailos push customers.csv --resource customer --data-dir data
-      retailos push stores.ndjson.gz --resource store --url https://retailos.example.com --key rk_dev_…
+      retailos push stores.ndjson.gz --resource store --url https://retailos.example.com --key-file key
       unload customers | retailos push - --resource customer --format csv
     """
     if url and data_dir:
         raise click.UsageError("Both --url and --data-dir say where to; leave one of them out.")
-    if url and not key:
+    if url and not key and not key_file:
         key = click.prompt("API key", hide_input=True, err=True)
+    api = Remote.named(url, key, key_file) if url else None
     source = _source(file, form)
     query = {"resource": resource, "format": source.format}
     if max_error_rate is not None:
         query["maxErrorRate"] = f"{max_error_rate:.6f}"
-    settings = None if url else _settings(data_dir)
-    done = run(_push(source, query, settings, url or "", key or "", shown=output == "text"))
+    done = run(_push(source, query, api or _settings(data_dir), shown=output == "text"))
     if output == "json":
         write_json(done)
     else:
@@ -98,7 +104,7 @@ def _settings(data_dir: Path | None) -> Settings:
 
 def _source(file: str, form: str | None) -> Source:
     name = Path("stdin" if file == _STDIN else file)
-    gzip = name.suffix == ".gz"
+    gzip = name.suffix.lower() == ".gz"
     inner = name.with_suffix("") if gzip else name
     form = form or dict(_SUFFIXES).get(inner.suffix.lower())
     if form is None:
@@ -110,12 +116,10 @@ def _source(file: str, form: str | None) -> Source:
     )
 
 
-async def _push(
-    source: Source, query: dict[str, str], settings: Settings | None, url: str, key: str, *, shown: bool
-) -> Import:
-    if settings is None:
-        return await _import(sender(url, key), source, query, shown=shown)
-    async with _own_api(settings) as own:
+async def _push(source: Source, query: dict[str, str], to: Remote | Settings, *, shown: bool) -> Import:
+    if isinstance(to, Remote):
+        return await _import(sender(to.url, to.key), source, query, shown=shown)
+    async with _own_api(to) as own:
         return await _import(own, source, query, shown=shown)
 
 
