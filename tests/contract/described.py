@@ -1,6 +1,6 @@
 """The documents as tests read them: their operations and examples, and what of a value does not fit a schema."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -11,6 +11,25 @@ from retailos.api.admin import admin_operations
 from retailos.api.openapi import document
 from retailos.api.routes import public_operations
 from retailos.resources import RESOURCES
+
+#: Headers of every answer that say how it travels, and what browsers may do with it.
+STANDING = frozenset(
+    {
+        *("date", "connection", "content-type", "content-length", "transfer-encoding", "cache-control"),
+        *("access-control-allow-origin", "access-control-expose-headers", "x-accel-buffering"),
+        "x-content-type-options",
+    }
+)
+#: What is documented and not always sent: where there is a next page, where a request comes again, and, with an error,
+#: where a key was let in.
+OCCASIONAL = frozenset(("link", "idempotency-replayed", "ratelimit", "ratelimit-policy"))
+
+
+def headers_fit(response: Mapping[str, Any], sent: Iterable[str]) -> None:
+    """See that an answer has the headers that are documented of it, and no others but the standing ones."""
+    told = {name.lower() for name in response.get("headers", {})}
+    unsent, untold = told - OCCASIONAL - set(sent), set(sent) - STANDING - told
+    assert not unsent | untold, f"documented and not sent: {unsent}; sent and not documented: {untold}"
 
 
 @cache

@@ -8,8 +8,9 @@ import pytest
 
 from retailos.declare.resource import Resource
 from retailos.resources import RESOURCES
-from tests.contract.conftest import ORDER, VARIED_RESOURCES, Api, Response
-from tests.contract.described import bodies, described, operations_of, problems_of
+from tests.contract.conftest import ORDER, VARIED_RESOURCES, Api, Response, ground, least
+from tests.contract.described import bodies, described, headers_fit, operations_of, problems_of
+from tests.contract.test_answers import keyed
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ async def run(
     status, success = next(iter(operation["responses"].items()))
     assert (answer.status, answer.error) == (int(status), None), operation["operationId"]
     assert problems_of(made, success["content"]["application/json"]["schema"], answer.json) == []
-    assert {name.lower() for name in success["headers"]} <= answer.headers.keys()
+    headers_fit(success, answer.headers)
     shown = success["content"]["application/json"]["example"]
     for told in ("statusCode", "statusMessage", "userMessage", "action"):
         assert answer.json[told] == shown[told]
@@ -262,7 +263,7 @@ async def test_the_examples_of_imports_work(api: Api, public: dict[str, Any]) ->
         success = create["responses"]["202"]
         assert (answer.status, answer.result["rows"]) == (202, 2)
         assert problems_of(public, success["content"]["application/json"]["schema"], answer.json) == []
-        assert {name.lower() for name in success["headers"]} <= answer.headers.keys()
+        headers_fit(success, answer.headers)
         known = {"id": answer.result["id"]}
         assert (await run(api, public, "GET", root, {})).result["rows"][0] == answer.result
         assert (await run(api, public, "GET", root + "/{id}", known)).result == answer.result
@@ -270,3 +271,28 @@ async def test_the_examples_of_imports_work(api: Api, public: dict[str, Any]) ->
         results = await api.get(f"/imports/{known['id']}/results")
         given = public["paths"][root + "/{id}/results"]["get"]["responses"]["200"]["content"]
         assert results.headers["content-type"].partition(";")[0] in given
+        headers_fit(public["paths"][root + "/{id}/results"]["get"]["responses"]["200"], results.headers)
+        for replayed in (None, "true"):
+            sent = headers | keyed(media_type)
+            answer = await api.request("POST", f"{root}?resource=customer", body=file, headers=sent)
+            headers_fit(success, answer.headers)
+            assert answer.headers.get("idempotency-replayed") == replayed
+
+
+@VARIED_RESOURCES
+async def test_every_header_of_an_answer_is_documented(api: Api, public: dict[str, Any], resource: Resource) -> None:
+    """A page that others follow and a request that comes again tell so in headers which the document knows."""
+    root, listed = f"/v2/public/{resource.collection}", public["paths"][f"/v2/public/{resource.collection}"]
+    await lay_ground(api, public, resource)
+    created = listed["post"]["responses"]["201"]
+    for replayed in (None, "true"):
+        answer = await api.request("POST", root, json=bodies(listed["post"])[0], headers=keyed("once"))
+        assert (answer.status, answer.headers.get("idempotency-replayed")) == (201, replayed)
+        headers_fit(created, answer.headers)
+    await ground(api, resource, 1)
+    assert (await api.put(f"/{resource.collection}/another", least(resource, 1))).status == 200
+    page = await api.get(f"/{resource.collection}?limit=1")
+    assert page.headers["link"].endswith('rel="next"')
+    headers_fit(listed["get"]["responses"]["200"], page.headers)
+    head = await api.request("HEAD", "/v2/public/changes", headers={"Accept": "text/event-stream"})
+    headers_fit(public["paths"]["/v2/public/changes"]["get"]["responses"]["200"], head.headers)

@@ -1,6 +1,6 @@
 """Responses as they are documented: of success, of every error, and the headers that go with them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
@@ -19,6 +19,8 @@ _WITH_BODY = (413, 415)
 _STANDING = ("X-Ra-Request-Id", "X-Ra-Request-Timestamp", "X-Ra-Server-Version")
 #: On what a key was let in for, where its requests are limited.
 _LIMITED = ("RateLimit", "RateLimit-Policy")
+#: What is refused before a key is looked at, or for want of one.
+_BEFORE_KEYS = (401, 405, 406, 414, 431)
 _LATER = ("Retry-After",)
 _OF_ERRORS = MappingProxyType({401: ("WWW-Authenticate",), 405: ("Allow",), 429: _LATER, 503: _LATER})
 _HEADERS = MappingProxyType(
@@ -34,6 +36,9 @@ _HEADERS = MappingProxyType(
             "How many requests a key may make at once (`q`), and in how many seconds it has them again (`w`).",
             "",
         ),
+        "Link": ('The next page, where there is one: `</v2/public/…?cursor=…>; rel="next"` (RFC 8288).', ""),
+        "Idempotency-Replayed": ("`true` where the request came before, and this is the answer that it had.", ""),
+        "Content-Disposition": ("What the file is called by whoever keeps it.", ""),
         "ETag": ("The record's version, in double quotes.", ""),
         "Preference-Applied": ("`respond-async`: it is accepted, and written soon.", ""),
         "Location": ("The URL of what was made.", "uri-reference"),
@@ -151,6 +156,12 @@ def _own_headers(operation: Operation, status: int) -> Iterator[str]:
         yield "ETag"
     if status == HTTPStatus.CREATED:
         yield "Location"
+    if "list" in operation.parameters:
+        yield "Link"
+    if "once" in operation.parameters:
+        yield "Idempotency-Replayed"
+    if operation.gives and not operation.result:
+        yield "Content-Disposition"
 
 
 def _failure(status: int) -> dict[str, Any]:
@@ -160,12 +171,17 @@ def _failure(status: int) -> dict[str, Any]:
     said = {each.code: " ".join((each.__doc__ or "").split()) for each in kinds}
     return {
         "description": "\n".join(f"- `{code}`: {text}" for code, text in said.items()),
-        "headers": _headers((*_STANDING, *_OF_ERRORS.get(status, ()))),
+        "headers": _headers((*_STANDING, *_limited(status), *_OF_ERRORS.get(status, ()))),
         "content": {
             "application/json": {"schema": ref("Error"), "examples": shown},
             PROBLEM_JSON: {"schema": ref("ProblemDetails"), "example": examples.problem(kinds[0])},
         },
     }
+
+
+def _limited(status: int) -> Sequence[str]:
+    """The headers of an error that tell of the key's requests: none where no key was let in."""
+    return () if status in _BEFORE_KEYS else _LIMITED
 
 
 def _headers(names: Iterable[str]) -> dict[str, Any]:
