@@ -43,6 +43,7 @@ def _body(name: str, body: bytes, status: int = 400, code: str = "") -> Attack:
     return Attack(name=name, body=body, status=status, code=code)
 
 
+_JSON: Final = "application/json"
 #: Refused by every route that takes a body, whatever it is about.
 BODIES: Final = (
     _body("nothing", b"", code="MALFORMED_JSON"),
@@ -107,6 +108,9 @@ BODIES: Final = (
     Attack(name="a form", status=415, body=b"{}", headers=(("Content-Type", "multipart/form-data; boundary=x"),)),
     Attack(name="latin1", status=415, body=b"{}", headers=(("Content-Type", "application/json; charset=latin1"),)),
     Attack(name="utf-16", status=415, body=b"{}", headers=(("Content-Type", 'application/json; charset="utf-16"'),)),
+    Attack(name="a charset behind", status=415, body=b"{}", headers=(("Content-Type", f"{_JSON}; x=y; charset=x"),)),
+    Attack(name="two charsets", status=415, body=b"{}", headers=(("Content-Type", f"{_JSON};charset=utf8;charset=x"),)),
+    Attack(name="an empty charset", status=415, body=b"{}", headers=(("Content-Type", f"{_JSON}; charset="),)),
     Attack(name="a control", status=400, body=b"{}", headers=(("Content-Type", "application\x01/json"),)),
     Attack(name="gzip", status=415, body=b"{}", headers=(("Content-Encoding", "gzip"),)),
     Attack(name="br, gzip", status=415, body=b"{}", headers=(("Content-Encoding", "br, gzip"),)),

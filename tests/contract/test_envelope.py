@@ -206,10 +206,20 @@ async def test_whoever_takes_json_gets_it(shop: Api, accept: str) -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    ["application/json", "APPLICATION/JSON", "application/json;charset=UTF-8", 'application/json; charset="utf-8"'],
+    [
+        "application/json",
+        "APPLICATION/JSON",
+        "application/json;charset=UTF-8",
+        'application/json; charset="utf-8"',
+        "application/json; charset=utf-8; x=y",
+        'application/json; x="a;b"; charset=utf-8',
+        'application/json; profile="charset=utf-16"',
+        'application/json; profile="a\\"; charset=utf-16"',
+        "application/json;",
+    ],
 )
 async def test_json_is_taken_however_it_is_announced(shop: Api, kind: str) -> None:
-    """The media type's case and a charset of UTF-8 make no difference."""
+    """The media type's case, a charset of UTF-8 and parameters of other names make no difference."""
     answer = await shop.put("/customers/announced", {"firstName": "Ada"}, headers={"Content-Type": kind})
     assert answer.status == 200
 

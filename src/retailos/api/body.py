@@ -1,6 +1,7 @@
 """The bytes of a request's body, taken within limits of size and time."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from functools import lru_cache
 
@@ -19,6 +20,8 @@ BODY_SECONDS = 30.0
 DROPPED_BYTES = 16 * 1024 * 1024
 #: The media type of server-sent events.
 EVENTS = "text/event-stream"
+#: A parameter of a media type: its name, and its value as it stands or in quotes.
+_PARAMETER = re.compile(r';[ \t]*([^\s;="]+)[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^\s;"]*)')
 
 
 class Disconnected(Exception):
@@ -63,7 +66,7 @@ async def stream(call: Call, *, seconds: float = BODY_SECONDS) -> AsyncIterator[
 def check_media_type(call: Call) -> None:
     """Refuse what is not plain JSON in UTF-8."""
     kinds = call.headers(b"content-type")
-    if len(kinds) != 1 or not _is_json(kinds[0]):
+    if len(kinds) != 1 or media_type_of(kinds[0]) != "application/json":
         raise UnsupportedMediaType
     if any(each.strip().lower() != b"identity" for each in call.headers(b"content-encoding")):
         raise UnsupportedMediaType("expected a body without Content-Encoding, got an encoded one")
@@ -85,10 +88,11 @@ def wants_events(call: Call) -> bool:
 
 # Callers send the same few words again and again.
 @lru_cache(maxsize=200)
-def _is_json(given: bytes) -> bool:
-    kind, _, parameters = given.decode("latin-1").lower().partition(";")
-    charset = parameters.strip().removeprefix("charset=").strip('"') if "charset=" in parameters else "utf-8"
-    return kind.strip() == "application/json" and charset in ("utf-8", "utf8")
+def media_type_of(given: bytes) -> str:
+    """The media type in a Content-Type, or "" where it says that its text is not UTF-8; nothing else is looked at."""
+    kind, semicolon, rest = given.decode("latin-1").lower().partition(";")
+    charsets = [value.strip('"') for name, value in _PARAMETER.findall(semicolon + rest) if name == "charset"]
+    return kind.strip() if all(each in ("utf-8", "utf8") for each in charsets) else ""
 
 
 @lru_cache(maxsize=200)

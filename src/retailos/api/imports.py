@@ -5,6 +5,7 @@ from decimal import Decimal
 from types import MappingProxyType
 
 from retailos.api.access import check_again
+from retailos.api.body import media_type_of
 from retailos.api.call import Answer, Call, Engine, Stream
 from retailos.api.endpoints import record_id_of, refuse_parameters
 from retailos.api.envelope import encode
@@ -157,11 +158,10 @@ def _rate(text: str, problems: list[Problem]) -> float:
 def _media_type(call: Call) -> str:
     """The media type of the body, which is text in UTF-8 or packed text."""
     kinds = call.headers(b"content-type")
-    kind, _, parameters = (kinds[0] if len(kinds) == 1 else b"").decode("latin-1").lower().partition(";")
-    charset = next((each for each in parameters.replace(" ", "").split(";") if each.startswith("charset=")), "")
-    if kind.strip() not in MEDIA_TYPES or charset.strip('"') not in ("", "charset=utf-8", "charset=utf8"):
+    kind = media_type_of(kinds[0]) if len(kinds) == 1 else ""
+    if kind not in MEDIA_TYPES:
         raise UnsupportedMediaType(f"expected a file in UTF-8, of one of the media types {', '.join(MEDIA_TYPES)}")
-    return kind.strip()
+    return kind
 
 
 def _is_encoded(call: Call) -> bool:
