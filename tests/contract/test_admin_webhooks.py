@@ -306,6 +306,7 @@ async def test_a_requeue_names_a_webhook(shop: Api, name: str) -> None:
         ({"webhook": 2**31}, [("/webhook", "OUT_OF_RANGE")]),
         ({"webhook": 0}, [("/webhook", "OUT_OF_RANGE")]),
         ({"webhook": shown["id"], "dryRun": "yes"}, [("/dryRun", "WRONG_TYPE")]),
+        ({"webhook": shown["id"], "dryRun": None}, [("/dryRun", "REQUIRED")]),
         ({"webhook": shown["id"], "dryrun": True}, [("/dryrun", "UNKNOWN_FIELD")]),
         ({"webhook": shown["id"], "since": LATER, "until": EARLIER}, [("/until", "OUT_OF_RANGE")]),
     ):

@@ -9,7 +9,7 @@ from retailos.api.body import json_body
 from retailos.api.call import Answer, Call, Engine
 from retailos.api.endpoints import record_id_of, refuse_parameters
 from retailos.api.envelope import encode
-from retailos.declare.field import Field, flag
+from retailos.declare.field import Field, switch
 from retailos.declare.kind import expected
 from retailos.declare.object import read_object
 from retailos.declare.resource import Resources
@@ -68,7 +68,7 @@ def requeue_fields(resources: Resources) -> Mapping[str, Field]:
             ),
             "resource": Field(name="resource", kind=Words(words=tuple(resources))),
             "ids": Field(name="ids", kind=ListOf(Uuid(), REQUEUED_MOST)),
-            "dryRun": flag("dryRun"),
+            "dryRun": switch("dryRun"),
         }
     )
 

@@ -136,6 +136,11 @@ def free_object(name: str) -> Field:
     return Field(name=name, kind=FreeJson(object_only=True), default={}, personal=True, nullable=False)
 
 
+def switch(name: str) -> Field:
+    """A flag of what a request is to do; null, which may come of a mistake, is not taken for no."""
+    return Field(name=name, kind=Boolean(), default=False, nullable=False, spelled_out=True)
+
+
 DETAILS = free_object("details")
 REPORTING = free_object("reporting")
 

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from retailos.database.pool import Connection, Pool, acquire, transaction
-from retailos.declare.field import Field, flag
+from retailos.declare.field import Field, switch
 from retailos.declare.kind import expected
 from retailos.declare.object import read_object
 from retailos.declare.resource import Resources
@@ -21,7 +21,7 @@ from retailos.webhooks.webhook import Webhook
 _RATE: Final = Field(name="rate", kind=Number(1, 100_000))
 #: What a backfill and a resync say.
 BACKFILL_FIELDS: Final[Mapping[str, Field]] = MappingProxyType({"rate": _RATE})
-RESYNC_FIELDS: Final[Mapping[str, Field]] = MappingProxyType({"rate": _RATE, "behind": flag("behind")})
+RESYNC_FIELDS: Final[Mapping[str, Field]] = MappingProxyType({"rate": _RATE, "behind": switch("behind")})
 
 
 async def backfill(pool: Pool, resources: Resources, webhook_id: int, body: Any, by: By) -> Operation:

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from retailos.database.pool import Connection, Pool, acquire, transaction
-from retailos.declare.field import Field, flag
+from retailos.declare.field import Field, switch
 from retailos.declare.kind import expected
 from retailos.declare.object import read_object
 from retailos.declare.resource import Resources
@@ -27,9 +27,9 @@ from retailos.webhooks.webhook import Webhook
 DISMISSAL_FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
     {
         "webhook": Field(name="webhook", kind=Number(1, 2**31 - 1)),
-        "all": flag("all"),
+        "all": switch("all"),
         **selection.FIELDS,
-        "dryRun": flag("dryRun"),
+        "dryRun": switch("dryRun"),
     }
 )
 _OF_REQUEUES: Final = (

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from retailos.database.pool import Connection, Pool, acquire, transaction
-from retailos.declare.field import Field, flag
+from retailos.declare.field import Field, switch
 from retailos.declare.kind import expected
 from retailos.declare.object import read_object
 from retailos.declare.resource import Resources
@@ -35,7 +35,7 @@ RECORD_FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
         "recordId": Field(name="recordId", kind=Uuid()),
     }
 )
-TRIAL_FIELDS: Final[Mapping[str, Field]] = MappingProxyType({**RECORD_FIELDS, "dryRun": flag("dryRun")})
+TRIAL_FIELDS: Final[Mapping[str, Field]] = MappingProxyType({**RECORD_FIELDS, "dryRun": switch("dryRun")})
 
 
 class Triggered(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -8,7 +8,7 @@ import msgspec
 
 from retailos import keys
 from retailos.database.pool import Pool, acquire, transaction
-from retailos.declare.field import flag
+from retailos.declare.field import switch
 from retailos.declare.kind import expected
 from retailos.declare.object import read_object
 from retailos.declare.resource import Resources
@@ -38,7 +38,7 @@ from retailos.webhooks.webhook import SECRETS, SETTINGS, Webhook, said, shown
 Shown = dict[str, Any]
 
 #: Said when a webhook is added, and no part of it afterwards.
-BACKFILL = flag("backfill")
+BACKFILL = switch("backfill")
 
 
 class Removed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
