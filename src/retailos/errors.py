@@ -267,7 +267,7 @@ class UriTooLong(RetailOSError):
 
 
 class UnsupportedMediaType(RetailOSError):
-    """The body must be application/json in UTF-8, without a content encoding."""
+    """The body must be application/json (a PATCH's may be a merge patch) in UTF-8, without a content encoding."""
 
     status = 415
     code = "UNSUPPORTED_MEDIA_TYPE"

@@ -128,7 +128,7 @@ async def test_a_body_has_a_limit() -> None:
         await asyncio.Event().wait()
 
     kind = (b"content-type", b"application/json")
-    call = Call(scope={"headers": [kind]}, receive=receive, request_id=uuid4(), at="")
+    call = Call(scope={"headers": [kind], "method": "PUT"}, receive=receive, request_id=uuid4(), at="")
     for taken in (json_body(call, 100, seconds=0.05), anext(stream(call, seconds=0.05))):
         with pytest.raises(BadRequest, match="within 0 seconds") as caught:
             await taken

@@ -1,5 +1,7 @@
 """Writing with conditions, in part, as a trial, and away: what a record's writers may ask for."""
 
+from typing import Any
+
 import pytest
 
 from tests.contract.conftest import Api, codes
@@ -19,6 +21,48 @@ async def test_a_patch_changes_what_it_names_and_merges_free_json(api: Api) -> N
     assert answer.status == 200
     assert answer.result[0]["version"] == 2
     assert [shown["firstName"], shown["lastName"], shown["details"]] == ["Ada", "King", {"size": {"shoe": 39}}]
+
+
+MERGE = {"Content-Type": "application/merge-patch+json; charset=utf-8"}
+
+
+async def test_a_merge_patch_merges_every_object(api: Api) -> None:
+    """A PATCH that says so keeps the members that it does not name, and null removes one; plain JSON replaces."""
+    path = "/v2/public/customers/external/c-1"
+    home = {"city": "London", "postCode": "SE1 8NW", "country": "United Kingdom"}
+    await api.put("/customers/c-1", {**ADA, "address": home})
+    sent = {"address": {"city": "Leeds", "postCode": None}, "details": {"size": {"hat": None}}, "lastName": None}
+    assert (await api.request("PATCH", path, json={"customer": sent}, headers=MERGE)).status == 200
+    shown = (await api.get("/customers/c-1")).result
+    assert shown["address"] == {"city": "Leeds", "country": "United Kingdom"}
+    assert [shown["details"], shown["firstName"], shown["lastName"]] == [{"size": {"shoe": 38}}, "Ada", None]
+    nothings: list[dict[str, Any]] = [{"address": {}}, {"details": {}}, {}]
+    for nothing in nothings:
+        same = await api.request("PATCH", path, json=nothing, headers=MERGE)
+        assert (same.status, same.result[0]["outcome"]) == (200, "unchanged")
+    refused = await api.request("PATCH", path, json={"address": {"planet": "Earth"}}, headers=MERGE)
+    assert codes(refused) == [("/address/planet", "UNKNOWN_FIELD")]
+    assert (await api.request("PATCH", path, json={"address": {"city": "York"}})).status == 200
+    assert (await api.get("/customers/c-1")).result["address"] == {"city": "York"}
+    assert (await api.request("PATCH", path, json={"address": None}, headers=MERGE)).status == 200
+    assert (await api.get("/customers/c-1")).result["address"] is None
+
+
+async def test_only_a_patch_is_a_merge_patch(api: Api) -> None:
+    """Whoever replaces a record whole can't announce a part of one."""
+    assert (await api.put("/customers/c-1", ADA, headers=MERGE)).status == 415
+    assert (await api.post("/customers", ADA, headers=MERGE)).status == 415
+    told = (await api.request("GET", "/v2/public/openapi.json", key="")).json["info"]["description"]
+    assert "application/merge-patch+json" in told
+
+
+async def test_a_merge_patch_merges_free_json_of_any_name(api: Api) -> None:
+    """What a product has as free JSON is merged like what it has as members."""
+    await api.put("/products/p-1", {"name": "Coat", "attributes": {"a": {"b": 1, "c": 2}, "d": [1]}})
+    sent = {"attributes": {"a": {"b": None, "e": 3}, "d": [2]}}
+    answer = await api.request("PATCH", "/v2/public/products/external/p-1", json=sent, headers=MERGE)
+    assert answer.status == 200
+    assert (await api.get("/products/p-1")).result["attributes"] == {"a": {"c": 2, "e": 3}, "d": [2]}
 
 
 @pytest.mark.parametrize("name", ["details", "reporting"])

@@ -20,6 +20,8 @@ BODY_SECONDS = 30.0
 DROPPED_BYTES = 16 * 1024 * 1024
 #: The media type of server-sent events.
 EVENTS = "text/event-stream"
+#: What a PATCH may be sent as besides JSON: then every object in it is merged member by member (RFC 7396).
+MERGE_PATCH = "application/merge-patch+json"
 #: A parameter of a media type: its name, and its value as it stands or in quotes.
 _PARAMETER = re.compile(r';[ \t]*([^\s;="]+)[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^\s;"]*)')
 
@@ -64,12 +66,18 @@ async def stream(call: Call, *, seconds: float = BODY_SECONDS) -> AsyncIterator[
 
 
 def check_media_type(call: Call) -> None:
-    """Refuse what is not plain JSON in UTF-8."""
+    """Refuse what is not plain JSON in UTF-8, nor a merge patch where a part of a record is changed."""
     kinds = call.headers(b"content-type")
-    if len(kinds) != 1 or media_type_of(kinds[0]) != "application/json":
+    plain = len(kinds) == 1 and media_type_of(kinds[0]) == "application/json"
+    if not plain and not (is_merge_patch(call) and call.scope["method"] == "PATCH"):
         raise UnsupportedMediaType
     if any(each.strip().lower() != b"identity" for each in call.headers(b"content-encoding")):
         raise UnsupportedMediaType("expected a body without Content-Encoding, got an encoded one")
+
+
+def is_merge_patch(call: Call) -> bool:
+    """Whether the body is announced as a merge patch."""
+    return [media_type_of(each) for each in call.headers(b"content-type")] == [MERGE_PATCH]
 
 
 def check_acceptable(call: Call, gives: tuple[str, ...] = ()) -> None:

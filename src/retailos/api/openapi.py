@@ -38,6 +38,8 @@ Records in, changes out: what is written here is told to every webhook that aske
 _UPSERTS = """\
 - **Upsert** with `PUT` to a record's external id, your own name for it, percent-encoded as one segment of the URL.
   It is idempotent: what is absent is kept, `null` clears, and a record that is like that already is not changed.
+- **Patch** a part of a record: what is named is replaced, `details` and `reporting` are merged. Sent as
+  `application/merge-patch+json`, every object in it is merged member by member (RFC 7396).
 """
 _OPERATORS = """
 

@@ -40,10 +40,11 @@ class Wishes:
         """Whether the record must be looked at before it is written."""
         return self.must_be_new or self.versions is not None
 
-    def reading(self, *, partial: bool = False) -> Reading:
+    def reading(self, *, partial: bool = False, merging: bool = False) -> Reading:
         """How the body is to be read."""
         return Reading(
             partial=partial,
+            merging=merging,
             replace=self.replace,
             ignore_unknown=self.ignore_unknown,
             on_unresolved=self.on_unresolved,

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET
 
 from retailos.api.access import check_may_read
-from retailos.api.body import json_body
+from retailos.api.body import is_merge_patch, json_body
 from retailos.api.call import Answer, Call, Engine
 from retailos.api.endpoints import external_id_of, record_id_of, resource_of
 from retailos.api.envelope import encode
@@ -128,7 +128,7 @@ async def create(engine: Engine, call: Call) -> Answer:
 
 
 async def patch(engine: Engine, call: Call) -> Answer:
-    """PATCH a part of a record by its external id; details and reporting are merged (RFC 7396)."""
+    """PATCH a part of a record by its external id; details and reporting are merged, in a merge patch all objects."""
     return await _patch(engine, call, Demand(external_id=external_id_of(call), must_exist=True))
 
 
@@ -149,7 +149,8 @@ async def delete_by_id(engine: Engine, call: Call) -> Answer:
 
 async def _patch(engine: Engine, call: Call, demand: Demand) -> Answer:
     wishes = wishes_of(call, _OTHER)
-    draft = await _draft(engine, call, demand.external_id, wishes.reading(partial=True))
+    reading = wishes.reading(partial=True, merging=is_merge_patch(call))
+    draft = await _draft(engine, call, demand.external_id, reading)
     written = await _write_carefully(engine, call, wishes, draft, demand, merge=True)
     return await _answer(engine, call, wishes, written)
 

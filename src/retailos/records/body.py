@@ -17,6 +17,7 @@ from retailos.declare.kind import expected, storable
 from retailos.declare.money import in_currency
 from retailos.declare.object import missing, read_member, unknown
 from retailos.declare.resource import Resource, Resources
+from retailos.declare.shapes import FreeJson, Shape
 from retailos.declare.values import moment
 from retailos.errors import (
     CardDataForbidden,
@@ -105,6 +106,8 @@ class Reading:
 
     #: A part of a record, as a PATCH sends it: required fields may be absent.
     partial: bool = False
+    #: Objects are merged member by member (RFC 7396), and not replaced.
+    merging: bool = False
     #: What is absent is reset to its default, and not kept.
     replace: bool = False
     #: Unknown members are passed over.
@@ -172,6 +175,7 @@ def draft(
         external_id=external_id or sent_id or (natural_id(resource, key) if key else None),
         by_key=key is not None,
         patch=patch,
+        parts=_parts(resource, body) if reading.merging else {},
         wants=tuple(wants),
         claimed_id=claimed,
         source_updated_at=source,
@@ -179,6 +183,16 @@ def draft(
         on_unresolved=reading.on_unresolved,
         warnings=_remarked(resource, patch, at) if resource.remarks else (),
     )
+
+
+def _parts(resource: Resource, body: Mapping[str, Any]) -> dict[str, Any]:
+    """The objects in a body that stand for a part of what a field has."""
+    settable = resource.settable
+    return {
+        name: value
+        for name, value in body.items()
+        if name in settable and isinstance(settable[name].kind, Shape | FreeJson) and isinstance(value, dict)
+    }
 
 
 def named(resources: Resources, resource: Resource, record: Any, at: str, reading: Reading = PUT) -> Draft:

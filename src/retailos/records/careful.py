@@ -32,7 +32,7 @@ from retailos.records.resolve import Filled, climbs, hold, lock_tree, refused, r
 from retailos.records.store import merged
 from retailos.records.upsert import Upsert, objection, refusal_of, write_rows
 
-#: Free JSON that a PATCH merges member by member (RFC 7396); all else is replaced whole.
+#: Free JSON that any PATCH merges member by member (RFC 7396); all else is replaced whole, but in a merge patch.
 _MERGED = ("details", "reporting")
 # Numbers as they are kept, to the last digit.
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -86,7 +86,7 @@ async def upsert(
     *,
     merge: bool = False,
 ) -> Written:
-    """Write a draft where the demand holds; with `merge`, details and reporting are merged and not replaced."""
+    """Write a draft where the demand holds; with `merge`, what a PATCH merges is merged and not replaced."""
     # Before the record is locked, since who wakes a parked upsert locks that first, too.
     sent_to = dict.fromkeys(parked.spots(resource, demand.external_id, draft), draft) if demand.external_id else {}
     await parked.supersede(transaction, resource, sent_to)
@@ -237,13 +237,13 @@ def _written(job_id: UUID, record_id: UUID, outcome: Outcome, row: Any) -> Writt
 
 
 def _merged(resource: Resource, draft: Draft, found: Locked) -> dict[str, Any]:
-    """The patch with its free JSON merged into the record's; what the record must have, it must have afterwards."""
+    """The patch with its objects merged into the record's; what the record must have, it must have afterwards."""
     patch, problems = dict(draft.patch), list[Problem]()
-    for name in _MERGED:
-        if patch.get(name):
-            whole = _merge(found.body.get(name) or {}, patch[name])
-            # Each part kept to the limits, and the whole may not.
-            patch[name] = resource.fields[name].kind.read(whole, f"{draft.at}/{name}", problems)
+    parts = {name: patch[name] for name in _MERGED if patch.get(name)} | draft.parts
+    for name, part in parts.items():
+        whole = _merge(found.body.get(name) or {}, part)
+        # Each part kept to the limits, and the whole may not.
+        patch[name] = resource.fields[name].kind.read(whole, f"{draft.at}/{name}", problems)
     if problems:
         raise ValidationFailed(problems)
     left = {**found.body, **patch}

@@ -68,6 +68,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     #: Nobody sent the external id: the record is the one with the draft's natural key, whatever it is called.
     by_key: bool = False
     patch: dict[str, Any]
+    #: Of a merge patch (RFC 7396): the objects to be merged into those of the record, by field, as they were sent.
+    parts: dict[str, Any] = msgspec.field(default_factory=dict)
     wants: tuple[Want, ...] = ()
     #: The id that the body claims the record to have.
     claimed_id: UUID | None = None
