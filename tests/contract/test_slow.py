@@ -35,7 +35,10 @@ async def brisk(settings: Settings, database: str) -> AsyncIterator[Api]:
 
 
 async def held(api: Api, sent: bytes, *, then: bytes = b"") -> tuple[bytes, float]:
-    """Send bytes, and others again and again for ever; what comes, and for how many seconds the connection is open."""
+    """Send bytes, and others again and again for ever; what comes, and for how many seconds the connection is open.
+
+    In whole milliseconds: the loop may end a wait by as much earlier as its clock cannot tell.
+    """
     clock = asyncio.get_running_loop().time
     began, came = clock(), bytearray()
     reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
@@ -50,9 +53,9 @@ async def held(api: Api, sent: bytes, *, then: bytes = b"") -> tuple[bytes, floa
                 continue
             came += chunk
             if not chunk:
-                return bytes(came), clock() - began
+                return bytes(came), round(clock() - began, 3)
     except (ConnectionResetError, BrokenPipeError):
-        return bytes(came), clock() - began
+        return bytes(came), round(clock() - began, 3)
     finally:
         writer.close()
     raise AssertionError(f"still open after {clock() - began:.0f} s, with {bytes(came)!r}")
