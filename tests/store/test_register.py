@@ -103,6 +103,18 @@ async def test_a_newer_version_than_wanted_at_the_claim_settles_what_was_sent(
     assert (done["status"], done["acknowledged"], done["wanted"], done["due"]) == ("delivered", 2, 2, None)
 
 
+async def test_what_a_disabled_webhook_was_owed_may_be_read_newer(store: Store, webhook: int, worker: int) -> None:
+    """What was owed before it was disabled is sent as the record is by now, and then nothing else is owed of it."""
+    record = (await store.write("customer", "c-1", {"firstName": "A"})).record_id
+    await store.pool.execute("update webhook set active = false, disabled = true")
+    await store.write("customer", "c-1", {"firstName": "B"})
+    await store.pool.execute("update webhook set active = true, disabled = false")
+    [held] = await claim(store.pool, webhook, worker)
+    await settle(store.pool, webhook, [settlement(held, 2)])
+    done = await state(store.pool, record)
+    assert (done["status"], done["acknowledged"], done["wanted"], done["due"]) == ("delivered", 2, 2, None)
+
+
 async def test_a_retry_is_due_when_it_is_due(store: Store, webhook: int, worker: int) -> None:
     """A failed attempt is not claimed before its time, and counts on when it is."""
     record = (await store.write("customer", "c-1", {"firstName": "A"})).record_id

@@ -18,7 +18,7 @@ from retailos.deliveries.told import told_of
 
 _SQL = load(__file__)
 _OWE, _MARK, _CLAIM, _CLAIMED, _KNOWN = _SQL.owe, _SQL.mark, _SQL.claim, _SQL.claimed, _SQL.known
-_SETTLE, _RELEASE = _SQL.settle, _SQL.release
+_SETTLE, _RELEASE, _WANTED = _SQL.settle, _SQL.release, _SQL.wanted
 _LOCK, _MOMENT, _WAITING = _SQL.lock, _SQL.moment, _SQL.waiting
 _ENLIST, _RENEW, _END_LEASES, _RESCUE = _SQL.enlist, _SQL.renew, _SQL.end_leases, _SQL.rescue
 _DISMISS, _NEXT_DUE, _SWEEP_DELETED = _SQL.dismiss, _SQL.next_due, _SQL.sweep_deleted
@@ -115,6 +115,13 @@ async def known(connection: Connection, webhook_id: int, record_id: UUID) -> Cla
     row = await connection.fetchrow(_KNOWN, webhook_id, record_id)
     acknowledged, word = (0, None) if row is None else (row["acknowledged"], row["told"])
     return Claim(record_id, uuid4(), 1, acknowledged, again=True, told=word)
+
+
+async def wanted(pool: Pool, webhook_id: int, record_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Give which versions of some records a webhook is to have."""
+    async with acquire(pool) as connection:
+        rows = await connection.fetch(_WANTED, webhook_id, record_ids)
+    return {row["record_id"]: row["wanted"] for row in rows}
 
 
 async def waiting(pool: Pool, webhook_id: int, most: int) -> tuple[int, float]:

@@ -77,6 +77,10 @@ returning delivery.record_id, delivery.attempts, delivery.acknowledged, taken.ag
 -- What a webhook ($1) has acknowledged of a record ($2), and what it was told.
 select acknowledged, told from delivery where webhook_id = $1 and record_id = $2;
 
+-- name: wanted
+-- Which versions of some records ($2) a webhook ($1) is to have.
+select record_id, wanted from delivery where webhook_id = $1 and record_id = any($2::uuid[]);
+
 -- name: claimed
 -- What a token ($2) holds of a webhook ($1). Tokens have no index: this is for a claim whose answer was lost.
 select record_id from delivery where webhook_id = $1 and token = $2;
@@ -121,6 +125,10 @@ settled as (
     update delivery set
         acknowledged = case
             when held.acknowledges then greatest(delivery.acknowledged, held.version) else delivery.acknowledged
+        end,
+        -- What was read may be newer than what anybody owed, written past the program or while the webhook was disabled.
+        wanted = case
+            when held.acknowledges then greatest(delivery.wanted, held.version) else delivery.wanted
         end,
         status = case
             when delivery.again or delivery.wanted > held.version and held.lets_go then 'owed'

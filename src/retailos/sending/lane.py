@@ -25,7 +25,7 @@ from retailos.sending.pace import Pace
 from retailos.sending.reading import Reading
 from retailos.sending.request import Batch, CannotBeAddressed, Item, Told, build_request, frame_bytes
 from retailos.sending.sender import LeaseOver, Sender
-from retailos.sending.settling import batch_settlements, refused_whole, settlements, unaddressed
+from retailos.sending.settling import batch_settlements, refused_whole, settlements, unaddressed, vanished
 from retailos.sending.sift import sift
 from retailos.sending.turns import Turns
 from retailos.webhooks.webhook import Webhook
@@ -232,7 +232,9 @@ class Lane:
         if probe:
             self._probing = token
         records = await self._records(claims)
-        items = [Item(each, records[each.record_id]) for each in claims]
+        items = [Item(each, records[each.record_id]) for each in claims if each.record_id in records]
+        if len(items) < len(claims):
+            self._answer(await self._vanished([each for each in claims if each.record_id not in records]))
         if self.webhook.scope.sifts:
             items, needless = sift(items, marks=self.webhook.scope.marks)
             self._answer(needless)
@@ -249,6 +251,16 @@ class Lane:
                 async with acquire(self._pool) as connection:
                     rows = await connection.fetch(self._reading.statement, *self._reading.arguments(claims))
                 return {row["id"]: Told(**row) for row in rows}
+            except Unavailable:
+                await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _vanished(self, claims: Sequence[Claim]) -> Iterable[Settlement]:
+        """Settle claims of records that there are no more; one person's SQL must not keep all else from being sent."""
+        while True:
+            try:
+                return vanished(
+                    claims, await register.wanted(self._pool, self.webhook.id, [each.record_id for each in claims])
+                )
             except Unavailable:
                 await asyncio.sleep(AGAIN_SECONDS)
 

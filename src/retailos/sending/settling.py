@@ -2,13 +2,14 @@
 
 import dataclasses
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID, uuid4
 
 from msgspec.structs import replace
 
+from retailos.deliveries.claim import Claim
 from retailos.deliveries.outcome import (
     Blame,
     Delivered,
@@ -30,6 +31,8 @@ from retailos.webhooks.retry import RetryPolicy
 _NOT_THERE = (404, 410)
 #: Retries are spread by up to a tenth of their delay.
 JITTER_MOST = 0.1
+#: Why nothing can be sent of a record that has no row.
+VANISHED: Final = "the record is not there: it was deleted past the program, which keeps what it deletes"
 #: Refusals that may be one record's fault, and would not be another's: RFC 9110, 15.5.1, 15.5.14 and 15.5.21.
 WHOLE_REFUSALS: Final = frozenset({400, 413, 422})
 
@@ -88,11 +91,18 @@ def batch_settlements(
 
 def unaddressed(batch: Batch, reason: str) -> Iterator[Settlement]:
     """A record that the webhook's URL can't name fails without an attempt at the network; changing it helps."""
+    return (_unsendable(item.claim, item.record.version, reason) for item in batch)
+
+
+def vanished(claims: Iterable[Claim], wanted: Mapping[UUID, int]) -> Iterator[Settlement]:
+    """So does a record that somebody has deleted past the program; all that is left of it is the version `wanted`."""
+    return (_unsendable(each, wanted[each.record_id], VANISHED) for each in claims if each.record_id in wanted)
+
+
+def _unsendable(claim: Claim, version: int, reason: str) -> Settlement:
     reply = Reply(at=datetime.now(UTC), milliseconds=0.0, error=ErrorClass.INVALID_REQUEST, detail=reason, sent=False)
     outcome = Failed(error_class=ErrorClass.INVALID_REQUEST, blame=Blame.RECORD)
-    for item in batch:
-        version, request_id = item.record.version, uuid4()
-        yield Settlement(claim=item.claim, version=version, outcome=outcome, request_id=request_id, url="", reply=reply)
+    return Settlement(claim=claim, version=version, outcome=outcome, request_id=uuid4(), url="", reply=reply)
 
 
 def refused_whole(batch: Batch, reply: Reply) -> bool:
