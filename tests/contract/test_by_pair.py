@@ -187,6 +187,18 @@ async def test_stock_that_is_sent_again_is_not_read_again(shop: Api, pair: tuple
     assert (await in_bulk(shop, rows))[8] == "updated"
 
 
+async def test_a_row_that_is_refused_says_its_pair(shop: Api, pair: tuple[str, str], number: int) -> None:
+    """A refused row has the external id that would follow from its two, in the answer, its job and its import."""
+    store, variant = pair
+    bad = stock(store, variant, 1) | {"onHand": "x"}
+    unnamed = [{"store": {"externalStoreId": store}, "onHand": 1}, bad | {OWN: 7}, bad | {"variant": 7}]
+    told = (await shop.put("/stock-levels", {"stockLevels": [bad, *unnamed]})).result
+    assert [each["externalId"] for each in told] == [f"{store}:{variant}", None, None, None]
+    done = await applied(shop, await send(shop, ndjson([bad, *unnamed]), "ndjson", query="resource=stockLevel"))
+    asked = f"/jobs?externalId={store}%3A{variant}&status=failed"
+    assert {each["batchId"] for each in (await shop.get(asked)).result["rows"]} == {told[0]["batchId"], done["id"]}
+
+
 async def test_what_failed_finds_the_record_of_its_pair_when_it_is_requeued(
     shop: Api, pair: tuple[str, str], number: int
 ) -> None:

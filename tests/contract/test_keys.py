@@ -195,6 +195,32 @@ async def test_without_grace_the_former_secret_ends_at_once(shop: Api) -> None:
     assert [await opens(shop, each) for each in (made.key, second["key"])] == [False, True]
 
 
+async def test_a_new_secret_opens_at_once_in_every_process(shop: Api) -> None:
+    """What another process knows of a key from before is no reason to refuse the secret that it has now."""
+    ring, made = keys.KeyRing(shop.engine.pool, None, "test"), await key_for(shop, "*:read")
+    assert await ring.recognise(made.key)
+    for _ in range(2):
+        second = await rotated(shop, made.id, 3600)
+        assert await ring.recognise(second["key"]), "the key as it was before the rotation is what counts"
+    parts = taken_apart(made.key)
+    assert parts
+    mistaken = written(parts._replace(secret=parts.secret[::-1]))
+    assert await ring.recognise(mistaken) is None
+
+
+async def test_a_key_that_is_made_late_opens_at_once_in_every_process(shop: Api) -> None:
+    """Who came with a key before it was carried over to this database is let in as soon as it is there."""
+    ring, made = keys.KeyRing(shop.engine.pool, None, "test"), await key_for(shop, "*:read")
+    async with shop.engine.pool.acquire() as connection:
+        row = await connection.fetchrow("delete from api_key where id = $1 returning *", made.id)
+        assert row
+        assert await ring.recognise(made.key) is None
+        columns = ", ".join(row.keys())
+        places = ", ".join(f"${i}" for i in range(1, len(row) + 1))
+        await connection.execute(f"insert into api_key ({columns}) values ({places})", *row.values())
+    assert await ring.recognise(made.key)
+
+
 async def test_a_key_remembers_when_it_was_used(shop: Api) -> None:
     """A key that was used says so, to the minute, and one that never was or was mistyped says nothing."""
     one, other = await key_for(shop, "*:read"), await key_for(shop, "*:read")

@@ -26,7 +26,12 @@ async def tell(
     """Show what came of each record; what was refused is kept as a failed job, unless it was only a trial."""
     resource = resource_of(call)
     refused = {
-        i: Refused(job_id=new_id(), external_id=body.name_of(resource, records[i]), position=i, error=each)
+        i: Refused(
+            job_id=new_id(),
+            external_id=body.name_of(engine.resources, resource, records[i]),
+            position=i,
+            error=each,
+        )
         for i, each in enumerate(results)
         if isinstance(each, RetailOSError)
     }

@@ -67,7 +67,7 @@ def read_chunk(resources: Resources, layout: Layout, first_line: int, data: byte
             # One row that we can't read must not keep all others waiting for ever.
             emit(DefectFound(request_id="", error=describe(defect)))
             read = Internal()
-        yield Row(line=line, data=raw, read=read, external_id=body.name_of(layout.resource, record))
+        yield Row(line=line, data=raw, read=read, external_id=body.name_of(resources, layout.resource, record))
 
 
 def _records(layout: Layout, first_line: int, data: bytes) -> Iterator[tuple[int, bytes, list[str] | None]]:

@@ -26,6 +26,7 @@ class _Proved(NamedTuple):
 class KeyRing:
     """The keys of one environment that a process has lately seen, each read again when it is older than FRESH_SECONDS.
 
+    Nobody is refused by what was read before he came: a secret opens from the moment on at which it is made.
     `proved` is told the id of each key that was proved right, at most once in FRESH_SECONDS for each key.
     """
 
@@ -64,13 +65,13 @@ class KeyRing:
         parts = taken_apart(text)
         if parts is None or parts.environment != self._environment:
             return None
+        asked, digest = time.monotonic(), await self._digested(parts)
         read_at, key = await self._known(parts.id)
-        now = datetime.now(UTC)
-        until = key.opens_until(await self._digested(parts), now) if key else None
-        if key is None or until is None:
-            return None
-        left = min(read_at + FRESH_SECONDS - time.monotonic(), (until - now).total_seconds())
-        return _Proved(time.monotonic() + left, key)
+        proved = _proved(read_at, key, digest)
+        if proved is None and read_at < asked:
+            # What is known may be older than the secret. Who guesses is counted before he comes here.
+            proved = _proved(*await self._read(parts.id), digest)
+        return proved
 
     async def _digested(self, parts: Parts) -> bytes:
         if self._pepper is None:
@@ -83,9 +84,22 @@ class KeyRing:
         seen = self._seen.get(key_id)
         if seen and time.monotonic() - seen[0] < FRESH_SECONDS:
             return seen
+        return await self._read(key_id)
+
+    async def _read(self, key_id: str) -> tuple[float, Key | None]:
         asked = time.monotonic()
         key = await store.find(self._pool, key_id)
         while len(self._seen) >= REMEMBERED:
             self._seen.pop(next(iter(self._seen)))
         self._seen[key_id] = (asked, key)
         return asked, key
+
+
+def _proved(read_at: float, key: Key | None, digest: bytes) -> _Proved | None:
+    """What a key that was read then is to the secret of a digest; None where that opens nothing."""
+    now = datetime.now(UTC)
+    until = key.opens_until(digest, now) if key else None
+    if key is None or until is None:
+        return None
+    left = min(read_at + FRESH_SECONDS - time.monotonic(), (until - now).total_seconds())
+    return _Proved(time.monotonic() + left, key)

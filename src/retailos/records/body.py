@@ -206,9 +206,21 @@ def named(resources: Resources, resource: Resource, record: Any, at: str, readin
     return read
 
 
-def name_of(resource: Resource, record: Any) -> str | None:
-    """The external id that a refused record gave, where it can be kept."""
-    name = record.get(resource.external_id.name) if type(record) is dict else None
+def name_of(resources: Resources, resource: Resource, record: Any) -> str | None:
+    """The external id that a refused record gave, or that would follow from its natural key, where it can be kept."""
+    if type(record) is not dict:
+        return None
+    name, natural = _name_in(resource, record), resource.natural_key
+    if name is None and natural and record.get(resource.external_id.name) is None:
+        targets = ((record.get(each), resources[resource.reference[each].to]) for each in natural.references)
+        names = [_name_in(target, nested) for nested, target in targets if type(nested) is dict]
+        known = [each for each in names if each]
+        name = natural.external_id(known) if len(known) == len(natural.references) else None
+    return name
+
+
+def _name_in(resource: Resource, record: Mapping[str, Any]) -> str | None:
+    name = record.get(resource.external_id.name)
     return name if type(name) is str and 0 < len(name) <= 255 and storable(name) else None
 
 
