@@ -121,9 +121,14 @@ def _url(settings: Settings, at: int) -> str:
 
 
 async def run_supervised(role: Role, settings: Settings, ready: Callable[[int], None]) -> None:
-    """As run_role(), for a supervisor, once the database that it has seen to answers."""
-    await _patiently(lambda: _reach(settings.database_url or ""))
-    await run_role(role, settings, ready, shared=True)
+    """As run_role(), for a supervisor: begun again where the database goes away before it is ready."""
+    begun: list[int] = []
+
+    def started(at: int) -> None:
+        begun.append(at)
+        ready(at)
+
+    await _patiently(lambda: run_role(role, settings, started, shared=True), until=lambda: bool(begun))
 
 
 async def run_role(role: Role, settings: Settings, ready: Callable[[int], None], *, shared: bool = False) -> None:
@@ -234,13 +239,8 @@ async def kept_database(settings: Settings) -> AsyncIterator[Database]:
             await asyncio.wait([watch])
 
 
-async def _reach(url: str) -> None:
-    async with open_pool(url, "start"):
-        pass
-
-
-async def _patiently(work: Callable[[], Awaitable[object]]) -> None:
-    """Do the work, again where the server goes away meanwhile; Unavailable if it does not come back.
+async def _patiently(work: Callable[[], Awaitable[object]], until: Callable[[], bool] = lambda: False) -> None:
+    """Do the work, again where the server goes away before `until` holds; Unavailable if it does not come back.
 
     A command that found no server running starts it, and takes it along as it ends.
     """
@@ -251,7 +251,7 @@ async def _patiently(work: Callable[[], Awaitable[object]]) -> None:
             await work()
             return
         except Unavailable:
-            if loop.time() > deadline:
+            if until() or loop.time() > deadline:
                 raise
         await asyncio.sleep(ASK_AGAIN_SECONDS)
 

@@ -22,6 +22,7 @@ from retailos.errors import RetailOSError
 from retailos.receiver import Receiver
 from tests.acceptance.program import SERVES, Running, alive, children_with, descendants, ran, started, stretched
 from tests.conftest import eventually, free_port
+from tests.reliability.test_lost_answers import breaking_line
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
 
@@ -268,3 +269,16 @@ async def test_a_process_that_never_serves_ends_the_start(connection: Connection
     ended = await ran("serve", "--port", "0", database_url=database)
     assert ended.code == 1
     assert "The worker process ended before it was ready (exit code 1); it says why above." in ended.err
+
+
+@pytest.mark.parametrize("role", ["api", "worker"])
+async def test_a_database_that_goes_away_during_a_start_ends_none(database: str, role: str) -> None:
+    """A process whose database goes away when it has just been seen begins again, and does not end the program."""
+    async with (
+        breaking_line(database, f"retailos {role}\0".encode()) as (url, line),
+        started("serve", "--port", "0", database_url=url, api_processes="2", worker_processes="1") as running,
+    ):
+        port = int((await running.says(SERVES))[1])
+        await eventually(lambda: asyncio.to_thread(ready, port))
+        assert line.broken.is_set()
+        assert await running.end(signal.SIGTERM) == 0, running.err

@@ -39,8 +39,6 @@ Beside = Callable[[Pool, asyncio.Event], Coroutine[Any, Any, None]]
 async def run_worker(settings: Settings, url: str, ready: Callable[[], None], beside: Sequence[Beside] = ()) -> None:
     """Deliver, and do what else is to be done, until SIGTERM or SIGINT; call `ready` once the lease is held."""
     stop = asyncio.Event()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(each, stop.set)
     pool = await connect(
         url,
         min_size=2,
@@ -54,6 +52,9 @@ async def run_worker(settings: Settings, url: str, ready: Callable[[], None], be
     try:
         worker = Worker(pool, RESOURCES, settings)
         await worker.start()
+        # Until now, there was nothing to be ended politely.
+        for each in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(each, stop.set)
         ready()
         others = [asyncio.create_task(each(pool, stop)) for each in beside]
         ends: list[asyncio.Future[Any]] = [asyncio.create_task(stop.wait()), worker.broken, *others]
