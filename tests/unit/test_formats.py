@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from retailos.declare.checks import DeclarationError
 from retailos.declare.inner import InnerArray
-from retailos.declare.resource import DeclarationError, Resource
+from retailos.declare.resource import Resource
 from retailos.declare.shapes import Shape
 from retailos.resources import RESOURCES
 from retailos.resources.formats import Unlike, gtins, is_gtin, is_telephone, telephones

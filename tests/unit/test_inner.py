@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from retailos.declare.checks import DeclarationError
 from retailos.declare.field import DETAILS, Field, Reference, text
 from retailos.declare.finders import Item
 from retailos.declare.inner import InnerArray, inner_id
-from retailos.declare.resource import DeclarationError, Resource, Resources
+from retailos.declare.resource import Resource, Resources
 from retailos.declare.values import Number
 from retailos.errors import Problem
 from retailos.resources import RESOURCES

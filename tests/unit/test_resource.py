@@ -2,6 +2,7 @@
 
 import pytest
 
+from retailos.declare.checks import DeclarationError
 from retailos.declare.derived import Inherited, Level
 from retailos.declare.field import (
     CREATED_AT,
@@ -18,7 +19,7 @@ from retailos.declare.field import (
 from retailos.declare.finders import During, Item, Through
 from retailos.declare.money import Money
 from retailos.declare.names import did_you_mean, spaced
-from retailos.declare.resource import DeclarationError, Resource, Resources
+from retailos.declare.resource import Resource, Resources
 from retailos.declare.rules import AtMostOne, Together
 from retailos.declare.shapes import Shape
 from retailos.declare.texts import Text

@@ -2,9 +2,10 @@
 
 import pytest
 
+from retailos.declare.checks import DeclarationError
 from retailos.declare.field import Field
 from retailos.declare.inner import InnerArray, inner_id
-from retailos.declare.resource import DeclarationError, Resource
+from retailos.declare.resource import Resource
 from retailos.declare.within import Naming
 from retailos.records.table import create_table, keeper
 from retailos.resources import RESOURCES

@@ -4,28 +4,24 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
-from retailos.declare.derived import Default, Inherited, Lineage
+from retailos.declare import checks
+from retailos.declare.derived import Default, Inherited
 from retailos.declare.field import BOOKKEEPING, ID, Field, Member, NaturalKey, Reference, Relations, external_id, snake
 from retailos.declare.finders import During, Finder, Item, Through
 from retailos.declare.flips import Flips
 from retailos.declare.inner import InnerArray
 from retailos.declare.kind import Kind
 from retailos.declare.money import holds_money
-from retailos.declare.names import did_you_mean, spaced
+from retailos.declare.names import spaced
 from retailos.declare.rules import Rule, Together
 from retailos.declare.shapes import ListOf, Shape
 from retailos.declare.within import Naming
 from retailos.errors import Problem
 
-T = TypeVar("T")
 #: Looks at what was sent, which has passed every check, and tells what is odd about it.
 Remark = Callable[[Mapping[str, Any]], Iterable[Problem]]
-
-
-class DeclarationError(Exception):
-    """A resource's declaration contradicts itself; the message names the mistake."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,66 +87,9 @@ class Resource:
             object.__setattr__(self, "collection", snake(self.plural).replace("_", "-"))
         fields = list(self._fields())
         names = [each.name for each in fields] + [each.name for each in self.references]
-        for name in {name for name in names if names.count(name) > 1}:
-            raise DeclarationError(f"{self.name}: expected each field once, got {name} twice")
+        checks.refuse_repeated(self.name, names)
         object.__setattr__(self, "fields", MappingProxyType({each.name: each for each in fields}))
-        for path in (*self.columns, *self.filters, *self.search, *self.requires_one_of, *(self.place or ())):
-            self.kind_at(path)
-        for array in self.inner.values():
-            for _, target in array.names:
-                _known(self, target, self.inner)
-        for name in self.projection:
-            _known(self, name, self.fields)
-        for name in (*self.webhook_relations, *(self.natural_key.references if self.natural_key else ())):
-            _known(self, name, self.reference)
-        if self.natural_key and self.key_rule is None:
-            raise DeclarationError(f"{self.name}: expected a rule that no two have one natural key, got none")
-        if self.mergeable:
-            _known(self, "mergedIntoId", self.fields)
-        for name in (each.name for each in self.references if each.levels and self.mergeable):
-            raise DeclarationError(f"{self.name}: expected no tree of what is mergeable, got one by {name}")
-        self._check_words()
-
-    def _check_words(self) -> None:
-        """Refuse rules, finders, flips and derived values about what the resource does not have."""
-        for name in self._words():
-            _known(self, name, self.fields)
-        for finder in self.finders:
-            if isinstance(finder, Through):
-                _known(self, finder.reference, self.reference)
-            elif isinstance(finder, Item):
-                self.item_kind(finder.path)
-        for each in self.fields.values():
-            if isinstance(each.derived, Inherited | Lineage):
-                _known(self, each.derived.along, self.reference)
-        if self.flips:
-            for name in self.flips.fields:
-                _known(self.flips.to, name, self.flips.to.fields)
-        self._check_yielding()
-
-    def _check_yielding(self) -> None:
-        """Refuse records that would yield to what their field can't hold, and to several rules at once."""
-        yielding = [each for each in self.together if each.yields is not None]
-        # A record is led on as it yields to one rule, and so would break the other.
-        if len(yielding) > 1:
-            raise DeclarationError(f"{self.name}: expected one rule at most that yields, got {len(yielding)}")
-        for rule in yielding:
-            if rule.where is None or rule.where[1] == rule.yields:
-                raise DeclarationError(f"{self.name}: expected a rule that yields from one value to another")
-            problems: list[Problem] = []
-            self.kind_at(rule.where[0]).read(rule.yields, rule.where[0], problems)
-            if problems:
-                raise DeclarationError(f"{self.name}: {problems[0].message} of {rule.where[0]}, got {rule.yields}")
-
-    def _words(self) -> Iterator[str]:
-        """The fields that rules, finders, flips and amounts are about."""
-        for rule in (*self.together, *self.differing, *self.rules):
-            yield from rule.fields
-        for finder in self.finders:
-            if isinstance(finder, During):
-                yield from (finder.begin, finder.end)
-        yield from self.flips.flags if self.flips else ()
-        yield from [self.currency] if self.amounts else []
+        checks.refuse(self)
 
     def _fields(self) -> Iterator[Field]:
         yield ID
@@ -302,7 +241,7 @@ class Resource:
 
     def field_at(self, path: str) -> Field:
         """The field that a path begins with; DeclarationError if there is none."""
-        return _known(self, path.split(".")[0], self.fields)
+        return checks.known(self, path.split(".")[0], self.fields)
 
     def finder(self, name: str) -> Finder | None:
         """What a list's parameter of this name looks at, where that is not a field."""
@@ -313,8 +252,8 @@ class Resource:
         kind: Kind = self.field_at(path).kind
         for member in path.split(".")[1:]:
             if not isinstance(kind, Shape):
-                raise DeclarationError(f"{self.name}: expected a shape before .{member} in {path}")
-            kind = _known(self, member, kind.members)
+                raise checks.DeclarationError(f"{self.name}: expected a shape before .{member} in {path}")
+            kind = checks.known(self, member, kind.members)
         return kind
 
     def item_kind(self, path: str) -> Kind:
@@ -322,9 +261,9 @@ class Resource:
         name, _, member = path.partition(".")
         kind = self.field_at(name).kind
         if isinstance(kind, InnerArray):
-            return _known(self, member, kind.fields).kind
+            return checks.known(self, member, kind.fields).kind
         if not isinstance(kind, ListOf) or member:
-            raise DeclarationError(f"{self.name}: expected an array with items of that name, got {path}")
+            raise checks.DeclarationError(f"{self.name}: expected an array with items of that name, got {path}")
         return kind.item
 
 
@@ -334,30 +273,8 @@ class Resources(Mapping[str, Resource]):
     def __init__(self, resources: Iterable[Resource]) -> None:
         self._by_name = {each.name: each for each in resources}
         for resource in self._by_name.values():
-            within = (each for array in resource.inner.values() for each in array.references)
-            for reference in (*resource.references, *within):
-                target = _known(resource, reference.to, self._by_name)
-                for name in reference.projection:
-                    _known(target, name, target.fields)
-                if not (reference.projection or target.projection):
-                    raise DeclarationError(f"{target.name}: expected a projection, since {resource.name} shows it")
-            for finder in resource.finders:
-                if isinstance(finder, Through):
-                    self._check_through(resource, finder)
-            for heir, source in resource.inheriting.items():
-                self._check_inherited(resource, resource.fields[heir], *source)
+            checks.refuse_among(self, resource)
         self.by_collection = MappingProxyType({each.collection: each for each in self._by_name.values()})
-
-    def _check_through(self, resource: Resource, finder: Through) -> None:
-        target = self._by_name[resource.reference[finder.reference].to]
-        known = {path: path for path in (*target.columns, target.external_id.name)}
-        _known(target, finder.field, known)
-
-    def _check_inherited(self, resource: Resource, heir: Field, reference: Reference, name: str) -> None:
-        source = _known(resource, name, self[reference.to].fields)
-        if reference.ids or source.at or source.derived or source.kind != heir.kind or heir.kind.sql_type != "text":
-            message = f"expected {heir.name} to be a plain text of one {reference.to}, of the same kind"
-            raise DeclarationError(f"{resource.name}: {message}")
 
     def __getitem__(self, name: str) -> Resource:
         return self._by_name[name]
@@ -391,9 +308,3 @@ class Resources(Mapping[str, Resource]):
         """The fields that the object of a reference shows, in order."""
         target = self[reference.to]
         return tuple(target.fields[name] for name in reference.projection or target.projection)
-
-
-def _known(resource: "Resource", name: str, known: Mapping[str, T]) -> T:
-    if name not in known:
-        raise DeclarationError(f"{resource.name}: expected a known name, got {name}{did_you_mean(name, known)}")
-    return known[name]
