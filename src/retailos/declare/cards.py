@@ -1,7 +1,7 @@
 """Numbers of payment cards, wherever in a value they stand: what holds one is refused, so that none is ever kept."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from itertools import accumulate
 from typing import Any
@@ -16,15 +16,26 @@ _DIGITS = r"\d(?:[\s.\u2010-\u2015-]{0,3}\d){12,}"
 _RUN = re.compile(rf"(?<![^\W_]){_DIGITS}(?![^\W_])")
 #: Within a word, too, if the word says what they are.
 _NAMED = re.compile(r"(?:pan|card(?:[\W_]{0,2}(?:no|nr|num|number))?|ccn?)[\W_]{0,3}(" + _DIGITS + ")", re.IGNORECASE)
-#: A part of a longer run is looked at where it begins as the numbers of a network do and is as long as they are: Visa,
-#: Mastercard, American Express, Diners Club, JCB, Mir; UnionPay, Discover, Maestro, RuPay; Troy.
-_NETWORK = re.compile(
-    r"4(?:\d{12}|\d{15}|\d{18})|(?:5[1-5]\d\d|222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)\d{12}|3[47]\d{13}"
-    r"|3(?:0[0-59]|[689]\d)\d{11,16}|35(?:2[89]|[3-8]\d)\d{12,15}|220[0-4]\d{12,15}|(?:5[0678]|6\d|8[12])\d{11,17}"
-    r"|9792\d{12}"
+#: A part of a longer run is looked at where it begins as the numbers of a network do and is as long as they are.
+_NETWORKS = (
+    # Visa
+    (r"4", (13, 16, 19)),
+    # Mastercard, Troy
+    (r"5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720|9792", (16,)),
+    # American Express
+    (r"3[47]", (15,)),
+    # Diners Club
+    (r"30[0-59]|3[689]", range(14, 20)),
+    # JCB, Mir
+    (r"352[89]|35[3-8]|220[0-4]", range(16, 20)),
+    # UnionPay, Discover, Maestro, RuPay
+    (r"5[0678]|6|8[12]", range(13, 20)),
 )
-#: The sums of two digits' parts, by the digit, where it is doubled.
-_DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
+#: Finds every place where such a number may begin.
+_NETWORK = re.compile(f"(?={'|'.join(f'({each})' for each, _ in _NETWORKS)})")
+#: What the bytes of digits count, and what they count where they are doubled: the sum of two digits' parts.
+_COUNTS = bytes.maketrans(b"0123456789", bytes(range(10)))
+_DOUBLED = bytes.maketrans(b"0123456789", bytes((0, 2, 4, 6, 8, 1, 3, 5, 7, 9)))
 #: Deeper than any JSON that is taken.
 _DEPTH_MOST = 64
 
@@ -67,8 +78,9 @@ def _plain(run: str) -> list[str]:
 
 
 def _begins_with_card(digits: str) -> bool:
-    ends = range(DIGITS_LEAST, min(len(digits), DIGITS_MOST) + 1)
-    return any(_is_number_of_card(digits[:end]) and _NETWORK.fullmatch(digits, 0, end) for end in ends)
+    network = _NETWORK.match(digits)
+    lengths = _lengths(network) if network else ()
+    return any(length <= len(digits) and _is_number_of_card(digits[:length]) for length in lengths)
 
 
 def _has_card(groups: list[str]) -> bool:
@@ -78,22 +90,27 @@ def _has_card(groups: list[str]) -> bool:
         return True
     if len(groups) == 1:
         return False
-    bounds = [0, *accumulate(map(len, groups))]
-    edges = frozenset(bounds)
-    sums = tuple(_sums(digits, odd) for odd in (0, 1))
-    return any(
+    edges = frozenset(accumulate(map(len, groups), initial=0))
+    sums = _sums(digits, 0), _sums(digits, 1)
+    for network in _NETWORK.finditer(digits):
+        begin = network.start()
+        ends = [begin + length for length in _lengths(network)] if begin in edges else ()
         # Read from the right, every second digit counts doubled.
-        (sums[end % 2][end] - sums[end % 2][begin]) % 10 == 0 and _NETWORK.fullmatch(digits, begin, end)
-        for begin in bounds
-        for end in range(begin + DIGITS_LEAST, min(begin + DIGITS_MOST, len(digits)) + 1)
-        if end in edges
-    )
+        if any(end in edges and (sums[end % 2][end] - sums[end % 2][begin]) % 10 == 0 for end in ends):
+            return True
+    return False
+
+
+def _lengths(network: re.Match[str]) -> Sequence[int]:
+    """How long the numbers of a network are that begin here."""
+    return _NETWORKS[(network.lastindex or 0) - 1][1]
 
 
 def _sums(digits: str, odd: int) -> list[int]:
     """What the digits up to each place add up to, those at odd places, or at even ones, doubled."""
-    values = (_DOUBLED[int(each)] if i % 2 == odd else int(each) for i, each in enumerate(digits))
-    return [0, *accumulate(values)]
+    counts = bytearray(digits.encode().translate(_COUNTS))
+    counts[odd::2] = digits[odd::2].encode().translate(_DOUBLED)
+    return [0, *accumulate(counts)]
 
 
 def _is_number_of_card(digits: str) -> bool:
