@@ -80,7 +80,7 @@ async def test_the_next_page_is_linked(api: Api) -> None:
 
 
 async def test_a_cursor_holds_for_its_own_list(api: Api) -> None:
-    """A cursor of another sort or filter, an altered one, and what is none are refused, never guessed about."""
+    """A cursor of another sort, filter or resource, an altered one, and what is none are refused, not guessed about."""
     await fill(api)
     cursor = (await api.get("/customers?limit=5&sort=-updatedAt")).result["nextCursor"]
     mark, _ = msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
@@ -88,8 +88,9 @@ async def test_a_cursor_holds_for_its_own_list(api: Api) -> None:
     texts = [base64.urlsafe_b64encode(msgspec.json.encode(each)).decode().rstrip("=") for each in altered]
     paths = [f"sort=-updatedAt&cursor={text}" for text in (*texts, "", "%00", "a", "é", "x" * 5000)]
     paths += [f"cursor={cursor}", f"sort=-updatedAt&lastName=L1&cursor={cursor}"]
-    for path in paths:
-        answer = await api.get(f"/customers?{path.replace('é', '%C3%A9')}")
+    other = (await api.get("/customers?limit=5")).result["nextCursor"]
+    for path in (*(f"/customers?{each.replace('é', '%C3%A9')}" for each in paths), f"/stores?cursor={other}"):
+        answer = await api.get(path)
         assert answer.status == 400, path
         assert answer.error["code"] in ("INVALID_CURSOR", "VALIDATION_ERROR"), path
 

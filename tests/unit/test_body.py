@@ -1,5 +1,6 @@
 """A request's body becomes a checked draft, or an error that lists everything wrong with it."""
 
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -7,6 +8,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from retailos.declare.values import moment, printed
 from retailos.errors import (
     ExternalIdMismatch,
     MalformedJson,
@@ -59,10 +61,10 @@ def test_json_is_read_exactly(raw: bytes, value: Any) -> None:
 @pytest.mark.parametrize(
     ("raw", "said"),
     [
-        (b"", "at character 0"),
+        (b"", "got an empty body"),
         (b"{", "at character 1"),
         (b'{"a": 1} 2', "at character 9"),
-        (b'\xef\xbb\xbf{"a": 1}', "at character 0"),
+        (b'\xef\xbb\xbf{"a": 1}', "byte order mark"),
         (b'{"a": "\xff"}', "UTF-8"),
         (b'{"a": 1, "a": 2}', "each key of an object once"),
         (b'{"a": {"b": 1, "b": 2}}', "each key of an object once"),
@@ -221,6 +223,13 @@ def test_the_source_s_moment_is_read() -> None:
     assert read({"firstName": "A", "sourceUpdatedAt": None}).source_updated_at is None
     for wrong in ("2026-01-01", 17, ""):
         assert [path for path, _ in problems({"firstName": "A", "sourceUpdatedAt": wrong})] == ["/sourceUpdatedAt"]
+
+
+def test_the_source_s_moment_has_come() -> None:
+    """A moment far ahead is refused, since nothing else could be written until then; a fast clock's is taken."""
+    ahead = {hours: printed(datetime.now(UTC) + timedelta(hours=hours)) for hours in (14, 25)}
+    assert read({"firstName": "A", "sourceUpdatedAt": ahead[14]}).source_updated_at == moment(ahead[14])
+    assert problems({"firstName": "A", "sourceUpdatedAt": ahead[25]}) == [("/sourceUpdatedAt", "OUT_OF_RANGE")]
 
 
 def test_many_problems_are_counted() -> None:

@@ -143,6 +143,14 @@ def test_moments_are_cut_to_the_millisecond() -> None:
     assert printed(datetime(2020, 1, 1, tzinfo=UTC)) == "2020-01-01T00:00:00.000Z"
 
 
+def test_a_plus_that_was_lost_in_a_url_is_told() -> None:
+    """Of a moment whose + has become a space the message says how it is written there."""
+    for text, hinted in (("2020-03-25T13:41:30 01:00", True), ("2020-03-25 13:41:30", False)):
+        with pytest.raises(ValueError, match=r"^expected a date-time with an offset") as caught:
+            moment(text)
+        assert ("%2B" in str(caught.value)) is hinted
+
+
 @pytest.mark.parametrize("kind", [Boolean(), INTEGER, FRACTION, Uuid(), Dob(), Timestamp()], ids=str)
 def test_samples_are_good_values(kind: Kind) -> None:
     """Whatever is made up for a kind, the kind takes."""

@@ -11,8 +11,8 @@ from retailos.api.call import Answer, Call, Engine
 from retailos.api.endpoints import resource_of
 from retailos.api.envelope import encode
 from retailos.api.wishes import RESPOND_ASYNC, Wishes
-from retailos.api.writing import transaction_of, unhindered, wishes_of
-from retailos.database.pool import acquire
+from retailos.api.writing import transaction_of, wishes_of
+from retailos.database.pool import acquire, unhindered
 from retailos.declare.kind import expected
 from retailos.declare.resource import Resource
 from retailos.errors import DuplicateInBatch, MalformedJson, Problem, RetailOSError, Unavailable, ValidationFailed
@@ -99,11 +99,14 @@ async def _write_all(engine: Engine, call: Call, wishes: Wishes, read: list[Read
         raise bulk.together(errors)
     resource, drafts = resource_of(call), [each for each in read if isinstance(each, Draft)]
     await _wait_for_turn(engine, resource, drafts)
-    async with transaction_of(engine, wishes) as connection:
-        written = await bulk.upsert_all(
-            connection, engine.resources, resource, drafts, (call.request_id, call.api_key_id, batch_id)
-        )
-    return list(written)
+
+    async def work() -> list[Written]:
+        async with transaction_of(engine, wishes) as connection:
+            return await bulk.upsert_all(
+                connection, engine.resources, resource, drafts, (call.request_id, call.api_key_id, batch_id)
+            )
+
+    return list(await unhindered(work))
 
 
 async def _try_each(engine: Engine, call: Call, wishes: Wishes, read: list[Read]) -> list[Result]:

@@ -10,7 +10,8 @@ from retailos.api.call import Answer, Call, Engine
 from retailos.api.endpoints import record_id_of, resource_of
 from retailos.api.envelope import encode
 from retailos.api.wishes import read_wishes
-from retailos.api.writing import transaction_of, unhindered
+from retailos.api.writing import transaction_of
+from retailos.database.pool import unhindered
 from retailos.records import merge as merges
 from retailos.records import merging, query, store
 from retailos.records.careful import Origin

@@ -36,6 +36,14 @@ _TAGS = re.compile(rb'\*|(W/)?"[!#-~]*"(\s*,\s*(W/)?"[!#-~]*")*')
 _FORMS = MappingProxyType(
     {b"if-match": _TAGS, b"if-none-match": _TAGS, b"idempotency-key": re.compile(rb"[!-~]{1,255}")}
 )
+_TAG_OF_AN_ANSWER = 'the ETag of an answer, in its quotes, such as "3", or *'
+_WHAT = MappingProxyType(
+    {
+        b"if-match": _TAG_OF_AN_ANSWER,
+        b"if-none-match": _TAG_OF_AN_ANSWER,
+        b"idempotency-key": "1 to 255 visible characters of ASCII",
+    }
+)
 
 
 class FrontDoor:
@@ -130,7 +138,7 @@ def _check_limits(scope: Scope, raw_path: bytes) -> None:
         elif name == b"expect" and value.lower() != b"100-continue":
             raise BadRequest("expected no Expect but 100-continue")
         elif name in _FORMS and not _FORMS[name].fullmatch(value):
-            raise BadRequest(f"expected a header {name.decode().title()} of the form that HTTP gives it")
+            raise BadRequest(f"expected {name.decode().title()} to hold {_WHAT[name]}, got something else")
     if size > HEADER_BYTES:
         raise HeadersTooLarge
     if not raw_path.isascii() or b"%00" in raw_path:

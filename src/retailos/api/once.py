@@ -7,7 +7,7 @@ from uuid import UUID
 from retailos import answers
 from retailos.answers import Asked, Kept
 from retailos.api.call import Answer, Call, Engine
-from retailos.database.pool import Connection, transaction
+from retailos.database.pool import Connection, transaction, unhindered
 from retailos.errors import BadRequest
 
 #: Does what a request asks for, in a transaction; gives the answer, and the id of the record that it shows.
@@ -40,12 +40,16 @@ async def once(engine: Engine, asked: Asked, work: Work) -> Answer:
 
     Work that raises leaves nothing behind, so the same key may be sent again with a request that is put right.
     """
-    async with transaction(engine.pool) as connection:
-        kept = await answers.begin(connection, asked)
-        if kept:
-            return Answer(kept.result.encode(), kept.status, {**kept.headers, "Idempotency-Replayed": "true"})
-        answer, record_id = await work(connection)
-        told = Kept(status=answer.status, headers=answer.headers, result=answer.result.decode())
-        await answers.keep(connection, asked, told, record_id)
-    engine.hint()
-    return answer
+
+    async def answered() -> Answer:
+        async with transaction(engine.pool) as connection:
+            kept = await answers.begin(connection, asked)
+            if kept:
+                return Answer(kept.result.encode(), kept.status, {**kept.headers, "Idempotency-Replayed": "true"})
+            answer, record_id = await work(connection)
+            told = Kept(status=answer.status, headers=answer.headers, result=answer.result.decode())
+            await answers.keep(connection, asked, told, record_id)
+        engine.hint()
+        return answer
+
+    return await unhindered(answered)

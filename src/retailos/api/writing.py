@@ -1,10 +1,10 @@
 """What the public routes that write do: PUT, POST, PATCH and DELETE, by either of a record's ids."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -17,9 +17,9 @@ from retailos.api.endpoints import external_id_of, record_id_of, resource_of
 from retailos.api.envelope import encode
 from retailos.api.once import asked_of, begun, idempotency_key, once
 from retailos.api.wishes import RESPOND_ASYNC, Wishes, read_wishes
-from retailos.database.pool import Connection, acquire, in_the_way
+from retailos.database.pool import Connection, acquire, unhindered
 from retailos.declare.resource import Resource
-from retailos.errors import ExternalIdExists, ExternalIdMismatch, Unavailable
+from retailos.errors import ExternalIdExists, ExternalIdMismatch
 from retailos.jobs import jobs, queue
 from retailos.records import body, careful, keyed, query, store, waking
 from retailos.records.body import Reading
@@ -27,10 +27,6 @@ from retailos.records.careful import Demand, Origin
 from retailos.records.record import Draft, Outcome, Written
 from retailos.records.upsert import Upsert
 
-T = TypeVar("T")
-
-#: Whose transaction was let go so often for another's is told to come back.
-TRIES_MOST: Final = 4
 _PUT = ("mode", "unknownFields", "onUnresolved", "dryRun")
 _OTHER = ("unknownFields", "onUnresolved", "dryRun")
 
@@ -158,8 +154,12 @@ async def _patch(engine: Engine, call: Call, demand: Demand) -> Answer:
 async def _delete(engine: Engine, call: Call, demand: Demand) -> Answer:
     wishes = wishes_of(call, ("dryRun",))
     await _wait_for_turn(engine, call, demand.external_id)
-    async with transaction_of(engine, wishes) as connection:
-        written = await careful.delete(connection, resource_of(call), _demanded(wishes, demand), _origin(call))
+
+    async def work() -> Written:
+        async with transaction_of(engine, wishes) as connection:
+            return await careful.delete(connection, resource_of(call), _demanded(wishes, demand), _origin(call))
+
+    written = await unhindered(work)
     return await _answer(engine, call, wishes, written, operation="delete")
 
 
@@ -183,9 +183,13 @@ async def _write(engine: Engine, call: Call, wishes: Wishes, draft: Draft, *, cr
         return await engine.writer.write(
             resource, draft, create_only=create_only, request_id=call.request_id, api_key_id=call.api_key_id
         )
-    async with transaction_of(engine, wishes) as connection:
-        upsert = Upsert(draft=draft, create_only=create_only)
-        return await waking.write_one(connection, engine.resources, resource, upsert)
+
+    async def tried() -> Written:
+        async with transaction_of(engine, wishes) as connection:
+            upsert = Upsert(draft=draft, create_only=create_only)
+            return await waking.write_one(connection, engine.resources, resource, upsert)
+
+    return await unhindered(tried)
 
 
 async def _write_carefully(
@@ -250,17 +254,6 @@ async def transaction_of(engine: Engine, wishes: Wishes) -> AsyncIterator[Connec
             raise
         await (begun.rollback() if wishes.dry_run else begun.commit())
     engine.hint()
-
-
-async def unhindered(work: Callable[[], Awaitable[T]]) -> T:
-    """Do the work of a transaction, again where another's locks were in its way: PostgreSQL lets one of the two go."""
-    for _ in range(TRIES_MOST - 1):
-        try:
-            return await work()
-        except Unavailable as error:
-            if not in_the_way(error):
-                raise
-    return await work()
 
 
 def _demanded(wishes: Wishes, demand: Demand) -> Demand:

@@ -1,8 +1,8 @@
 """Connections to PostgreSQL: pooled, checked, and failing in one way only, errors.Unavailable."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 import asyncpg
 from asyncpg import exceptions
@@ -12,6 +12,8 @@ from retailos.errors import ConfigurationError, Unavailable
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
+
+T = TypeVar("T")
 
 OLDEST_POSTGRESQL = 15
 #: A caller who waited this long for a connection is better told to come back.
@@ -23,6 +25,8 @@ _GRACE_SECONDS = 5.0
 #: Room for every fixed statement and every shape of list that is asked for again and again.
 _STATEMENTS_PREPARED = 1024
 _QUERIES_PER_CONNECTION = 1_000_000
+#: Whose transaction was let go so often for another's is told to come back.
+TRIES_MOST: Final = 4
 
 #: One of a pool, or one of its own: functions that take a connection don't mind which.
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
@@ -138,6 +142,17 @@ def is_outage(error: BaseException) -> bool:
 def in_the_way(error: Unavailable) -> bool:
     """Whether it was only that two transactions waited for each other's locks: the same again will do."""
     return isinstance(error.__cause__, exceptions.DeadlockDetectedError | exceptions.SerializationError)
+
+
+async def unhindered(work: Callable[[], Awaitable[T]]) -> T:
+    """Do the work of a transaction, again where another's locks were in its way: PostgreSQL lets one of the two go."""
+    for _ in range(TRIES_MOST - 1):
+        try:
+            return await work()
+        except Unavailable as error:
+            if not in_the_way(error):
+                raise
+    return await work()
 
 
 async def check_server(connection: Connection) -> None:

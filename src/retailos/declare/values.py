@@ -231,7 +231,9 @@ def moment(text: str) -> datetime:
     """Read an ISO 8601 date-time with an offset, cut to the millisecond; ValueError says what is expected."""
     match = _TIMESTAMP.match(text)
     if not match:
-        raise ValueError("expected a date-time with an offset, such as 2020-03-25T13:41:30.709Z")
+        # A plus that is not encoded is a space by now.
+        hint = "; in a URL + is written %2B" if _TIMESTAMP.match(text.replace(" ", "+")) else ""
+        raise ValueError(f"expected a date-time with an offset, such as 2020-03-25T13:41:30.709Z{hint}")
     seconds, fraction, offset = match.groups(default=".0")
     try:
         when = datetime.fromisoformat(f"{seconds}{fraction[:4].ljust(4, '0')}{offset}".upper()).astimezone(UTC)

@@ -7,6 +7,7 @@ missing, external ids that contradict the URL, references that contradict themse
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, NoReturn
@@ -34,6 +35,8 @@ from retailos.records.references import external_id_problem, read_uuid, read_wan
 
 #: More problems than anybody reads; the rest is counted.
 PROBLEMS_SHOWN = 100
+#: A source's clock may be fast, or tell its own time of day as that of Greenwich.
+SOURCE_AHEAD = timedelta(days=1)
 #: More members than any entity has; beyond it, telling for each what was meant would keep everybody waiting.
 MEMBERS_MOST = 200
 
@@ -55,6 +58,8 @@ def decode_within(raw: bytes) -> Any:
     """Read JSON as `decode` does, of something within a body."""
     try:
         text = raw.decode("utf-8")
+        if not text or text[0] == "\ufeff":
+            raise ValueError(f"expected JSON, got {'a byte order mark before it' if text else 'an empty body'}")
         # Only an escape can bring what text can't hold, so other bodies are spared the look at their keys.
         return (_DECODER_OF_ESCAPES if "\\u" in text else _DECODER).decode(text)
     except UnicodeDecodeError:
@@ -307,9 +312,13 @@ def _source(body: Mapping[str, Any], problems: list[Problem]) -> Any:
     if value is None:
         return None
     try:
-        if type(value) is str:
-            return moment(value)
-        problems.append(expected("a date-time", value, "/sourceUpdatedAt"))
+        if type(value) is not str:
+            problems.append(expected("a date-time", value, "/sourceUpdatedAt"))
+        elif (when := moment(value)) <= datetime.now(UTC) + SOURCE_AHEAD:
+            return when
+        else:
+            message = "expected a moment that has come; until one to come, whatever else is sent would be stale"
+            problems.append(Problem("/sourceUpdatedAt", "OUT_OF_RANGE", message))
     except ValueError as error:
         problems.append(Problem("/sourceUpdatedAt", "INVALID_TIMESTAMP", str(error)))
     return None

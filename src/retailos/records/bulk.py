@@ -9,9 +9,9 @@ import asyncpg
 
 from retailos.database.pool import Connection
 from retailos.declare.resource import Resource, Resources
-from retailos.errors import DuplicateInBatch, Problem, RetailOSError, Unavailable, ValidationFailed
+from retailos.errors import DuplicateInBatch, Problem, RetailOSError, ValidationFailed
 from retailos.records import parked, sql, waking
-from retailos.records.applying import Result
+from retailos.records.applying import Result, in_between
 from retailos.records.record import Draft, Written
 from retailos.records.resolve import Filled, climbs, lock_tree, refused, resolve
 from retailos.records.upsert import Upsert, objection, refusal_of, write_rows
@@ -60,7 +60,7 @@ async def upsert_all(
     except asyncpg.CardinalityViolationError:
         raise together([DuplicateInBatch()]) from None
     if len(written) < len(rows):
-        raise Unavailable("Some of the records are being written by others; send again.")
+        raise in_between()
     refusals = [refusal for each in written.values() if (refusal := refusal_of(resource, each))]
     if refusals:
         raise refusals[0]

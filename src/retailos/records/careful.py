@@ -20,11 +20,11 @@ from retailos.errors import (
     IdMismatch,
     Problem,
     ResourceNotFound,
-    Unavailable,
     ValidationFailed,
     VersionConflict,
 )
 from retailos.records import parked, sql, waking
+from retailos.records.applying import in_between
 from retailos.records.body import as_kept
 from retailos.records.identity import new_id
 from retailos.records.record import Draft, Outcome, Written
@@ -142,7 +142,7 @@ async def _write(
     written = results.get(upsert.job_id)
     # Where there was no record to lock, another writer may have made one meanwhile.
     if written is None:
-        raise Unavailable("The record is being written by others; send again.")
+        raise in_between()
     if refusal := refusal_of(resource, written):
         raise refusal
     return written

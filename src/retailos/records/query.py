@@ -143,7 +143,9 @@ def read(resources: Resources, resource: Resource, raw: bytes) -> Query:
         near=_near(resource, given, problems, unknown),
         with_count=flag(given, "withCount", True, problems),
         include_deleted=flag(given, "includeDeleted", False, problems),
-        asked="&".join(sorted(f"{name}={value}" for name, value in given.items() if name not in _PAGING)),
+        asked="&".join(
+            (resource.name, *sorted(f"{name}={each}" for name, each in given.items() if name not in _PAGING))
+        ),
     )
     if "cursor" in given and "offset" in given:
         problems.append(Problem("offset", "WITH_CURSOR", "expected cursor or offset, got both"))
