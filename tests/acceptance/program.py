@@ -16,10 +16,10 @@ import msgspec
 import pytest
 
 from tests.child import Child, spawn
-from tests.conftest import eventually
+from tests.conftest import PATIENCE_SECONDS, eventually
 
-SAID_SECONDS: Final = 30.0
-END_SECONDS: Final = 30.0
+SAID_SECONDS: Final = PATIENCE_SECONDS
+END_SECONDS: Final = PATIENCE_SECONDS
 #: A fifth of a second's work on the machines that the figures of seconds are for, which tells how long it took here.
 WORK: Final = """
 from time import monotonic

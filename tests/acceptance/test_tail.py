@@ -36,7 +36,7 @@ async def test_attempts_are_shown_as_they_are_settled(database: str, connection:
             started("tail", "--webhook", "1", "--failed", "--output", "json", database_url=database) as program,
         ):
             await people.says("Following what is attempted; Ctrl-C stops it")
-            await eventually(lambda: connection.fetchval(LOOKED), within_seconds=20)
+            await eventually(lambda: connection.fetchval(LOOKED))
             async with slow.transaction():
                 await slow.execute(ATTEMPTED, 2, 503, "http_5xx")
                 await connection.execute(ATTEMPTED, 3, 200, None)

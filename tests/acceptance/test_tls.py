@@ -16,7 +16,7 @@ from retailos.api.tls import in_clear, read_certificate, valid_until
 from retailos.errors import ConfigurationError
 from retailos.settings import load
 from tests.acceptance.program import Running, ran, started
-from tests.conftest import eventually
+from tests.conftest import PATIENCE_SECONDS, eventually
 from tests.reliability.certificates import DAY, NOW, Identity, authority, signed
 
 NAME = "api.example.com"
@@ -65,7 +65,7 @@ class Line:
     async def ask(self) -> bytes:
         """Send a request, and give the head of the answer once all of it is here."""
         self._writer.write(ASK)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             head = await self._reader.readuntil(b"\r\n\r\n")
             length = re.search(rb"content-length: (\d+)", head)
             await self._reader.readexactly(int(length[1]) if length else 0)
@@ -74,7 +74,7 @@ class Line:
     async def ask_in_vain(self) -> bytes:
         """Send a request, and give what is said, an alert or nothing, until the other side hangs up."""
         self._writer.write(ASK)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             try:
                 return await self._reader.read(-1)
             except ConnectionResetError:

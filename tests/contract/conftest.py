@@ -27,7 +27,7 @@ from retailos.declare.values import moment, printed
 from retailos.resources import RESOURCES
 from retailos.secrets import new_key
 from retailos.settings import Settings, load
-from tests.conftest import with_database
+from tests.conftest import PATIENCE_SECONDS, with_database
 
 #: The guide's long envelope, in its order.
 ENVELOPE = ("statusCode", "statusMessage", "userMessage", "error", "meta", "action", "result")
@@ -124,7 +124,7 @@ class Api:
         """POST a body to a path below /v2/public."""
         return await self.request("POST", f"/v2/public{path}", json=json, **more)
 
-    async def raw(self, sent: bytes, *, close: bool = False, within_seconds: float = 10.0) -> bytes:
+    async def raw(self, sent: bytes, *, close: bool = False, within_seconds: float = PATIENCE_SECONDS) -> bytes:
         """Send bytes, half-close if told to, and give all that comes back until the server closes."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         came = bytearray()

@@ -8,9 +8,8 @@ from typing import Any
 
 import msgspec
 
+from tests.conftest import PATIENCE_SECONDS
 from tests.contract.conftest import Api, Response, read
-
-READ_SECONDS = 10.0
 
 
 @dataclass(slots=True)
@@ -53,7 +52,7 @@ class Stream:
             pass
 
     async def _chunk(self) -> bytes:
-        async with asyncio.timeout(READ_SECONDS):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             size = int((await self.reader.readline()).strip() or b"0", 16)
             data = await self.reader.readexactly(size + 2) if size else b""
             self.ended = self.ended or (not size and await self.reader.readline() == b"\r\n")
@@ -71,7 +70,7 @@ async def streamed(
     head = "".join(f"{name}: {value}\r\n" for name, value in given.items())
     try:
         writer.write(f"{method} /v2/public/changes{query} HTTP/1.1\r\n{head}\r\n".encode())
-        async with asyncio.timeout(READ_SECONDS):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             answer = read(await reader.readuntil(b"\r\n\r\n"))
             if answer.status != 200:
                 answer = Response(

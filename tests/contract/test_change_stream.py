@@ -12,7 +12,7 @@ from retailos.records import feed
 from retailos.records.feed import Read
 from retailos.resources import RESOURCES
 from retailos.settings import Settings
-from tests.conftest import eventually
+from tests.conftest import PATIENCE_SECONDS, eventually
 from tests.contract.conftest import Api, check_envelope, serving
 from tests.contract.streaming import Stream, streamed
 
@@ -64,7 +64,7 @@ async def test_a_reader_that_knows_no_chunks_has_its_events_as_they_are(shop: Ap
     reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
     ask = "GET /v2/public/changes HTTP/1.0\r\nAccept: text/event-stream\r\nAuthorization: API_KEY"
     writer.write(f"{ask} {shop.key}\r\n\r\n".encode())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         head = await reader.readuntil(b"\r\n\r\n")
         first = await reader.readuntil(b"\n\n")
     writer.close()

@@ -51,7 +51,7 @@ async def followed(api: Api) -> None:
         async with api.engine.pool.acquire() as connection:
             return not await connection.fetchval(BEHIND)
 
-    assert await eventually(look, within_seconds=20)
+    assert await eventually(look)
 
 
 async def rows(api: Api) -> list[dict[str, Any]]:
@@ -66,7 +66,7 @@ async def all_at_rest(api: Api) -> None:
     async def look() -> bool:
         return all(row["status"] in ("delivered", "skipped") for row in await rows(api))
 
-    assert await eventually(look, within_seconds=30)
+    assert await eventually(look)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -198,10 +198,10 @@ async def test_a_killed_worker_leaves_none_untold(api: Api) -> None:
         await store(api, "Old")
         async with stand.program("serve", "--worker", **settings) as worker:
             await customers(api, 3 * CUSTOMERS)
-            await receiver.expect(3 * CUSTOMERS, within_seconds=30)
+            await receiver.expect(3 * CUSTOMERS)
             await all_settled(api)
             await store(api, "New")
-            await receiver.expect(3 * CUSTOMERS + 20, within_seconds=30)
+            await receiver.expect(3 * CUSTOMERS + 20)
             await worker.kill()
         async with working(api, **leased):
             await followed(api)

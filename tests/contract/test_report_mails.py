@@ -13,7 +13,7 @@ from retailos.receiver import Receiver
 from retailos.reports.sending import ATTEMPTS_MOST
 from retailos.settings import Settings
 from retailos.timetable import run_timetable
-from tests.conftest import eventually
+from tests.conftest import PATIENCE_SECONDS, eventually
 from tests.contract.conftest import Api, serving
 from tests.contract.delivering import settled, webhook, working
 from tests.contract.mailing import (
@@ -135,7 +135,7 @@ async def test_a_server_that_hangs_holds_up_nothing_else(mailing: Api, box: Post
     await mailing.admin("POST", f"/reports/{report_id}/send")
     async with Receiver.listen() as receiver, working(mailing):
         webhook_id = await webhook(mailing, receiver)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await hangs.wait()
         await mailing.put("/customers/c-1", {"firstName": "Ada"})
         await settled(mailing, webhook_id, "c-1")
@@ -215,7 +215,7 @@ async def test_every_report_is_made_and_mailed_once_by_many_workers(
     try:
         for ticks in range(1, 5):
             await due_now(connection)
-            await eventually(lambda ticks=ticks: len(box.taken) >= 5 * ticks, within_seconds=30)  # type: ignore[misc]
+            await eventually(lambda ticks=ticks: len(box.taken) >= 5 * ticks)  # type: ignore[misc]
     finally:
         stop.set()
         await asyncio.gather(*clocks)
@@ -244,7 +244,7 @@ async def test_a_worker_that_dies_over_a_mail_leaves_it_to_another(
     await mailing.admin("POST", f"/reports/{report_id}/send")
     stop = asyncio.Event()
     clock = asyncio.create_task(run_timetable(mailing.engine.pool, mailing.engine.settings, stop))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await began.wait()
     box.before = None
     async with working(mailing):

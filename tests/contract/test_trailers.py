@@ -8,6 +8,7 @@ from ipaddress import ip_network
 import pytest
 
 from retailos.settings import Settings
+from tests.conftest import PATIENCE_SECONDS
 from tests.contract.conftest import Api, Response, check_envelope, read, serving
 
 INSIDE, OUTSIDE = "203.0.113.7", "198.51.100.9"
@@ -40,7 +41,7 @@ async def put(api: Api, pieces: int, *headers: str, trailer: str, key: bool = Tr
     reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
     try:
         writer.write(head(api, "Expect: 100-continue", *headers, key=key))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             came = await reader.readuntil(b"\r\n\r\n")
             # Who is refused by his head alone is not asked for the rest.
             if came.startswith(b"HTTP/1.1 100"):
@@ -100,7 +101,7 @@ async def test_trailers_without_end_are_not_kept(shop: Api, endless: bytes, key:
     sent, piece = 0, endless * (65536 // len(endless))
     writer.write(head(shop, key=key).replace(b"close", b"keep-alive") + BODY + b"X-A: ")
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while sent < 64 * 1024 * 1024:
                 writer.write(piece)
                 await writer.drain()

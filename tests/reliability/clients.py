@@ -17,8 +17,6 @@ from tests.reliability.checker import Told
 
 #: Writes under way at once.
 AT_ONCE = 32
-#: How long a client sends again what was answered 503, before the test fails.
-PATIENCE_SECONDS = 30.0
 
 
 class Clients:
@@ -52,7 +50,7 @@ class Clients:
 
     async def reached(self, acknowledged: int) -> None:
         """Return as soon as so many writes in all were answered 2xx."""
-        await eventually(lambda: len(self.told) >= acknowledged, within_seconds=PATIENCE_SECONDS)
+        await eventually(lambda: len(self.told) >= acknowledged)
 
     async def add_webhook(self, name: str, url: str, **values: object) -> int:
         """Save a webhook for customers whose requests go to `/name/externalId` there, batches to `/name`; its id.
@@ -87,7 +85,7 @@ class Clients:
             if not await self._put(record):
                 # One asks whether it goes again, for all: what they would send meanwhile tells nobody anything.
                 async with self._waiting:
-                    await eventually(partial(self._served, record), within_seconds=PATIENCE_SECONDS)
+                    await eventually(partial(self._served, record))
 
     async def _served(self, record: str) -> bool:
         return await self._list() and await self._put(record)

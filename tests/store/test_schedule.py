@@ -12,7 +12,7 @@ import pytest
 from retailos.database.pool import Connection, Pool
 from retailos.schedule import Schedule, Tick, arm, disarm, every
 from retailos.schedule.clock import Clock, run_schedules
-from tests.conftest import eventually
+from tests.conftest import PATIENCE_SECONDS, eventually
 from tests.store.conftest import pooled
 
 SOON = timedelta(milliseconds=20)
@@ -111,7 +111,7 @@ async def test_a_clock_that_is_put_back_repeats_no_tick(pool: Pool, connection: 
 
     await arm(connection, "count", "", datetime(2026, 10, 25, 1, 30, tzinfo=UTC))
     clock = Clock(pool, (Schedule(kind="count", tick=same),))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         looking = asyncio.create_task(clock.look())
         await eventually(lambda: connection.fetchval("select count(*) > 3 from done"))
         looking.cancel()
@@ -122,10 +122,15 @@ async def test_what_follows_a_tick_is_done_again_if_its_worker_dies(pool: Pool, 
     """A tick that plans itself again for when its lease is over is repeated where nobody has disarmed it."""
     died, did = asyncio.Event(), asyncio.Event()
 
-    async def lease(connection: Connection, tick: Tick) -> datetime:
-        """Be due again, unless it is done."""
+    async def brief(connection: Connection, tick: Tick) -> datetime:
+        """Be due again soon, unless it is done."""
         await note(connection, tick)
         return tick.now + timedelta(seconds=0.3)
+
+    async def lease(connection: Connection, tick: Tick) -> datetime:
+        """Be due again when it is certainly done."""
+        await note(connection, tick)
+        return tick.now + timedelta(hours=1)
 
     async def die(_pool: Pool, _tick: Tick) -> None:
         """Never end."""
@@ -139,11 +144,11 @@ async def test_what_follows_a_tick_is_done_again_if_its_worker_dies(pool: Pool, 
         did.set()
 
     await arm(connection, "mail", "1")
-    dying = Clock(pool, (Schedule(kind="mail", tick=lease, afterwards=die),))
+    dying = Clock(pool, (Schedule(kind="mail", tick=brief, afterwards=die),))
     await dying.look()
     await died.wait()
     await dying.close(0)
-    async with ticking(pool, Schedule(kind="mail", tick=lease, afterwards=do)), asyncio.timeout(10):
+    async with ticking(pool, Schedule(kind="mail", tick=lease, afterwards=do)), asyncio.timeout(PATIENCE_SECONDS):
         await did.wait()
     assert await connection.fetchval("select count(*) from done") == 2
     assert await connection.fetchval("select count(*) from schedule") == 0

@@ -21,7 +21,8 @@ REFUSAL: Final = MappingProxyType({"code": "REFUSED", "message": "This receiver 
 WELL: Final = Behaviour()
 #: Requests kept by default; enough for any test, and some 300 MB with bodies of 2 KB.
 REMEMBER: Final = 100_000
-WAIT_SECONDS: Final = 10.0
+#: It ends what would hang, and is no promise of how soon anything comes.
+WAIT_SECONDS: Final = 60.0
 
 
 #: What a receiver can be told: one behaviour for all, one after the other (the last stays), or a function.
