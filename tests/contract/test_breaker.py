@@ -59,10 +59,12 @@ async def test_an_outage_costs_some_requests_and_no_attempts(api: Api, caplog: p
     """Forty deliveries wait for a receiver that is down; a few requests find that out, a few ask, and all arrive."""
     async with Receiver.listen(behaviour=DOWN) as receiver, working(api):
         made = await webhook(api, receiver, **QUICK)
+        begun = time.monotonic()
         await write(api, 40)
         await held(api, made)
         at_first = receiver.count
-        assert at_first <= 3 + 4
+        # By the time that it is seen to be held, probes may have gone out.
+        assert at_first <= 3 + 4 + int(time.monotonic() - begun)
         await receiver.expect(at_first + 2)
         waiting = await rows(api, made)
         assert {each["status"] for each in waiting} <= {"owed", "sending", "retrying"}
@@ -106,11 +108,12 @@ async def test_probes_are_one_at_a_time_over_all_workers(api: Api) -> None:
         await write(api, 30)
         await held(api, made)
         # Each worker looks once a second: what another had begun before it looked is still on its way.
-        told = time.monotonic() + 2
+        told = time.monotonic() + 3
         await receiver.wait_until(lambda receiver: sum(each.at > told for each in receiver.received) >= 4)
         probes = [each.at for each in receiver.received if each.at > told]
-    gaps = [later - earlier for earlier, later in pairwise(probes)]
-    assert min(gaps) > 0.8, gaps
+    # One that a busy machine kept waiting arrives nearer to the next; three workers would not be a second apart at all.
+    assert probes[3] - probes[0] > 2.4, probes
+    assert min(later - earlier for earlier, later in pairwise(probes)) > 0.5, probes
 
 
 async def test_what_one_worker_finds_mended_all_send_to(api: Api) -> None:
@@ -221,6 +224,12 @@ async def test_a_changed_webhook_is_probed_at_once(api: Api) -> None:
         made = await webhook(api, broken, **{**QUICK, "breakerProbe": 3600, "retryDelay": 0.1})
         await write(api, 8)
         await held(api, made)
+
+        async def idle() -> bool:
+            return all(each["status"] != "sending" for each in await rows(api, made))
+
+        # What was under way when the breaker opened may still be.
+        await eventually(idle)
         before = broken.count
         url = f"{mended.url}/{{externalCustomerId}}"
         assert (await api.admin("PUT", f"/webhooks/{made}", json={"url": url})).status == 200

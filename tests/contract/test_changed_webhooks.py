@@ -8,7 +8,7 @@ from retailos.deliveries import register
 from retailos.receiver import Behaviour, Receiver
 from retailos.sending.lost import LostClaims
 from retailos.sending.worker import LOOK_SECONDS
-from tests.conftest import eventually
+from tests.conftest import PATIENCE_SECONDS, eventually
 from tests.contract.conftest import Api
 from tests.contract.delivering import all_settled, most_at_once, webhook, working
 
@@ -76,14 +76,14 @@ async def test_a_claim_that_is_made_after_it_was_looked_for_is_found_all_the_sam
     async with Receiver.listen() as receiver:
         made = await webhook(api, receiver)
         await write(api, 3)
-        lost, token = LostClaims(api.engine.pool, made, late_seconds=0.2), uuid4()
+        lost, token = LostClaims(api.engine.pool, made, late_seconds=2.0), uuid4()
         lost.add(token)
         assert lost.due
         await lost.give_back()
         assert (len(lost), lost.due) == (1, False)
         worker = await register.enlist(api.engine.pool, "w", 60.0)
         assert len(await register.claim(api.engine.pool, made, 3, worker, token)) == 3
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await eventually(lambda: lost.due)
         await lost.give_back()
         assert len(lost) == 0

@@ -4,8 +4,8 @@ from retailos.receiver import Behaviour, Received, Receiver
 from tests.contract.conftest import Api
 from tests.contract.delivering import settled, webhook, working
 
-#: A request without an answer is given up after a second, and may be applied for one more.
-TIMEOUT_SECONDS, LATE_SECONDS = 1.0, 1.0
+#: A request without an answer is given up after a second, and may be applied for some more, in which the next is sent.
+TIMEOUT_SECONDS, LATE_SECONDS = 1.0, 3.0
 
 
 async def test_what_is_applied_late_is_written_over(api: Api) -> None:

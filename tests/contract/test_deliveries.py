@@ -253,7 +253,7 @@ async def test_a_changed_webhook_is_obeyed_from_the_next_request_on(api: Api) ->
 
 async def test_a_change_during_a_request_is_sent_after_it(api: Api) -> None:
     """While a request is under way no other of its record is; what changed meanwhile follows, in its newest state."""
-    async with Receiver.listen(behaviour=[Behaviour(delay_seconds=1.0), Behaviour()]) as receiver, working(api):
+    async with Receiver.listen(behaviour=[Behaviour(delay_seconds=3.0), Behaviour()]) as receiver, working(api):
         made = await webhook(api, receiver)
         await api.put("/customers/c-1", ADA | {"details": {"i": 0}})
         await receiver.expect(1)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import signal
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from urllib.parse import quote
 import msgspec
 import pytest
 
+from tests.child import spawn
 from tests.contract.conftest import Api
 from tests.contract.delivering import settled, working
 
@@ -51,7 +53,7 @@ async def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("express")
     shutil.copytree(SOURCE, directory, dirs_exist_ok=True)
     command = (npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--prefer-offline", "--fetch-retries=1")
-    process = await asyncio.create_subprocess_exec(*command, cwd=directory, stdin=DEVNULL, stdout=PIPE, stderr=PIPE)
+    process = await spawn(*command, cwd=directory, stdout=PIPE, stderr=PIPE)
     try:
         async with asyncio.timeout(INSTALL_SECONDS):
             _, said = await process.communicate()
@@ -66,10 +68,9 @@ async def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 async def express(installed: Path) -> AsyncIterator[Express]:
     """The guide's receiver at a free port."""
-    process = await asyncio.create_subprocess_exec(
+    process = await spawn(
         *("node", "--require", "./surroundings.js", "receiver.js"),
         cwd=installed,
-        stdin=DEVNULL,
         stdout=PIPE,
         stderr=DEVNULL,
         env={"PATH": os.environ["PATH"], "NODE_ENV": "production"},
@@ -79,7 +80,7 @@ async def express(installed: Path) -> AsyncIterator[Express]:
         port = (await told(process.stdout))["port"]
         yield Express(url=f"http://127.0.0.1:{port}/v1/retailos/customer", lines=process.stdout)
     finally:
-        process.terminate()
+        process.send_signal(signal.SIGTERM)
         await process.wait()
 
 

@@ -1,6 +1,5 @@
 """Who generates a client from the document gets one that reads well and works."""
 
-import asyncio
 import importlib
 import importlib.util
 import re
@@ -17,6 +16,7 @@ import pytest
 from retailos.declare.field import snake
 from retailos.declare.resource import Resource
 from retailos.resources import RESOURCES
+from tests.child import spawn
 from tests.contract.conftest import Api
 
 PACKAGE: Final = "generated_client"
@@ -38,9 +38,7 @@ async def generated(shop: Api, tmp_path_factory: pytest.TempPathFactory) -> Asyn
     del served["paths"]["/v2/public/imports"]["post"]
     document.write_bytes(msgspec.json.encode(served))
     options = ("--meta", "none", "--config", config, "--output-path", target, "--fail-on-warning")
-    process = await asyncio.create_subprocess_exec(
-        GENERATOR, "generate", "--path", document, *options, stdout=PIPE, stderr=STDOUT
-    )
+    process = await spawn(GENERATOR, "generate", "--path", document, *options, stdout=PIPE, stderr=STDOUT)
     said = (await process.communicate())[0].decode()
     assert process.returncode == 0, said
     yield target

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import signal
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import pytest
 
 from retailos.exchanges.exchange import ErrorClass
 from retailos.exchanges.transport import Transport
+from tests.child import spawn
 from tests.conftest import eventually, free_port
 from tests.contract.conftest import Api
 from tests.contract.delivering import settled, working
@@ -72,14 +74,12 @@ async def nginx(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Nginx
     (directory / "server.pem").write_bytes(signed(ca, "127.0.0.1").pem)
     (directory / "clients.pem").write_bytes(clients.certificate_pem)
     (directory / "nginx.conf").write_text(CONFIGURATION.replace("PORT", str(port)))
-    process = await asyncio.create_subprocess_exec(
-        *(NGINX, "-p", directory, "-c", "nginx.conf"), stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE
-    )
+    process = await spawn(*(NGINX, "-p", directory, "-c", "nginx.conf"), stdout=DEVNULL, stderr=PIPE)
     try:
         assert await eventually(lambda: _listens(port))
         yield Nginx(url=f"https://127.0.0.1:{port}", ca=ca, clients=clients)
     finally:
-        process.terminate()
+        process.send_signal(signal.SIGTERM)
         await process.wait()
 
 

@@ -16,8 +16,8 @@ from tests.contract.conftest import TIMESTAMP, Api, check_envelope
 from tests.contract.delivering import all_settled, delivery, settled, webhook, working
 
 ADA = {"firstName": "Ada", "lastName": "Lovelace"}
-#: A worker looks once a second for what has become due, and two cores add theirs.
-SLACK_SECONDS = 1.5
+#: A worker looks once a second for what has become due, and a busy machine adds its own; waits are seen elsewhere.
+SLACK_SECONDS = 10.0
 
 
 async def delivered(
@@ -357,11 +357,10 @@ async def test_a_requeue_sends_what_the_record_is_now(api: Api) -> None:
 
 async def test_a_worker_that_stops_gives_back_what_it_did_not_send(api: Api) -> None:
     """A worker that is told to stop ends what is under way; what it had claimed besides is owed as if never taken."""
-    async with Receiver.listen(behaviour=Behaviour(delay_seconds=0.3)) as receiver:
+    async with Receiver.listen(behaviour=Behaviour(delay_seconds=1.0)) as receiver:
         async with working(api):
             made = await webhook(api, receiver, concurrency=1)
-            for i in range(4):
-                await api.put(f"/customers/c-{i}", ADA)
+            await api.put("/customers", {"customers": [ADA | {"externalCustomerId": f"c-{i}"} for i in range(4)]})
             await receiver.expect(1)
         rows = (await api.admin("GET", f"/deliveries?webhook={made}")).result["rows"]
         assert sorted((row["status"], row["attempts"]) for row in rows) == [("delivered", 0), *[("owed", 0)] * 3]

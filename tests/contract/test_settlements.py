@@ -10,6 +10,8 @@ from tests.contract.conftest import Api
 from tests.contract.delivering import all_settled, delivery, settled, webhook, working
 
 ADA = {"firstName": "Ada", "lastName": "Lovelace"}
+#: By then after a request, a register can be locked that is to be settled.
+LOCKED_SECONDS = 2.5
 
 
 async def write(api: Api, count: int) -> None:
@@ -36,7 +38,7 @@ async def test_answers_are_settled_together_while_many_come(api: Api) -> None:
 async def test_a_record_that_is_written_for_long_delays_no_other(api: Api, size: int) -> None:
     """While somebody has a record's register locked, the others are settled; that one is as soon as it is let go."""
     path = "customers" if size > 1 else "customers/{externalCustomerId}"
-    async with Receiver.listen(behaviour=Behaviour(delay_seconds=1.0)) as receiver, working(api):
+    async with Receiver.listen(behaviour=Behaviour(delay_seconds=LOCKED_SECONDS)) as receiver, working(api):
         made = await webhook(api, receiver, url=f"{receiver.url}/{path}", batchSize=size, batchAnswer="status")
         await write(api, 8)
         await receiver.expect(8 // size)

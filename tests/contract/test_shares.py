@@ -48,8 +48,10 @@ async def test_a_rate_is_kept_over_all_workers(api: Api) -> None:
         await all_settled(api)
         times = sorted(each.at for each in receiver.received)
     assert len(times) == 50
+    # A quarter of a second's may go out at once; those that a busy machine keeps waiting arrive nearer to the next.
+    assert times[-1] - times[0] > 0.9 * 45 / 20, "45 requests at a rate of 20"
     for first, later in zip(times, times[25:], strict=False):
-        assert later - first > 0.9, "25 requests in less than a second at a rate of 20"
+        assert later - first > 0.6, "25 requests in the time of 12 at a rate of 20"
 
 
 async def test_what_can_not_be_settled_for_a_while_stops_nobody(api: Api) -> None:

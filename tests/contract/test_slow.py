@@ -14,6 +14,7 @@ from retailos.api.call import Call
 from retailos.api.protocol import PATIENCE, Patience
 from retailos.errors import BadRequest
 from retailos.settings import Settings
+from tests.conftest import PATIENCE_SECONDS
 from tests.contract.conftest import Api, check_envelope, read, serving
 from tests.reliability.certificates import authority
 
@@ -108,7 +109,7 @@ async def test_a_body_that_nobody_reads_has_a_limit(brisk: Api, sent: bytes, the
 async def test_a_connection_whose_body_was_dropped_goes_on(brisk: Api) -> None:
     """What follows a refused body, sent whole, is a request like any other, and then the connection is idle."""
     reader, writer = await asyncio.open_connection("127.0.0.1", brisk.port)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         writer.write(REFUSED + b"a")
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 401")
         writer.write(b"a" * 999 + LIVE)
@@ -121,7 +122,8 @@ async def test_an_answer_takes_the_time_that_it_takes(brisk: Api) -> None:
     ask = f"GET /v2/public/changes?since=now&wait=1 HTTP/1.1\r\nHost: x\r\nAuthorization: API_KEY {brisk.key}\r\n\r\n"
     came, seconds = await held(brisk, ask.encode() * 2)
     assert came.count(b"HTTP/1.1 200") == 2
-    assert seconds >= 2 + BRIEF.idle
+    # Each of the three waits may end earlier by what the clock cannot tell.
+    assert seconds >= 2 + BRIEF.idle - 0.01
 
 
 async def test_a_body_has_a_limit() -> None:
