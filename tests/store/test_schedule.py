@@ -154,6 +154,14 @@ async def test_what_follows_a_tick_is_done_again_if_its_worker_dies(pool: Pool, 
     assert await connection.fetchval("select count(*) from schedule") == 0
 
 
+async def test_who_is_told_to_stop_leaves_what_is_due(pool: Pool, connection: Connection) -> None:
+    """However much is due, a worker that is told to stop does no more of it than it has begun."""
+    await arm(connection, "count", "", datetime(2020, 1, 1, tzinfo=UTC))
+    async with asyncio.timeout(PATIENCE_SECONDS), ticking(pool, Schedule(kind="count", tick=again_soon)):
+        await eventually(lambda: connection.fetchval("select count(*) > 3 from done"))
+    assert await connection.fetchval("select due_at < now() from schedule")
+
+
 async def test_upkeep_begins_when_a_worker_first_knows_of_it(database: str, pool: Pool, connection: Connection) -> None:
     """Standing work is due at once, then when its time has passed, and one worker of several does it."""
     done: list[int] = []

@@ -4,7 +4,7 @@ Any number of workers may look. Whoever locks a schedule's row has the tick; the
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 
@@ -39,7 +39,7 @@ async def run_schedules(
     while not stop.is_set():
         wait = look_seconds
         with suppress(Unavailable):
-            wait = min(await clock.look(), look_seconds)
+            wait = min(await clock.look(stop.is_set), look_seconds)
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), wait)
     await clock.close(DRAIN_SECONDS)
@@ -54,14 +54,17 @@ class Clock:
         self._stood = False
         self._under_way: dict[str, asyncio.Task[None]] = {}
 
-    async def look(self) -> float:
-        """Do all that is due, and give in how many seconds to look again; Unavailable while the database is away."""
+    async def look(self, stopped: Callable[[], bool] = lambda: False) -> float:
+        """Do what is due, all or until stopped, and give in how many seconds to look again.
+
+        Unavailable while the database is away.
+        """
         if not self._stood:
             standing = [each.kind for each in self._schedules.values() if each.standing]
             async with acquire(self._pool) as connection:
                 await connection.execute(_STAND, standing)
             self._stood = True
-        while await self._tick():
+        while not stopped() and await self._tick():
             pass
         async with acquire(self._pool) as connection:
             seconds: float | None = await connection.fetchval(_NEXT, list(self._schedules), list(self._under_way))
