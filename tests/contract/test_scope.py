@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from retailos.receiver import Behaviour, Received, Receiver
+from retailos.sending.worker import LOOK_SECONDS
 from tests.contract.conftest import Api, codes
-from tests.contract.delivering import settled, webhook, working
+from tests.contract.delivering import all_settled, settled, webhook, working
 
 
 async def store(api: Api, name: str) -> None:
@@ -102,6 +103,35 @@ async def test_what_was_refused_may_be_there_all_the_same(api: Api, answer: Beha
         shown = await settled(api, made, "c-1")
         assert shown["acknowledged"] == 3
         assert b"a@x.org" in receiver.received[-1].body
+
+
+async def test_what_was_refused_with_others_may_be_there_all_the_same(api: Api) -> None:
+    """A field that goes back is told where a batch was refused whole, and its halves were not sent any more."""
+    async with Receiver.listen() as receiver, working(api):
+        url = f"{receiver.url}/v1/retailos/customers"
+        made = await webhook(api, receiver, whenChanged=["email"], retryLimit=0, batchSize=2, batchWait=0.2, url=url)
+        await customers(api, "a@x.org")
+        await all_settled(api)
+        before = receiver.count
+        # Longer than a worker takes to hear that the webhook is paused.
+        receiver.behave(Behaviour(status=422, delay_seconds=1.5 * LOOK_SECONDS))
+        await customers(api, "b@x.org")
+        await receiver.expect(before + 1)
+        await api.admin("PUT", f"/webhooks/{made}", json={"active": False})
+        await all_settled(api, "owed")
+        receiver.behave(Behaviour())
+        await customers(api, "a@x.org")
+        await api.admin("PUT", f"/webhooks/{made}", json={"active": True})
+        await all_settled(api)
+        assert receiver.received[before].body.count(b"b@x.org") == 2
+        told_last = b"".join(each.body for each in list(receiver.received)[before + 1 :])
+        assert told_last.count(b"a@x.org") == 2
+
+
+async def customers(api: Api, email: str) -> None:
+    """Write two customers at once."""
+    sent = [{"externalCustomerId": f"c-{i}", "email": email} for i in range(2)]
+    assert (await api.put("/customers", {"customers": sent})).status == 200
 
 
 async def test_what_left_and_may_have_come_back_leaves_again(api: Api) -> None:

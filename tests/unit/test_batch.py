@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retailos.deliveries.claim import Claim
+from retailos.deliveries.claim import DOUBTFUL, Claim
 from retailos.errors import Problem
 from retailos.exchanges.exchange import ANSWER_BYTES_KEPT
 from retailos.resources import RESOURCES
@@ -17,7 +17,7 @@ from retailos.webhooks.agreement import ERRORS, FAILURES, FORMS, MULTISTATUS, RE
 from retailos.webhooks.batching import BYTES_LEAST
 from retailos.webhooks.pointer import Pointer, follow, tokens
 
-ID = UUID(int=1)
+ID = UUID(int=9)
 
 
 def item(length: int, text: str = "x") -> Item:
@@ -56,6 +56,12 @@ def test_a_poisonous_record_is_alone_after_few_halvings(count: int) -> None:
         assert len(first) + len(second) == len(batch)
         batch, asked = list(first), asked + 1
     assert asked <= 10
+
+
+def test_what_was_refused_with_others_may_have_been_applied() -> None:
+    """What the receiver was told of a record that it has is in doubt; where it has nothing, a refusal is believed."""
+    known, new = (Item(Claim(ID, ID, 1, version, told=told), item(1).record) for version, told in ((1, ID), (0, None)))
+    assert [each.claim.told for half in halves((known, new)) for each in half] == [DOUBTFUL, None]
 
 
 def test_a_limit_falls_at_once_and_rises_slowly() -> None:

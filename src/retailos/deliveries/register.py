@@ -140,6 +140,7 @@ async def release(pool: Pool, webhook_id: int, claims: Sequence[Claim]) -> None:
             [each.record_id for each in claims],
             [each.token for each in claims],
             [each.again for each in claims],
+            [each.told for each in claims],
         )
 
 

@@ -230,10 +230,11 @@ from (
 
 -- name: release
 -- Give back what a worker claimed of a webhook ($1) and did not send: records ($2) under tokens ($3), as if never taken;
--- and once more, whatever is acknowledged, where that is why it was claimed ($4).
+-- and once more, whatever is acknowledged, where that is why it was claimed ($4). What the receiver has been told by then
+-- ($5; null: what is known) may be more than before, where a batch with it was refused as a whole.
 with held as materialized (
-    select delivery.record_id, given.again
-    from delivery join unnest($2::uuid[], $3::uuid[], $4::boolean[]) as given (record_id, token, again)
+    select delivery.record_id, given.again, given.told
+    from delivery join unnest($2::uuid[], $3::uuid[], $4::boolean[], $5::uuid[]) as given (record_id, token, again, told)
         on delivery.record_id = given.record_id and delivery.token = given.token
     where delivery.webhook_id = $1
     order by delivery.record_id
@@ -242,7 +243,7 @@ with held as materialized (
 released as (
     update delivery set
         status = 'owed', token = null, worker_id = null, attempts = greatest(attempts - 1, 0),
-        again = delivery.again or held.again
+        again = delivery.again or held.again, told = coalesce(held.told, delivery.told)
     from held where delivery.webhook_id = $1 and delivery.record_id = held.record_id
     returning delivery.record_id
 )

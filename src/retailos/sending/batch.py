@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from msgspec.structs import replace
+
 from retailos.sending.request import Batch, Item
 from retailos.webhooks.batching import BYTES_LEAST
 
@@ -26,9 +28,16 @@ def cut(items: Iterable[Item], size: int, bytes_most: int) -> Iterator[Batch]:
 
 
 def halves(batch: Batch) -> tuple[Batch, Batch]:
-    """A batch of more than one in two, so that what is wrong with it is in one of them."""
+    """A batch of more than one that was refused in two, so that what is wrong with it is in one of them.
+
+    It may have been applied in part all the same, whatever becomes of the halves: only of what the receiver has nothing
+    of is a refusal believed.
+    """
+    doubted = [
+        Item(replace(each.claim, told=each.claim.doubted), each.record) if each.claim.known else each for each in batch
+    ]
     middle = (len(batch) + 1) // 2
-    return batch[:middle], batch[middle:]
+    return doubted[:middle], doubted[middle:]
 
 
 class Limit:
