@@ -11,6 +11,7 @@ import pytest
 from retailos.declare.values import moment
 from retailos.observe.deliveries import BreakerClosed, BreakerOpened, WebhookGone
 from retailos.receiver import Behaviour, Receiver
+from retailos.sending.worker import LOOK_SECONDS
 from tests.conftest import eventually, observed
 from tests.contract.conftest import Api, check_envelope, codes
 from tests.contract.delivering import HOLD_SECONDS, all_settled, most_at_once, settled, webhook, working
@@ -235,6 +236,47 @@ async def test_a_changed_webhook_is_probed_at_once(api: Api) -> None:
         assert (await api.admin("PUT", f"/webhooks/{made}", json={"url": url})).status == 200
         await mended.expect(1)
         assert broken.count == before
+
+
+#: What need not be sent is due before all else.
+FIRST = """
+update due set due_at = now() - interval '1 h' from customers where id = record_id and external_id like 'other-%'
+"""
+
+
+async def test_a_probe_is_made_with_what_is_sent(api: Api) -> None:
+    """Records that the webhook is not told of are passed over by a probe, which finds out at once what was mended."""
+    async with Receiver.listen(behaviour=DOWN) as receiver, working(api):
+        made = await webhook(api, receiver, **{**QUICK, "breakerProbe": 3600, "where": {"firstName": "A"}})
+        await write(api, 8)
+        await held(api, made)
+        rows = [{"externalCustomerId": f"other-{i}", "firstName": "B"} for i in range(5)]
+        assert (await api.put("/customers", {"customers": rows})).status == 200
+        assert await api.engine.pool.execute(FIRST) == "UPDATE 5"
+        receiver.behave(Behaviour())
+        # Whoever saves a webhook has it probed.
+        assert (await api.admin("PUT", f"/webhooks/{made}", json={"retryDelay": 0.1})).status == 200
+
+        async def closed() -> bool:
+            return (await shown(api, made))["heldSince"] is None
+
+        assert await eventually(closed)
+        await settled(api, made, "other-4", "skipped")
+
+
+async def test_who_was_gone_before_the_webhook_changed_does_not_pause_it(api: Api) -> None:
+    """A 410 of the receiver that a webhook had before leaves it sending to the one that it has now."""
+    gone = Behaviour(status=410, delay_seconds=1.5 * LOOK_SECONDS)
+    async with Receiver.listen(behaviour=gone) as former, Receiver.listen() as receiver, working(api):
+        made = await webhook(api, former, concurrency=1)
+        await write(api, 3)
+        await former.expect(1)
+        url = f"{receiver.url}/{{externalCustomerId}}"
+        assert (await api.admin("PUT", f"/webhooks/{made}", json={"url": url})).status == 200
+        await all_settled(api)
+        assert (former.count, receiver.count) == (1, 3)
+        now = await shown(api, made)
+        assert (now["active"], now["pausedReason"]) == (True, None)
 
 
 async def test_a_receiver_that_is_gone_pauses_its_webhook(api: Api, caplog: pytest.LogCaptureFixture) -> None:

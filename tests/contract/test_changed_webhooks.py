@@ -1,11 +1,14 @@
 """A webhook that is changed while it sends: its requests keep their number, and nothing of it is forgotten."""
 
 import asyncio
+import time
+from contextlib import AsyncExitStack
 from uuid import uuid4
 
 from retailos.database.pool import acquire, transaction
 from retailos.deliveries import register
 from retailos.receiver import Behaviour, Receiver
+from retailos.sending.lanes import DRAIN_SECONDS
 from retailos.sending.lost import LostClaims
 from retailos.sending.worker import LOOK_SECONDS
 from tests.conftest import PATIENCE_SECONDS, eventually
@@ -69,6 +72,31 @@ async def test_what_a_changed_webhook_can_not_give_back_is_given_back_later(api:
         receiver.behave(Behaviour())
         await all_settled(api)
     assert {each.path.rpartition("/")[2] for each in receiver.received} == {f"c-{number}" for number in range(20)}
+
+
+#: Cuts off whoever waits to claim.
+CLAIM_CUT_OFF = """
+select bool_or(pg_terminate_backend(pid)) from pg_stat_activity
+where datname = current_database() and wait_event_type = 'Lock' and query like '%taken as materialized%'
+"""
+
+
+async def test_nobody_waits_for_a_lost_claim_of_a_worker_that_stops(api: Api) -> None:
+    """A worker that is told to stop leaves claims whose answer was lost, also those of webhooks as they were before."""
+    async with Receiver.listen() as receiver, AsyncExitStack() as stack:
+        await stack.enter_async_context(working(api))
+        made = await webhook(api, receiver)
+        async with acquire(api.engine.pool) as operator, transaction(api.engine.pool) as holding:
+            await holding.execute("select from worker for update")
+            await write(api, 2)
+            assert await eventually(lambda: operator.fetchval(CLAIM_CUT_OFF))
+        url = f"{receiver.url}/changed/{{externalCustomerId}}"
+        assert (await api.admin("PUT", f"/webhooks/{made}", json={"url": url})).status == 200
+        await write(api, 3)
+        await receiver.wait_until(lambda each: any(received.path == "/changed/c-2" for received in each.received))
+        asked = time.monotonic()
+        await stack.aclose()
+    assert time.monotonic() - asked < DRAIN_SECONDS / 2
 
 
 async def test_a_claim_that_is_made_after_it_was_looked_for_is_found_all_the_same(api: Api) -> None:

@@ -98,7 +98,7 @@ class Answered:
         """Settle a set of answers, as the breaker takes them; an answer that the receiver is gone ends all sending."""
         await self._gate.note(answers)
         spared = [self._gate.spared(each) for each in answers]
-        if any(map(_says_gone, spared)) and await orders.pause(self._pool, self._webhook.id, GONE):
+        if any(map(_says_gone, spared)) and await orders.pause(self._pool, self._webhook, GONE):
             emit(WebhookGone(webhook=self._webhook.name))
         try:
             await self._record(spared, careful=False)

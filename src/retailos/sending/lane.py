@@ -81,7 +81,7 @@ class Lane:
         self._stirs_at = 0.0
         #: What is claimed as a probe, and passes where all else is held.
         self._probing: UUID | None = None
-        self._closing = False
+        self._closing, self._going = False, False
         self._claiming = asyncio.create_task(self._claim_on())
         self._claiming.add_done_callback(ended)
 
@@ -99,10 +99,14 @@ class Lane:
         """Something is due, or to be given back."""
         self._stirred.set()
 
-    async def close(self, *, going: bool = False) -> None:
+    def go(self) -> None:
+        """The worker is going: what can't be given back at once is rescued, so that nobody waits for it."""
+        self._going = True
+
+    async def close(self) -> None:
         """Claim no more, wait for what is under way, settle it, and give back what was not sent, however long it takes.
 
-        While the worker lives, nobody else would; where it is `going`, what it can't give back at once is rescued.
+        While the worker lives, nobody else would; it need not once it is going.
         """
         self._closing = True
         if self._timer:
@@ -115,7 +119,7 @@ class Lane:
         while self._unsent or self._lost:
             with suppress(Unavailable):
                 await self._give_back()
-            if going:
+            if self._going:
                 break
             await asyncio.sleep(AGAIN_SECONDS)
         self._sender.close()
@@ -210,10 +214,19 @@ class Lane:
             await self._give_back()
             if self._answered.gone or self._lease() is None or not await self.gate.probe():
                 return
-            if not await self._claim(1, probe=True):
-                await self.gate.put_back()
+            while not self._closing and await self._claim(1, probe=True):
+                # What need not be sent tells nothing of the receiver.
+                if self._probing is not None:
+                    return
+            await self._put_back_probe()
         except Unavailable:
             self._stir_in(AGAIN_SECONDS)
+
+    async def _put_back_probe(self) -> None:
+        """Have the probe made with another delivery, since nothing goes out of this one."""
+        self._probing = None
+        with suppress(Unavailable):
+            await self.gate.put_back()
 
     async def _claim(self, room: int, *, probe: bool = False) -> int:
         """Claim, read, and begin to send; give how many."""
@@ -229,8 +242,6 @@ class Lane:
         if not claims:
             return 0
         self._in_hand += len(claims)
-        if probe:
-            self._probing = token
         records = await self._records(claims)
         items = [Item(each, records[each.record_id]) for each in claims if each.record_id in records]
         if len(items) < len(claims):
@@ -240,6 +251,8 @@ class Lane:
             self._answer(needless)
         batches = list(cut(items, self.webhook.batching.size, self._limit.bytes - frame_bytes(self._resource)))
         self.gate.take(len(batches))
+        if probe:
+            self._probing = token if batches else None
         for batch in batches:
             self._sending.add((batch, worker_id))
         return len(claims)
@@ -278,6 +291,8 @@ class Lane:
             reply = await self._sender.send(request, lambda: self._lease() == worker_id)
         except CannotBeAddressed as error:
             self._answer(unaddressed(batch, str(error)))
+            if batch[0].claim.token == self._probing:
+                await self._put_back_probe()
             return
         except LeaseOver:
             self._put_back(batch)

@@ -76,7 +76,9 @@ class Lanes(Mapping[int, Lane]):
     async def close(self) -> None:
         """Close them all; what is under way has a while to end, and is rescued then."""
         for lane in self._lanes.values():
-            self._leave(lane, going=True)
+            self._leave(lane)
+        for lane in self._leaving.values():
+            lane.go()
         if leaving := dict(self._leaving):
             _, late = await asyncio.wait(leaving, timeout=DRAIN_SECONDS)
             for task in late:
@@ -88,8 +90,8 @@ class Lanes(Mapping[int, Lane]):
         lanes = (*self._leaving.values(), *self._lanes.values())
         return sum(lane.under_way for lane in lanes if lane.webhook.id == webhook_id)
 
-    def _leave(self, lane: Lane, *, going: bool = False) -> None:
-        closing = asyncio.create_task(lane.close(going=going))
+    def _leave(self, lane: Lane) -> None:
+        closing = asyncio.create_task(lane.close())
         self._leaving[closing] = lane
         closing.add_done_callback(self._forget)
 

@@ -111,10 +111,10 @@ async def switch(transaction: Connection, webhook_id: int, *, active: bool, disa
     return owed
 
 
-async def pause(pool: Pool, webhook_id: int, reason: str) -> bool:
-    """Pause a webhook by ourselves, until somebody resumes it; False where it was paused already."""
+async def pause(pool: Pool, known: Webhook, reason: str) -> bool:
+    """Pause a webhook by ourselves, until somebody resumes it; False where it was changed meanwhile, or is paused."""
     async with acquire(pool) as connection:
-        return await connection.fetchval(_PAUSE, webhook_id, reason) is not None
+        return await connection.fetchval(_PAUSE, known.id, reason, known.updated_at) is not None
 
 
 async def remove(transaction: Connection, webhook_id: int) -> int:

@@ -73,11 +73,12 @@ where id = $1 and deleted_at is null
 returning id;
 
 -- name: pause
--- Pause a webhook ($1) for a reason ($2); nothing, if it is paused already.
+-- Pause a webhook ($1) for a reason ($2) that was found as it was when it was changed last ($3); nothing, if it is another
+-- by now, or paused already.
 update webhook set
     active = false, paused_reason = $2,
     updated_at = greatest(date_trunc('milliseconds', now()), updated_at + interval '1 ms')
-where id = $1 and active
+where id = $1 and active and updated_at = $3
 returning id;
 
 -- name: delete
