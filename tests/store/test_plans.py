@@ -277,9 +277,9 @@ async def test_deliveries_are_found_by_indexes(filled: Connection) -> None:
 
 async def test_what_was_attempted_lately_is_found_by_its_moment(filled: Connection) -> None:
     """Who watches attempts reads the last seconds of them, however many there are of today."""
-    seen = await filled.fetchval("select pg_current_snapshot()::text")
-    plan = await planned(filled, LATELY.settled, seen, None, False, 500)
-    assert any(each.endswith("at_idx") for each in used(plan)), used(plan)
+    seen, horizon = await filled.fetchval("select pg_current_snapshot()::text"), await filled.fetchval(LATELY.horizon)
+    plan = await planned(filled, LATELY.settled, seen, horizon, None, False, 500)
+    assert any(each.endswith("settled_at_idx") for each in used(plan)), used(plan)
 
 
 async def test_a_key_is_found_by_its_id(filled: Connection) -> None:

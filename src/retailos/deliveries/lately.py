@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import asyncpg
 import msgspec
@@ -15,7 +16,7 @@ from retailos.deliveries.name import delivery_id
 from retailos.webhooks.webhook import Webhook
 
 _SQL = load(__file__)
-_SETTLED = _SQL.settled
+_HORIZON, _SETTLED = _SQL.horizon, _SQL.settled
 
 #: Attempts that one look gives.
 LOOK_MOST = 500
@@ -41,6 +42,8 @@ class Look:
     """What a look found, oldest first, and what it could see, for the next one to go on from."""
 
     sees: str
+    #: From which moment on what it could not see may be settled.
+    horizon: datetime
     rows: tuple[Settled, ...] = ()
     #: There was more than a look gives: the oldest are left out.
     cut: bool = False
@@ -51,12 +54,15 @@ async def look(
 ) -> Look:
     """See what was settled since the last look, whichever worker did it; the first look finds nothing."""
     async with acquire(pool) as connection:
-        rows = await connection.fetch(_SETTLED, last and last.sees, webhook_id, failed, LOOK_MOST + 1)
+        # Before the look, so that whoever begins in between is seen by the next one.
+        horizon = await connection.fetchval(_HORIZON)
+        since = (None, None) if last is None else (last.sees, last.horizon)
+        rows = await connection.fetch(_SETTLED, *since, webhook_id, failed, LOOK_MOST + 1)
         found = [row for row in rows if row["record_id"] is not None]
         names = await external_ids(connection, resources, orders, found)
     by_id = {each.id: each.name for each in orders}
     settled = [_settled(row, by_id.get(row["webhook_id"]), names.get(row["record_id"])) for row in found[:LOOK_MOST]]
-    return Look(sees=rows[0]["sees"], rows=tuple(reversed(settled)), cut=len(found) > LOOK_MOST)
+    return Look(sees=rows[0]["sees"], horizon=horizon, rows=tuple(reversed(settled)), cut=len(found) > LOOK_MOST)
 
 
 def _settled(row: asyncpg.Record, webhook: str | None, external_id: str | None) -> Settled:
