@@ -81,9 +81,11 @@ async def test_credentials_go_out_with_each_request(
     assert not {"their-key", "k", "s3cret"} & set(shown.values())
 
 
-async def test_a_token_is_fetched_once_for_many_requests(api: Api, receiver: Receiver) -> None:
+@pytest.mark.parametrize("expires_in", [3600, "3600", None])
+async def test_a_token_is_fetched_once_for_many_requests(api: Api, receiver: Receiver, expires_in: Any) -> None:
     """However many go out at once, the token host is asked once, and what it gave goes with each of them."""
     host = TokenHost()
+    host.expires_in = expires_in
     receiver.behave(host.answer)
     async with Receiver.listen(behaviour=host.token) as tokens, working(api):
         made = await webhook(api, receiver, credentials=oauth(tokens), active=False)

@@ -107,7 +107,8 @@ def _read(reply: Reply) -> tuple[Token | Reply, float]:
     if reply.status != 200:
         return _failed(reply, f"the token host answered {reply.status}, expected 200")
     try:
-        answer = msgspec.json.decode(reply.body, type=_Answer)
+        # Not strictly, since some hosts write the seconds as a text.
+        answer = msgspec.json.decode(reply.body, type=_Answer, strict=False)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _failed(reply, "the token host's answer is no JSON with an access_token")
     token, life = answer.access_token, LIFE_SECONDS if answer.expires_in is None else answer.expires_in
