@@ -1,10 +1,12 @@
 """Backfill, resync and drift: what a receiver has is brought to what there is, also where nobody changes anything."""
 
+import asyncio
 from typing import Any
 
+from retailos.database.pool import acquire, transaction
 from retailos.receiver import Behaviour, Receiver
 from tests.conftest import eventually
-from tests.contract.conftest import Api, check_envelope, codes
+from tests.contract.conftest import Api, Response, check_envelope, codes
 from tests.contract.delivering import settled, webhook, working
 from tests.contract.test_operations import ended, failed, requeued
 
@@ -190,6 +192,59 @@ async def test_what_failed_and_may_have_passed_is_requeued_by_policy(api: Api) -
         async with api.engine.pool.acquire() as connection:
             planned = "select count(*) from schedule where kind = 'requeue policy'"
             assert await connection.fetchval(planned) == 0
+
+
+#: Somebody waits to switch the webhook.
+WAITS = """
+select count(*) > 0 from pg_stat_activity
+where datname = current_database() and wait_event_type = 'Lock' and query like '%webhook%'
+"""
+SWITCH = "update webhook set active = $2, disabled = not $2 where id = $1"
+
+
+async def test_who_disables_a_webhook_is_not_overtaken(api: Api) -> None:
+    """Of a pause, a resumption and an enabling that cross a disabling, none leaves it missing what changes."""
+    async with Receiver.listen() as receiver, acquire(api.engine.pool) as operator:
+        made = await webhook(api, receiver)
+
+        async def crossing(word: str) -> Response:
+            await operator.execute(SWITCH, made, True)
+            async with transaction(api.engine.pool) as disabling:
+                await disabling.execute(SWITCH, made, False)
+                asked = asyncio.create_task(api.admin("POST", f"/webhooks/{made}/{word}"))
+                assert await eventually(lambda: operator.fetchval(WAITS))
+            return await asked
+
+        assert (await crossing("pause")).result["disabled"]
+        assert codes(await crossing("resume")) == [("/active", "DISABLED")]
+        assert (await crossing("enable")).result["operation"]["selection"] == {"behind": True}
+
+
+#: A policy's requeue that goes on, whose steps nobody takes.
+GOES_ON = """
+insert into operation (id, kind, webhook_id, cause, selection, total, ahead, created_at)
+values (gen_random_uuid(), 'requeue', $1, 'policy', '{}', 1, 1, now())
+"""
+CLOSED = "insert into schedule (kind, subject, due_at) values ('requeue policy', $1, now())"
+PUT_OFF = "select due_at > now() from schedule where kind = 'requeue policy'"
+ENDED = "update operation set status = 'completed', ended_at = now()"
+DUE = "update schedule set due_at = now() where kind = 'requeue policy'"
+
+
+async def test_a_recovery_during_the_requeue_of_another_is_not_forgotten(api: Api) -> None:
+    """What failed between two recoveries is owed again, too, once the requeue of the first has ended."""
+    pool = api.engine.pool
+    async with Receiver.listen(behaviour=Behaviour(status=503)) as receiver, working(api):
+        made = await webhook(api, receiver, retryLimit=0)
+        await api.put("/customers/c-0", ADA)
+        await settled(api, made, "c-0", "failed")
+        receiver.behave(Behaviour())
+        await pool.execute(GOES_ON, made)
+        await pool.execute(CLOSED, str(made))
+        assert await eventually(lambda: pool.fetchval(PUT_OFF))
+        await pool.execute(ENDED)
+        await pool.execute(DUE)
+        await settled(api, made, "c-0")
 
 
 async def test_failed_deliveries_are_dismissed_and_can_be_requeued(api: Api) -> None:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from retailos.database.pool import Pool, transaction
+from retailos.database.pool import Connection, Pool, transaction
 from retailos.declare.resource import Resources
 from retailos.errors import Problem, ValidationFailed
 from retailos.operations import filling
@@ -23,31 +23,35 @@ class Switched(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 async def pause_webhook(pool: Pool, webhook_id: int) -> Switched:
     """Send nothing for now; what changes meanwhile is owed, each record once, and sent afterwards."""
-    stored = await orders.webhook(pool, webhook_id)
-    return await _switch(pool, webhook_id, active=False, disabled=stored.disabled)
+    async with transaction(pool) as connection:
+        held = await orders.locked(connection, webhook_id)
+        return await _switch(connection, webhook_id, active=False, disabled=held.disabled)
 
 
 async def resume_webhook(pool: Pool, webhook_id: int) -> Switched:
     """Send again, beginning with what is owed; a webhook that is disabled is to be enabled instead."""
-    if (await orders.webhook(pool, webhook_id)).disabled:
-        raise disabled()
-    return await _switch(pool, webhook_id, active=True, disabled=False)
+    async with transaction(pool) as connection:
+        if (await orders.locked(connection, webhook_id)).disabled:
+            raise disabled()
+        return await _switch(connection, webhook_id, active=True, disabled=False)
 
 
 async def disable_webhook(pool: Pool, webhook_id: int) -> Switched:
     """Send nothing, and owe nothing of what changes from now on; what is owed by now is kept until it is enabled."""
-    return await _switch(pool, webhook_id, active=False, disabled=True)
+    async with transaction(pool) as connection:
+        return await _switch(connection, webhook_id, active=False, disabled=True)
 
 
 async def enable_webhook(pool: Pool, resources: Resources, webhook_id: int, by: By) -> Switched:
     """Owe and send again, and begin a resync of what changed while the webhook was disabled."""
-    webhook = await orders.webhook(pool, webhook_id)
     async with transaction(pool) as connection:
-        owed = await orders.switch(connection, webhook_id, active=True)
-        begun = None
-        if webhook.disabled:
-            begun = await filling.begin(connection, resources, webhook, "resync", by, behind=True)
-    return Switched(id=webhook_id, active=True, disabled=False, owed=owed, operation=begun)
+        # Nobody disables it in between, so that nothing is missed for which no resync is begun.
+        held = await orders.locked(connection, webhook_id)
+        switched = await _switch(connection, webhook_id, active=True, disabled=False)
+        if not held.disabled:
+            return switched
+        begun = await filling.begin(connection, resources, held, "resync", by, behind=True)
+        return msgspec.structs.replace(switched, operation=begun)
 
 
 def disabled() -> ValidationFailed:
@@ -56,7 +60,6 @@ def disabled() -> ValidationFailed:
     return ValidationFailed([Problem("/active", "DISABLED", message)])
 
 
-async def _switch(pool: Pool, webhook_id: int, *, active: bool, disabled: bool) -> Switched:
-    async with transaction(pool) as connection:
-        owed = await orders.switch(connection, webhook_id, active=active, disabled=disabled)
+async def _switch(transaction: Connection, webhook_id: int, *, active: bool, disabled: bool) -> Switched:
+    owed = await orders.switch(transaction, webhook_id, active=active, disabled=disabled)
     return Switched(id=webhook_id, active=active, disabled=disabled, owed=owed)

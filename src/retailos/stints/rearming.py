@@ -18,6 +18,9 @@ from retailos.webhooks.webhook import Webhook
 #: Whose deliveries a policy owes again: those whose failure may pass without anyone changing the record or the webhook.
 PASSING: Final[tuple[str, ...]] = tuple(sorted(TRANSIENT))
 
+#: What has to wait for an operation to end is looked at again so much later.
+AGAIN: Final = timedelta(seconds=5)
+
 
 def policies(resources: Resources) -> Schedule:
     """The schedule by which webhooks that say so have their failed deliveries requeued."""
@@ -32,26 +35,27 @@ async def plan(transaction: Connection, webhook_id: int, policy: RequeuePolicy) 
         await disarm(transaction, TICKS, str(webhook_id))
 
 
-async def rearm(transaction: Connection, resources: Resources, webhook: Webhook) -> int:
-    """Owe again what failed for a passing reason; give how many deliveries that is about."""
+async def rearm(transaction: Connection, resources: Resources, webhook: Webhook) -> bool:
+    """Owe again what failed for a passing reason; False where an operation that began before that still goes on."""
     said: dict[str, Any] = {"errorClasses": list(PASSING)}
     count = await requeue.count(transaction, webhook.id, Selection.of(said))
-    if not count or await operation.goes_on(transaction, webhook.id, "requeue"):
-        return 0
+    if not count:
+        return True
+    if await operation.goes_on(transaction, webhook.id, "requeue"):
+        return False
     order = Order(kind="requeue", webhook_id=webhook.id, total=count, selection=said)
     await stint.begin(transaction, resources, order, POLICY)
-    return count
+    return True
 
 
 async def _tick(resources: Resources, transaction: Connection, tick: Tick) -> datetime | None:
     webhook = await orders.find(transaction, int(tick.subject))
     if webhook is None:
         return None
-    if webhook.active:
-        await rearm(transaction, resources, webhook)
+    done = not webhook.active or await rearm(transaction, resources, webhook)
     if not webhook.requeue.every_seconds:
-        # It was the breaker that closed.
-        return None
+        # It was the breaker that closed, perhaps for the second time while the requeue of the first goes on.
+        return None if done else tick.now + AGAIN
     pause = timedelta(seconds=webhook.requeue.every_seconds)
     # By the plan, so that the moments stay where they are; from now on where nobody was there for longer.
     return max(tick.due_at + pause, tick.now)

@@ -21,8 +21,8 @@ where id = $1 and deleted_at is null;
 
 -- name: lock
 -- One webhook that stands, so that nobody changes it meanwhile.
-select id, name, resource, settings, active, created_at, updated_at from webhook where id = $1 and deleted_at is null
-for update;
+select id, name, resource, settings, active, disabled, created_at, updated_at
+from webhook where id = $1 and deleted_at is null for update;
 
 -- name: insert
 -- Save a new webhook; nothing, if another of its resource has its name.
