@@ -59,6 +59,30 @@ async def test_a_record_that_is_written_for_long_delays_no_other(api: Api, size:
     assert len(receiver.received) == 8 // size + 1
 
 
+#: As many as a worker has connections.
+WEBHOOKS = 12
+LOCKED = "select from delivery join customers on id = record_id where external_id = 'c-0' for update"
+#: Some wait to settle what was answered of that.
+WAIT = "select count(*) > 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%from delivery%'"
+
+
+async def test_a_record_that_is_written_for_long_leaves_a_worker_its_connections(api: Api) -> None:
+    """However many webhooks tell of it, all that they have to tell of others arrives meanwhile."""
+    async with Receiver.listen(behaviour=Behaviour(delay_seconds=1.0)) as receiver, working(api):
+        for number in range(WEBHOOKS):
+            await webhook(api, receiver, name=f"w-{number}")
+        await write(api, 1)
+        await receiver.expect(WEBHOOKS)
+        async with acquire(api.engine.pool) as operator, transaction(api.engine.pool) as writing:
+            await writing.execute(LOCKED)
+            receiver.behave(Behaviour())
+            assert await eventually(lambda: operator.fetchval(WAIT))
+            for number in range(3):
+                assert (await api.put(f"/customers/later-{number}", ADA)).status == 200
+                await receiver.expect(WEBHOOKS * (number + 2))
+        await all_settled(api)
+
+
 async def counted(api: Api, webhook_id: int, status: str, count: int) -> bool:
     """Whether so many deliveries of a webhook are in a state."""
     return len((await api.admin("GET", f"/deliveries?webhook={webhook_id}&status={status}")).result["rows"]) == count

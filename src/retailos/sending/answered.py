@@ -41,16 +41,17 @@ class Answered:
         more: Callable[[], bool],
         settled: Callable[[int], None],
         ended: Callable[[asyncio.Task[None]], None],
+        patience: asyncio.Semaphore,
     ) -> None:
         """`more` tells whether many answers are about to come, for which others may wait.
 
         `settled` is told how many deliveries a settlement let go of, `ended` of each task of settling that ends. A
-        request that was given up may be applied for so many seconds.
+        request that was given up may be applied for so many seconds. Who waits for a lock holds a place of `patience`.
         """
         #: The receiver wants no more.
         self.gone = False
         self._pool, self._webhook, self._gate, self._doubt_seconds = pool, webhook, gate, doubt_seconds
-        self._more, self._settled, self._clock = more, settled, Clock()
+        self._more, self._settled, self._patience, self._clock = more, settled, patience, Clock()
         self._fresh = Sets(self._settle, ended, gather=self._gather)
         #: What somebody else had locked, or the database was away for: it is waited for, while others are settled.
         self._left = Sets(self._settle_left, ended)
@@ -107,7 +108,8 @@ class Answered:
             self._left.add(spared)
 
     async def _settle_left(self, answers: Sequence[Settlement]) -> None:
-        await self._record(answers, careful=True)
+        async with self._patience:
+            await self._record(answers, careful=True)
 
     async def _record(self, answers: Sequence[Settlement], *, careful: bool) -> None:
         """Record what came of deliveries, but of those that somebody else has locked."""

@@ -55,11 +55,12 @@ class Lane:
         ended: Callable[[asyncio.Task[None]], None],
         *,
         late_seconds: float,
+        patience: asyncio.Semaphore,
     ) -> None:
         """`lease` gives the worker's id while its lease holds, by this process's own clock, else None.
 
         `ended` is told of each of the lane's own tasks when it ends, as it should only after `close`. A request may be
-        applied as late as `late_seconds` after its timeout.
+        applied as late as `late_seconds` after its timeout. `patience` is what all lanes of the process have together.
         """
         self.webhook, self.gate = webhook, gate
         self._pool, self._sender, self._lease, self._ended = pool, sender, lease, ended
@@ -73,7 +74,7 @@ class Lane:
         self._sending = Turns(lambda: max(gate.most(), 1), self._send, ended)
         gate.changed = self._sending.stir
         doubt_seconds = webhook.timeout + late_seconds
-        self._answered = Answered(pool, webhook, gate, doubt_seconds, self._expecting, self._let_go, ended)
+        self._answered = Answered(pool, webhook, gate, doubt_seconds, self._expecting, self._let_go, ended, patience)
         self._unsent: list[Claim] = []
         self._lost = LostClaims(pool, webhook.id)
         self._stirred = asyncio.Event()

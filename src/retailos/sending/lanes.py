@@ -20,6 +20,8 @@ from retailos.webhooks.webhook import Webhook
 
 #: Requests that are under way when the worker is told to stop have so long to end.
 DRAIN_SECONDS = 10.0
+#: Connections that wait for what somebody has locked, of whatever webhooks: the others are there for all else.
+WAITING_MOST = 2
 
 
 class Lanes(Mapping[int, Lane]):
@@ -38,6 +40,7 @@ class Lanes(Mapping[int, Lane]):
         self._policy = Policy(allow=settings.allow_addresses)
         self._late_seconds = settings.late_seconds
         self._ring = read_ring(settings.encryption_keys)
+        self._patience = asyncio.Semaphore(WAITING_MOST)
         self._lanes: dict[int, Lane] = {}
         #: Webhooks that can't be sent to as they were saved then.
         self._locked: dict[int, datetime] = {}
@@ -125,6 +128,7 @@ class Lanes(Mapping[int, Lane]):
             self._lease,
             partial(self._end, webhook.id),
             late_seconds=self._late_seconds,
+            patience=self._patience,
         )
 
 
