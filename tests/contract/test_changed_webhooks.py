@@ -74,6 +74,32 @@ async def test_what_a_changed_webhook_can_not_give_back_is_given_back_later(api:
     assert {each.path.rpartition("/")[2] for each in receiver.received} == {f"c-{number}" for number in range(20)}
 
 
+#: A worker is about to read the secrets of a webhook that it knows.
+READS = """
+select count(*) > 0 from pg_stat_activity
+where datname = current_database() and wait_event_type = 'Lock' and query like '%name, key_id, sealed from secret%'
+"""
+ELSEWHERE = """
+update webhook set settings = jsonb_set(settings, '{url}', to_jsonb($2::text)), updated_at = updated_at + interval '1 s'
+where id = $1
+"""
+
+
+async def test_a_former_receiver_gets_no_secret_that_was_saved_later(api: Api) -> None:
+    """A webhook that is changed between a worker's look at it and at its secrets sends as it is by then."""
+    pool = api.engine.pool
+    async with Receiver.listen() as former, Receiver.listen() as receiver, AsyncExitStack() as stack:
+        made = await webhook(api, former)
+        await write(api, 3)
+        async with acquire(pool) as operator, transaction(pool) as changing:
+            await changing.execute("lock table secret in access exclusive mode")
+            await stack.enter_async_context(working(api))
+            assert await eventually(lambda: operator.fetchval(READS))
+            await changing.execute(ELSEWHERE, made, f"{receiver.url}/{{externalCustomerId}}")
+        await all_settled(api)
+        assert (former.count, receiver.count) == (0, 3)
+
+
 #: Cuts off whoever waits to claim.
 CLAIM_CUT_OFF = """
 select bool_or(pg_terminate_backend(pid)) from pg_stat_activity

@@ -56,7 +56,10 @@ async def try_webhook(pool: Pool, resources: Resources, settings: Settings, webh
         request = trial.request_of(resources, webhook, record)
         if said["dryRun"]:
             return trial.shown(record, request, None)
-        opened = await orders.opened(connection, read_ring(settings.encryption_keys), webhook)
+        opened = await orders.opened_now(connection, read_ring(settings.encryption_keys), webhook)
+    if opened is None:
+        # Somebody has changed it meanwhile.
+        return await try_webhook(pool, resources, settings, webhook_id, body)
     policy = Policy(allow=settings.allow_addresses)
     reply = await trial.send(policy, opened, trial.request_of(resources, opened, record))
     return trial.shown(record, request, reply)

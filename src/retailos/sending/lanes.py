@@ -113,10 +113,13 @@ class Lanes(Mapping[int, Lane]):
         """Open a webhook's lane, its secrets opened once for all that it sends."""
         try:
             async with acquire(self._pool) as connection:
-                webhook = await orders.opened(connection, self._ring, stored)
+                webhook = await orders.opened_now(connection, self._ring, stored)
         except Locked as error:
             self._locked[stored.id] = stored.updated_at
             emit(WebhookLocked(webhook=stored.name, error=str(error)))
+            return
+        if webhook is None:
+            # The next look finds it as it is now.
             return
         before = [lane for lane in self._leaving.values() if lane.webhook.id == webhook.id]
         self._lanes[webhook.id] = Lane(

@@ -82,6 +82,13 @@ async def opened(connection: Connection, ring: Ring, webhook: Webhook) -> Webhoo
     return webhook.with_secrets(_decoded(await secrets.opened(connection, ring, _owner(webhook.id))))
 
 
+async def opened_now(connection: Connection, ring: Ring, known: Webhook) -> Webhook | None:
+    """As opened(); None where it was changed since it was read, so that a former receiver gets no newer secret."""
+    found = await opened(connection, ring, known)
+    current = await find(connection, known.id)
+    return found if current is not None and current.updated_at == known.updated_at else None
+
+
 async def openable(connection: Connection, ring: Ring, webhook: Webhook) -> Webhook:
     """As opened(), but what can't be opened stays hidden."""
     known, _ = await secrets.openable(connection, ring, _owner(webhook.id))
