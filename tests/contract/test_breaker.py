@@ -117,6 +117,23 @@ async def test_probes_are_one_at_a_time_over_all_workers(api: Api) -> None:
     assert min(later - earlier for earlier, later in pairwise(probes)) > 0.5, probes
 
 
+IN_PEACE = "select count(*) = 8 and min(due_at) > now() + interval '50 minutes' from due"
+
+
+async def test_what_is_held_waits_as_long_as_the_answer_asks(api: Api) -> None:
+    """A record is not sent again before the seconds of a Retry-After, be it held or a probe, unless it changes."""
+    async with Receiver.listen(behaviour=Behaviour(status=503, retry_after=3600)) as receiver, working(api):
+        made = await webhook(api, receiver, **QUICK)
+        await write(api, 8)
+        await held(api, made)
+        assert await eventually(lambda: api.engine.pool.fetchval(IN_PEACE), within_seconds=20)
+        assert receiver.count == 8
+        assert {each["attempts"] for each in await rows(api, made) if each["status"] == "owed"} == {0}
+        receiver.behave(Behaviour())
+        await write(api, 1, "B")
+        await settled(api, made, "c-0")
+
+
 async def test_what_one_worker_finds_mended_all_send_to(api: Api) -> None:
     """The worker whose probe gets through closes the breaker for the other one too, which sends its share again."""
     async with Receiver.listen(behaviour=DOWN) as receiver, working(api), working(api):

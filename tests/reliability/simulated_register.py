@@ -81,7 +81,8 @@ class SimulatedRegister:
             row.status = "delivered" if row.doubt_until is None else "confirming"
             row.due_at = row.doubt_until
         elif isinstance(outcome, Held):
-            row.status, row.attempts, row.due_at = "owed", max(row.attempts - 1, 0), now
+            row.status, row.attempts = "owed", max(row.attempts - 1, 0)
+            row.due_at = now + outcome.after_seconds
         elif isinstance(outcome, Retry):
             row.status, row.due_at = "retrying", now + outcome.after_seconds
         else:

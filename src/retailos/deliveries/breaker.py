@@ -71,7 +71,13 @@ def spared(outcome: Outcome, *, held: bool) -> Outcome:
     """What becomes of a delivery: what comes to nothing while deliveries are `held`, or is gone, counts no attempt."""
     match outcome:
         case Retry() | Failed() if outcome.blame is Blame.GONE or (held and outcome.blame is Blame.RECEIVER):
-            return Held(error_class=outcome.error_class, blame=outcome.blame, ambiguous=outcome.ambiguous)
+            return Held(
+                error_class=outcome.error_class,
+                blame=outcome.blame,
+                ambiguous=outcome.ambiguous,
+                # Who is gone says so of all, and whoever resumes the webhook knows better.
+                after_seconds=0.0 if outcome.blame is Blame.GONE else outcome.asked_seconds,
+            )
         case _:
             return outcome
 

@@ -63,6 +63,8 @@ class Retry:
     blame: Blame
     #: The request may still be applied later, over something newer.
     ambiguous: bool = False
+    #: For how long the answer asks to be left in peace, as far as that is heeded.
+    asked_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,8 @@ class Failed:
     blame: Blame
     #: The request may still be applied later, over something newer.
     ambiguous: bool = False
+    #: As above.
+    asked_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +87,8 @@ class Held:
     blame: Blame
     #: The request may still be applied later, over something newer.
     ambiguous: bool = False
+    #: It waits so long at the least, since the answer asks for it.
+    after_seconds: float = 0.0
 
 
 class Why(StrEnum):
@@ -139,11 +145,12 @@ def retry_or_fail(
     The later of the policy's delay and the answer's Retry-After counts, which retryDelayMax limits.
     """
     blame, ambiguous = _blame(error_class, reply.status), _leaves_doubt(reply)
+    asked = min(_retry_after(reply), policy.retry_delay_max)
     exhausted = attempt_number > policy.retry_limit
     if exhausted or (policy.retry_on == "transient" and error_class not in TRANSIENT):
-        return Failed(error_class=error_class, blame=blame, ambiguous=ambiguous)
-    after = max(policy.delay_before(attempt_number, jitter), min(_retry_after(reply), policy.retry_delay_max))
-    return Retry(after_seconds=after, error_class=error_class, blame=blame, ambiguous=ambiguous)
+        return Failed(error_class=error_class, blame=blame, ambiguous=ambiguous, asked_seconds=asked)
+    after = max(policy.delay_before(attempt_number, jitter), asked)
+    return Retry(after_seconds=after, error_class=error_class, blame=blame, ambiguous=ambiguous, asked_seconds=asked)
 
 
 def error_class_of(reply: Reply) -> ErrorClass | None:

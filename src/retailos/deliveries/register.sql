@@ -152,12 +152,14 @@ settled as (
         settled_at = date_trunc('milliseconds', now())
     from held
     where delivery.webhook_id = $1 and delivery.record_id = held.record_id
-    returning delivery.record_id, delivery.status, delivery.doubt_until, held.after_seconds
+    returning delivery.record_id, delivery.status, delivery.doubt_until, held.after_seconds,
+        held.outcome <> 'owed' or delivery.wanted > held.version and held.lets_go or delivery.again and not held.again
+            as at_once
 ),
 armed as (
     insert into due (webhook_id, record_id, due_at)
     select $1, record_id, case status
-        when 'owed' then now()
+        when 'owed' then now() + case when at_once then 0 else coalesce(after_seconds, 0) end * interval '1 second'
         when 'retrying' then now() + after_seconds * interval '1 second'
         when 'confirming' then doubt_until
         else 'infinity'

@@ -80,7 +80,7 @@ def _verdict(settlement: Settlement) -> tuple[Hashable, ...]:
         None if isinstance(outcome, Divided) else claim.token,
         status_of(outcome),
         _acknowledges(outcome),
-        outcome.after_seconds if isinstance(outcome, Retry) else None,
+        outcome.after_seconds if isinstance(outcome, Retry | Held) else None,
         outcome.ambiguous,
         _reason(outcome),
         claim.attempt,
