@@ -59,15 +59,16 @@ class Child:
 
 async def spawn(
     *command: str | Path,
+    stdin: int = subprocess.DEVNULL,
     stdout: int | None = None,
     stderr: int | None = None,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Child:
-    """Start a command in a session of its own, with nothing to read; its output is read where PIPE asks for it."""
+    """Start a command in a session of its own, with nothing to read unless told; what PIPE asks for of it is read."""
     process = subprocess.Popen(  # noqa: ASYNC220 - our own command; it is started in a millisecond
         command,
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=stdout,
         stderr=stderr,
         cwd=cwd,

@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import signal
+import subprocess
 import sys
 from http.client import HTTPConnection
 from pathlib import Path
@@ -21,6 +22,7 @@ from retailos.cli.webhook import webhook
 from retailos.database.pool import Connection
 from retailos.webhooks.webhook import SETTINGS
 from tests.acceptance.program import ran, started
+from tests.child import spawn
 
 HELPED = (
     (),
@@ -375,6 +377,6 @@ def ask(port: int, path: str, body: bytes, headers: dict[str, str]) -> tuple[int
 async def test_it_runs_where_python_runs() -> None:
     """The version is told, by the command that was installed as by the module."""
     script = Path(sys.executable).parent / "retailos"
-    process = await asyncio.create_subprocess_exec(script, "--version", stdout=asyncio.subprocess.PIPE)
+    process = await spawn(script, "--version", stdout=subprocess.PIPE)
     out, _ = await process.communicate()
     assert out.decode() == (await ran("--version")).out

@@ -1,12 +1,13 @@
 """`retailos demo` shows a delivery, can be pasted from, and is there again at the next start."""
 
-import asyncio
 import json
 import os
 import re
 import signal
 import stat
+import subprocess
 import sys
+from itertools import count
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -18,7 +19,8 @@ from retailos.demo.fill import AMOUNTS
 from retailos.demo.place import Keys, choose, load_keys, save_keys
 from retailos.resources import RESOURCES
 from tests.acceptance.program import Running, alive, descendants, started, stretched
-from tests.conftest import eventually
+from tests.child import spawn
+from tests.conftest import eventually, soonest
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
 
@@ -51,9 +53,8 @@ async def pasted(running: Running) -> Any:
     """What the shell says to the command that the screen shows."""
     command = re.search(r"^curl .+?'\n$", running.out, re.MULTILINE | re.DOTALL)
     assert command
-    process = await asyncio.create_subprocess_shell(
-        f"{command[0].rstrip()} --silent --show-error --noproxy '*'", stdout=asyncio.subprocess.PIPE
-    )
+    shell = f"{command[0].rstrip()} --silent --show-error --noproxy '*'"
+    process = await spawn("/bin/sh", "-c", shell, stdout=subprocess.PIPE)
     out, _ = await process.communicate()
     return json.loads(out)
 
@@ -82,20 +83,24 @@ async def test_the_demo_is_there_again(data_dir: Path) -> None:
         processes = descendants(running.pid)
         await running.end(signal.SIGKILL)
         await eventually(lambda: not [pid for pid in processes if alive(pid)])
-    took = []
-    for version in (2, 3, 4):
-        begun = monotonic()
+    versions = count(2)
+
+    async def start() -> float:
+        version, begun = next(versions), monotonic()
         async with started("demo", "--data-dir", str(data_dir), "--port", "0") as running:
             # It is printed when the API has answered.
             await running.says(r"Public API")
-            took.append((monotonic() - begun) / await stretched())
+            took = (monotonic() - begun) / await stretched()
             told = await screen(running)
             assert (await running.says(ARRIVED))[1] == str(version)
             assert [told[name] for name in ("API key", "Admin key")] == [first["API key"], first["Admin key"]]
             assert await counts(callers(told)[0]) == {**AMOUNTS, "customer": AMOUNTS["customer"] + 1}
             assert await running.end(signal.SIGTERM) == 0
+        return took
+
+    await start()
     # Beside other tests; that it takes two seconds at the most on a machine of its own is the benchmarks' B14.
-    assert min(took) <= 3.0, took
+    assert await soonest(start, enough=3.0) <= 3.0
 
 
 def test_keys_are_kept_for_their_owner_alone(tmp_path: Path) -> None:

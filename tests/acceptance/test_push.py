@@ -1,6 +1,5 @@
 """A file is pushed from the command line: over HTTP to an API that runs, or to one that is started for it."""
 
-import asyncio
 import csv
 import gzip
 import os
@@ -15,6 +14,7 @@ import pytest
 
 from retailos.database.pool import Connection
 from tests.acceptance.program import SERVES, Ended, ran, started
+from tests.child import spawn
 
 ROWS = [
     ["externalCustomerId", "firstName", "dob"],
@@ -40,8 +40,13 @@ async def key_of(database: str) -> str:
 async def piped(data: bytes, *arguments: str, cwd: Path) -> Ended:
     """Run `retailos` with bytes on its stdin."""
     command = (sys.executable, "-P", "-m", "retailos.cli", *arguments)
-    process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=PIPE, cwd=cwd)
-    out, err = await process.communicate(data)
+    there, here = os.pipe()
+    # A pipe holds that much.
+    assert os.write(here, data) == len(data) < 16_384
+    os.close(here)
+    process = await spawn(*command, stdin=there, stdout=PIPE, stderr=PIPE, cwd=cwd)
+    os.close(there)
+    out, err = await process.communicate()
     return Ended(process.returncode or 0, out.decode(), err.decode())
 
 

@@ -16,6 +16,7 @@ from typing import Final
 import pytest
 
 from retailos.database import embedded
+from tests.child import spawn
 from tests.conftest import eventually, free_port, open_directory, with_database
 from tests.reliability import stand
 from tests.reliability.stand import Program
@@ -48,7 +49,7 @@ class Machine:
         await _ip("netns", "exec", self.name, "ip", "link", "set", "eth0", "up")
         await _ip("netns", "exec", self.name, "ip", "route", "add", "default", "via", self.other_end)
         # Until its neighbour is found again, the kernel says for a while that there is none.
-        await eventually(lambda: _refuses(self.address), within_seconds=30)
+        await eventually(lambda: _refuses(self.address))
 
     @asynccontextmanager
     async def run(self, *arguments: str, **settings: object) -> AsyncIterator[Program]:
@@ -105,7 +106,7 @@ async def _refuses(address: str) -> bool:
 
 async def _ip(*arguments: str, patient: bool = False) -> bool:
     """Run ip; False where it refuses and that is to be borne."""
-    process = await asyncio.create_subprocess_exec("ip", *arguments, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE)
+    process = await spawn("ip", *arguments, stdout=DEVNULL, stderr=PIPE)
     _, said = await process.communicate()
     assert patient or process.returncode == 0, (arguments, said)
     return process.returncode == 0

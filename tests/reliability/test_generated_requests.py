@@ -1,6 +1,5 @@
 """R13: requests made up from the documents, good and bad, find no defect and nothing that the documents do not say."""
 
-import asyncio
 import os
 import re
 import sys
@@ -18,6 +17,7 @@ import pytest
 from retailos.resources import RESOURCES
 from retailos.secrets import new_key
 from retailos.settings import load
+from tests.child import spawn
 from tests.contract.conftest import Api, serving
 from tests.reliability import stand
 
@@ -114,7 +114,7 @@ async def asked(api: Api, scratch: Path, part: str, seed: int) -> dict[str, Any]
     # The tool makes up no files; hostile ones are sent elsewhere.
     names = [each for each in operation_ids(msgspec.json.decode(text)) if each != "importCreate"]
     chosen = names if tier().whole else list(sampled(names, Random(seed)))
-    process = await asyncio.create_subprocess_exec(
+    process = await spawn(
         *(SCHEMATHESIS, "--config-file", "settings.toml", "run", "openapi.json", "--url", api.url),
         *(
             "--header",

@@ -26,6 +26,7 @@ from conformance.plays import (
     flooding,
 )
 from retailos.database.pool import Connection
+from tests.acceptance.program import stretched
 from tests.conftest import eventually
 from tests.reliability import stand
 from tests.reliability.clients import Clients, clients_of
@@ -36,7 +37,7 @@ RECORDS: Final = 6
 #: Long enough for a fault to be seen while other tests have the processors.
 TIMEOUT_SECONDS: Final = 3.0
 MEMORY_MOST: Final = 20_000_000
-REST_SECONDS: Final = 40.0
+REST_SECONDS: Final = 90.0
 
 #: What faults of the network are called.
 FAULTS: Final[Mapping[str, str]] = MappingProxyType(
@@ -57,6 +58,11 @@ select name, attempt.status, attempt.error_class, milliseconds, coalesce(length(
 from attempt join webhook on webhook.id = webhook_id join delivery using (webhook_id, record_id)
 """
 COUNT: Final = "select count(*) >= $1 from attempt"
+POOLED: Final = """
+select count(*) from pg_stat_activity where datname = current_database() and application_name = 'retailos worker'
+"""
+#: What a clock that counts in milliseconds can't tell.
+CLOCK_MILLISECONDS: Final = 2.0
 
 
 #: So many records go in each of so many requests at once.
@@ -135,6 +141,11 @@ class Meeting:
         """How many files and sockets the worker has open."""
         return len(list(Path(f"/proc/{self.worker.pid}/fd").iterdir()))
 
+    async def left_open(self) -> int:
+        """How many of them are no connections to the database, of which it keeps as many as it ever needed."""
+        pooled: int = await self.connection.fetchval(POOLED)
+        return self.descriptors() - pooled
+
     def resident_bytes(self) -> int:
         """The worker's memory."""
         return int(Path(f"/proc/{self.worker.pid}/statm").read_text().split()[1]) * 4096
@@ -181,17 +192,23 @@ async def test_faults_of_the_network_are_told_apart_and_leave_nothing(database: 
     async with meeting(database, connection, behaviours) as met:
         await met.tell(["c-0"])
         await eventually(lambda: not any(door.open for door in met.doors.values()))
-        before = met.descriptors()
+        before = await met.left_open()
         await met.tell([f"c-{number}" for number in range(1, RECORDS)])
         attempts = await met.attempts()
         await eventually(lambda: not any(door.open for door in met.doors.values()))
-        await eventually(lambda: met.descriptors() <= before + 2)
+
+        async def closed() -> bool:
+            return await met.left_open() <= before + 2
+
+        await eventually(closed)
+        slower = await stretched()
     assert sum(map(len, attempts.values())) == RECORDS * len(FAULTS) >= 200
     for name, made in attempts.items():
         assert {(each["error_class"], each["state"]) for each in made} == {(FAULTS[name], "failed")}, name
         if FAULTS[name] == "timeout":
             told = 1_000 * TIMEOUT_SECONDS
-            assert [each["milliseconds"] for each in made] == pytest.approx([told] * RECORDS, rel=0.2), name
+            took = [each["milliseconds"] for each in made]
+            assert told - CLOCK_MILLISECONDS <= min(took) <= max(took) <= told * (1 + 0.2 * slower), (name, slower)
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux to see the memory of a process")

@@ -20,7 +20,7 @@ SINGLE, TOGETHER, ACCEPTED, KEYED = 8, 2, 1, 6
 MANY = 20
 #: A process is killed after so many acknowledged requests, at most.
 REQUESTS_MOST = 120
-REST_SECONDS = 20.0
+REST_SECONDS = 60.0
 
 #: A webhook that nobody serves: what it is owed stays as it was written.
 WEBHOOK: Final = """

@@ -21,12 +21,12 @@ from tests.reliability.clients import Clients, clients_of
 from tests.reliability.stand import Program
 
 ROUNDS = 3
-LEASE_SECONDS, TIMEOUT_SECONDS, LATE_SECONDS = 1.0, 2.0, 0.0
+LEASE_SECONDS, TIMEOUT_SECONDS, LATE_SECONDS = 1.0, 3.0, 0.0
 #: Where the lock that stops a worker keeps its lease from being renewed, too, the lease must last until it is there.
-HELD_LEASE_SECONDS = 3.0
-#: Longer than it takes to kill a worker.
-HOLD_SECONDS = 1.0
-REST_SECONDS = 30.0
+HELD_LEASE_SECONDS = 5.0
+#: Longer than it takes to kill a worker, or to lock what it needs next.
+HOLD_SECONDS = 2.0
+REST_SECONDS = 90.0
 
 WORKER = "select id from worker where name like '%:' || $1::text for update"
 #: A settlement waits for it; what else writes the history would, too.

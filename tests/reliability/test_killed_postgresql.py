@@ -16,6 +16,7 @@ import asyncpg
 from retailos.database import embedded, place, postmaster
 from retailos.database.pool import is_outage
 from retailos.receiver import Receiver, Sighting
+from tests.acceptance.program import stretched
 from tests.conftest import eventually
 from tests.reliability import stand
 from tests.reliability.clients import Clients, clients_of
@@ -28,11 +29,12 @@ RECORDS = 1_000
 LEASE_SECONDS = 2.0
 #: The receiver takes up to so long for each request, so that deliveries are left when the clients are done.
 ANSWER_SECONDS = 0.08
-ACCEPTS_SECONDS = 20.0
+ACCEPTS_SECONDS = 60.0
+#: On a machine that has little else to do.
 SERVES_SECONDS = 10.0
 #: Nothing is applied later than a timeout after it was given up, and what was in doubt is confirmed then.
 TIMEOUT_SECONDS, LATE_SECONDS = 2.0, 0.0
-REST_SECONDS = 20.0
+REST_SECONDS = 60.0
 
 BACKENDS = "select pid from pg_stat_activity where application_name like 'retailos%' order by pid"
 
@@ -137,7 +139,7 @@ async def test_killed_postgresql_has_every_write_that_it_acknowledged(data_dir: 
             figures = f"seed {seed}, {fault}: {len(run.clients.told)} told, serving again after {serving:.2f} s"
             print(f"{figures}; {findings.report()}")
             assert findings.faults == 0, f"{figures}\n  {findings.report()}"
-            assert serving < SERVES_SECONDS
+            assert serving < SERVES_SECONDS * await stretched()
     assert run.clients.strange == []
     assert run.clients.refused > 0
     assert run.program.defects == []
@@ -158,7 +160,7 @@ async def test_killed_postgresql_leaves_no_receiver_behind(data_dir: Path) -> No
             )
             print(f"{figures}; {findings.report()}")
             assert (rested, findings.faults) == (True, 0), f"{figures}\n  {findings.report()}"
-            assert serving < SERVES_SECONDS
+            assert serving < SERVES_SECONDS * await stretched()
     assert run.clients.strange == []
     assert run.clients.refused > 0
     assert run.program.defects == []

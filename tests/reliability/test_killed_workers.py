@@ -23,7 +23,7 @@ APPLY_SECONDS = 0.05
 #: Nothing is applied later than a timeout after its worker was killed, and what was in doubt is confirmed then.
 TIMEOUT_SECONDS, LATE_SECONDS = 2.0, 0.0
 #: After the last kill: its lease, a look for dead workers, what was left to send, and what is confirmed.
-REST_SECONDS = 30.0
+REST_SECONDS = 90.0
 
 SINGLE: Mapping[str, Mapping[str, object]] = MappingProxyType({name: {} for name in WEBHOOKS})
 HELD = """

@@ -15,7 +15,7 @@ from retailos.jobs.queue import Origin, Queue
 from retailos.receiver import Receiver, Sighting
 from retailos.records.record import Draft
 from retailos.resources import RESOURCES
-from tests.conftest import open_directory
+from tests.conftest import PATIENCE_SECONDS, open_directory
 from tests.reliability import stand
 from tests.reliability.clients import clients_of
 from tests.store.conftest import pooled
@@ -88,7 +88,7 @@ async def test_a_claim_whose_answer_was_lost_is_sent_all_the_same(database: str)
             await clients.write(["c-1", "c-2"])
             await clients.change_webhook(webhook, active=True)
             await receiver.expect(2)
-        rested = await stand.at_rest(database, within_seconds=10)
+        rested = await stand.at_rest(database, within_seconds=60)
         findings = await stand.judge(database, ["/first"], clients.told, sightings)
     assert line.broken.is_set()
     assert (rested, findings.faults, findings.duplicates) == (True, 0, 0), findings.report()
@@ -110,7 +110,7 @@ async def test_a_batch_whose_claim_was_lost_is_sent_all_the_same(database: str) 
             await clients.add_webhook("first", receiver.url, batchSize=2, batchWait=600)
             await clients.write(["c-1", "c-2"])
             await receiver.expect(1)
-        rested = await stand.at_rest(database, within_seconds=10)
+        rested = await stand.at_rest(database, within_seconds=60)
     assert (rested, line.broken.is_set()) == (True, True)
     assert [each.header("x-ra-batch-size") for each in receiver.received] == ["2"]
 
@@ -132,11 +132,11 @@ async def test_a_settlement_whose_answer_was_lost_is_made_once(database: str, si
             webhook = await clients.add_webhook("first", receiver.url, active=False, batchSize=size, concurrency=2)
             await clients.write(["c-1", "c-2"])
             await clients.change_webhook(webhook, active=True)
-            await asyncio.wait_for(line.broken.wait(), 30)
+            await asyncio.wait_for(line.broken.wait(), PATIENCE_SECONDS)
             # What it settles next shows that it has heard of the first.
             await clients.write(["c-3"])
             await receiver.expect(2 // size + 1)
-        rested = await stand.at_rest(database, within_seconds=10)
+        rested = await stand.at_rest(database, within_seconds=60)
     async with pooled(database) as pool:
         attempts = await pool.fetch("select record_id, count(*) from attempt group by record_id")
         batches = await pool.fetchval("select count(*) from batch")

@@ -21,7 +21,7 @@ LEASE_SECONDS = 1.0
 #: Nothing is applied later than this after its worker stood still, and what was in doubt is confirmed then.
 TIMEOUT_SECONDS, LATE_SECONDS = 2.0, 1.0
 APPLY_SECONDS = 0.2
-REST_SECONDS = 40.0
+REST_SECONDS = 90.0
 
 
 def applying(sightings: list[Sighting], random: Random, *, strict: bool) -> Callable[[Received], Behaviour]:
