@@ -6,7 +6,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
-from retailos.database.pool import connect
+import asyncpg
+
+from retailos.database.pool import Connection, connect
 from retailos.receiver import Received, Receiver
 from retailos.resources import RESOURCES
 from retailos.sending.worker import Worker
@@ -36,6 +38,17 @@ async def working(api: Api, **settings: Any) -> AsyncIterator[None]:
         assert not worker.broken.done(), worker.broken
     finally:
         await pool.close()
+
+
+@asynccontextmanager
+async def transaction_of(api: Api) -> AsyncIterator[Connection]:
+    """A transaction that may do nothing for long, as one of the API's own pool may not."""
+    connection = await asyncpg.connect(api.database)
+    try:
+        async with connection.transaction():
+            yield connection
+    finally:
+        await connection.close()
 
 
 async def webhook(api: Api, receiver: Receiver, resource: str = "customer", **fields: Any) -> int:

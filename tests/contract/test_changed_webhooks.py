@@ -5,7 +5,7 @@ import time
 from contextlib import AsyncExitStack
 from uuid import uuid4
 
-from retailos.database.pool import acquire, transaction
+from retailos.database.pool import acquire
 from retailos.deliveries import register
 from retailos.receiver import Behaviour, Receiver
 from retailos.sending.lanes import DRAIN_SECONDS
@@ -13,7 +13,7 @@ from retailos.sending.lost import LostClaims
 from retailos.sending.worker import LOOK_SECONDS
 from tests.conftest import PATIENCE_SECONDS, eventually
 from tests.contract.conftest import Api
-from tests.contract.delivering import all_settled, most_at_once, webhook, working
+from tests.contract.delivering import all_settled, most_at_once, transaction_of, webhook, working
 
 #: Longer than a worker takes to hear of a change of a webhook, where it is not kept from looking.
 LONG_SECONDS = LOOK_SECONDS * 1.5
@@ -64,7 +64,7 @@ async def test_what_a_changed_webhook_can_not_give_back_is_given_back_later(api:
         made = await webhook(api, receiver, concurrency=2)
         await write(api, 20)
         sent = [each.path.rpartition("/")[2] for each in await receiver.expect(2)]
-        async with acquire(api.engine.pool) as operator, transaction(api.engine.pool) as writing:
+        async with acquire(api.engine.pool) as operator, transaction_of(api) as writing:
             await writing.execute(UNSENT, sent)
             await change(api, made, 3)
             for _ in range(3):
@@ -91,7 +91,7 @@ async def test_a_former_receiver_gets_no_secret_that_was_saved_later(api: Api) -
     async with Receiver.listen() as former, Receiver.listen() as receiver, AsyncExitStack() as stack:
         made = await webhook(api, former)
         await write(api, 3)
-        async with acquire(pool) as operator, transaction(pool) as changing:
+        async with acquire(pool) as operator, transaction_of(api) as changing:
             await changing.execute("lock table secret in access exclusive mode")
             await stack.enter_async_context(working(api))
             assert await eventually(lambda: operator.fetchval(READS))
@@ -112,7 +112,7 @@ async def test_nobody_waits_for_a_lost_claim_of_a_worker_that_stops(api: Api) ->
     async with Receiver.listen() as receiver, AsyncExitStack() as stack:
         await stack.enter_async_context(working(api))
         made = await webhook(api, receiver)
-        async with acquire(api.engine.pool) as operator, transaction(api.engine.pool) as holding:
+        async with acquire(api.engine.pool) as operator, transaction_of(api) as holding:
             await holding.execute("select from worker for update")
             await write(api, 2)
             assert await eventually(lambda: operator.fetchval(CLAIM_CUT_OFF))

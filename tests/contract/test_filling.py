@@ -7,7 +7,7 @@ from retailos.database.pool import acquire, transaction
 from retailos.receiver import Behaviour, Receiver
 from tests.conftest import eventually
 from tests.contract.conftest import Api, Response, check_envelope, codes
-from tests.contract.delivering import settled, webhook, working
+from tests.contract.delivering import settled, transaction_of, webhook, working
 from tests.contract.test_operations import ended, failed, requeued
 
 ADA = {"firstName": "Ada", "lastName": "Lovelace"}
@@ -103,23 +103,21 @@ async def test_a_resync_sends_everything_once_more(api: Api) -> None:
 
 async def test_a_backfill_sees_what_was_being_written(api: Api) -> None:
     """A record whose writer began before the webhook was there, and commits after it, is told of as well."""
-    async with Receiver.listen() as receiver, working(api), api.engine.pool.acquire() as connection:
-        transaction = connection.transaction()
-        await transaction.start()
-        await connection.execute(
-            "insert into customers (id, external_id, version, operation, created_at, updated_at, body)"
-            " values (gen_random_uuid(), 'late', 1, 'create', now(), now(), '{\"firstName\": \"Ada\"}')"
-        )
-        made = await webhook(api, receiver, backfill=True)
-        [row] = (await api.admin("GET", f"/operations?webhook={made}")).result["rows"]
+    async with Receiver.listen() as receiver, working(api):
+        async with transaction_of(api) as connection:
+            await connection.execute(
+                "insert into customers (id, external_id, version, operation, created_at, updated_at, body)"
+                " values (gen_random_uuid(), 'late', 1, 'create', now(), now(), '{\"firstName\": \"Ada\"}')"
+            )
+            made = await webhook(api, receiver, backfill=True)
+            [row] = (await api.admin("GET", f"/operations?webhook={made}")).result["rows"]
 
-        async def looked_at() -> bool:
-            async with api.engine.pool.acquire() as other:
-                return bool(await other.fetchval("select settling_since < now() - interval '1 s' from operation"))
+            async def looked_at() -> bool:
+                async with api.engine.pool.acquire() as other:
+                    return bool(await other.fetchval("select settling_since < now() - interval '1 s' from operation"))
 
-        assert await eventually(looked_at)
-        assert (await api.admin("GET", f"/operations/{row['id']}")).result["status"] == "active"
-        await transaction.commit()
+            assert await eventually(looked_at)
+            assert (await api.admin("GET", f"/operations/{row['id']}")).result["status"] == "active"
         await receiver.expect(1)
         assert receiver.received[0].path.endswith("late")
 

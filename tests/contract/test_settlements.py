@@ -2,12 +2,12 @@
 
 import pytest
 
-from retailos.database.pool import acquire, transaction
+from retailos.database.pool import acquire
 from retailos.receiver import Behaviour, Receiver
 from retailos.sending.answered import GATHER_SECONDS
 from tests.conftest import eventually
 from tests.contract.conftest import Api
-from tests.contract.delivering import all_settled, delivery, settled, webhook, working
+from tests.contract.delivering import all_settled, delivery, settled, transaction_of, webhook, working
 
 ADA = {"firstName": "Ada", "lastName": "Lovelace"}
 #: By then after a request, a register can be locked that is to be settled.
@@ -42,7 +42,7 @@ async def test_a_record_that_is_written_for_long_delays_no_other(api: Api, size:
         made = await webhook(api, receiver, url=f"{receiver.url}/{path}", batchSize=size, batchAnswer="status")
         await write(api, 8)
         await receiver.expect(8 // size)
-        async with transaction(api.engine.pool) as writing:
+        async with transaction_of(api) as writing:
             locked = "select from delivery join customers on id = record_id where external_id = 'c-0' for update"
             await writing.execute(locked)
             assert await eventually(lambda: counted(api, made, "delivered", 7))
@@ -68,12 +68,12 @@ WAIT = "select count(*) > 1 from pg_stat_activity where wait_event_type = 'Lock'
 
 async def test_a_record_that_is_written_for_long_leaves_a_worker_its_connections(api: Api) -> None:
     """However many webhooks tell of it, all that they have to tell of others arrives meanwhile."""
-    async with Receiver.listen(behaviour=Behaviour(delay_seconds=1.0)) as receiver, working(api):
+    async with Receiver.listen(behaviour=Behaviour(delay_seconds=LOCKED_SECONDS)) as receiver, working(api):
         for number in range(WEBHOOKS):
             await webhook(api, receiver, name=f"w-{number}")
         await write(api, 1)
         await receiver.expect(WEBHOOKS)
-        async with acquire(api.engine.pool) as operator, transaction(api.engine.pool) as writing:
+        async with acquire(api.engine.pool) as operator, transaction_of(api) as writing:
             await writing.execute(LOCKED)
             receiver.behave(Behaviour())
             assert await eventually(lambda: operator.fetchval(WAIT))
