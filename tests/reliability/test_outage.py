@@ -103,7 +103,7 @@ async def test_a_receiver_that_was_away_ends_on_every_record(database: str, brea
             until = began + (number + 1) * AWAY_SECONDS / size.faster / SLICES
             await eventually(partial(passed, until), within_seconds=AWAY_SECONDS)
         refused, away.back, back_at = away.refused, True, monotonic()
-        rested = await stand.at_rest(database, within_seconds=20 + REST_SECONDS / size.faster)
+        rested = await stand.at_rest(database, within_seconds=120 + REST_SECONDS / size.faster)
         seconds = monotonic() - back_at
         findings = await stand.judge(database, [f"/{WEBHOOK}"], clients.told, away.sightings)
     minutes = (back_at - began) * size.faster / 60
