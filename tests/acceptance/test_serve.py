@@ -284,3 +284,4 @@ async def test_a_database_that_goes_away_during_a_start_ends_none(database: str,
         await eventually(lambda: asyncio.to_thread(ready, port))
         assert line.broken.is_set()
         assert await running.end(signal.SIGTERM) == 0, running.err
+    assert "Traceback" not in running.err

@@ -5,7 +5,7 @@ import signal
 import time
 from asyncio import TaskGroup
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -14,7 +14,7 @@ from typing import Final
 import asyncpg
 
 from retailos.database import embedded, place, postmaster
-from retailos.database.pool import is_outage
+from retailos.database.pool import Connection, is_outage
 from retailos.receiver import Receiver, Sighting
 from tests.acceptance.program import stretched
 from tests.conftest import eventually
@@ -88,9 +88,8 @@ async def strike(run: Run, fault: str) -> float:
     try:
         server = postmaster.read(place.at(run.data_dir).data)
         assert server is not None
-        backends = [row["pid"] for row in await probe.fetch(BACKENDS)]
         if fault == "backend killed":
-            os.kill(run.random.choice(backends), signal.SIGKILL)
+            await eventually(lambda: _kill_backend(run.random, probe))
         else:
             os.kill(server.pid, signal.SIGKILL if fault == "postmaster killed" else signal.SIGQUIT)
         await eventually(probe.is_closed)
@@ -100,6 +99,15 @@ async def strike(run: Run, fault: str) -> float:
     accepting = time.monotonic()
     await run.clients.write(run.some_records(1))
     return time.monotonic() - accepting
+
+
+async def _kill_backend(random: Random, probe: Connection) -> bool:
+    """Kill one of the program's; False if there was none, or it had just ended by itself."""
+    backends = [row["pid"] for row in await probe.fetch(BACKENDS)]
+    with suppress(ProcessLookupError, IndexError):
+        os.kill(random.choice(backends), signal.SIGKILL)
+        return True
+    return False
 
 
 async def _accepts(url: str) -> bool:
