@@ -6,11 +6,9 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
-from itertools import count
 from pathlib import Path
 
 import asyncpg
@@ -21,8 +19,7 @@ from retailos.database.account import choose, identity
 from retailos.database.embedded import Cluster
 from retailos.database.pool import Connection
 from retailos.errors import ConfigurationError
-from tests.acceptance.program import stretched
-from tests.conftest import DEBIAN_BINARIES, PATIENCE_SECONDS, eventually, soonest
+from tests.conftest import DEBIAN_BINARIES, PATIENCE_SECONDS, eventually
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another user")
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
@@ -137,25 +134,6 @@ async def test_nobody_can_make_it_less_durable(used_dir: Path) -> None:
     async with started(used_dir) as cluster, connected(cluster) as connection:
         assert await connection.fetchval("show fsync") == "on"
         assert await connection.fetchval("show full_page_writes") == "on"
-
-
-async def test_first_start_within_two_seconds_and_later_ones_in_half_of_one(data_dir: Path) -> None:
-    """A new directory serves in two seconds, one that exists in half a second, with what was written in it."""
-    numbers = count()
-
-    async def start_twice() -> float:
-        directory = data_dir.with_name(f"data-{next(numbers)}")
-        began = time.monotonic()
-        async with started(directory) as cluster:
-            first = (time.monotonic() - began) / await stretched()
-            await write(cluster, "kept")
-        began = time.monotonic()
-        async with started(directory) as cluster:
-            second = (time.monotonic() - began) / await stretched()
-            assert await notes(cluster) == ["kept"]
-        return max(first / 2, second / 0.5)
-
-    assert await soonest(start_twice, enough=1.0) <= 1.0
 
 
 async def test_second_process_joins_and_leaves_it_running(used_dir: Path) -> None:
