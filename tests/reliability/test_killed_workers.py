@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from random import Random
 from types import MappingProxyType
 
+import pytest
+
 from retailos.database.pool import Connection
 from retailos.receiver import Receiver, Sighting
 from tests.reliability import stand
@@ -107,6 +109,7 @@ async def running(
         yield Run(api=api, workers=workers, clients=clients, sightings=sightings)
 
 
+@pytest.mark.timeout(1_200)
 async def test_killed_workers_leave_no_receiver_behind(database: str, connection: Connection) -> None:
     """Twenty workers killed during 20,000 changes lose nothing, send nothing out of order and leave nothing stuck."""
     seed = stand.seed()
