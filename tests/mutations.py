@@ -348,6 +348,13 @@ KNOWN: Final = (
         test="tests/contract/test_resent.py::test_what_was_accepted_before_is_written_before",
     ),
     Mutant(
+        name="what was known when its chunk was read is known for good",
+        path="src/retailos/imports/apply.py",
+        old="    rows = await _as_they_are_now(transaction, resources, hold.layout, form, rows)\n",
+        new="",
+        test="tests/contract/test_imports_resent.py::test_what_changed_while_its_chunk_waited_is_set_back",
+    ),
+    Mutant(
         name="a name that stands there twice is passed over",
         path="src/retailos/records/resent.py",
         old="raw[begun.end() : end] == whole and _CLOSING.fullmatch(raw, end)",

@@ -85,7 +85,9 @@ async def test_a_cursor_holds_for_its_own_list(api: Api) -> None:
     cursor = (await api.get("/customers?limit=5&sort=-updatedAt")).result["nextCursor"]
     mark, _ = msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     altered = [[mark, ["x", "y"]], [mark, [1, 2]], [mark, []], ["no", ["x"]], {"a": 1}]
-    texts = [base64.urlsafe_b64encode(msgspec.json.encode(each)).decode().rstrip("=") for each in altered]
+    deep = b'["%s",[%s%s]]' % (mark.encode(), b"[" * 1_400, b"]" * 1_400)
+    tokens = [*map(msgspec.json.encode, altered), deep]
+    texts = [base64.urlsafe_b64encode(each).decode().rstrip("=") for each in tokens]
     paths = [f"sort=-updatedAt&cursor={text}" for text in (*texts, "", "%00", "a", "é", "x" * 5000)]
     paths += [f"cursor={cursor}", f"sort=-updatedAt&lastName=L1&cursor={cursor}"]
     other = (await api.get("/customers?limit=5")).result["nextCursor"]

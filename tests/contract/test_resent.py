@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from retailos.declare.resource import Resource
-from retailos.records import resent
+from retailos.records import form
 from retailos.resources import RESOURCES
 from tests.conftest import eventually
 from tests.contract.conftest import Api, Response, ground, least
@@ -20,6 +20,7 @@ from tests.contract.test_queue import LATER, held
 
 CUSTOMER = RESOURCES["customer"]
 MANY = 20
+DEEP = b'{"a":' + b"[" * 5_000 + b"]" * 5_000 + b"}"
 #: Changes a record and leaves its version, as nobody may: who does not read what is sent does not see it.
 PAST_THE_PROGRAM = 'update customers set body = body || \'{"title": "Dr"}\' where external_id = $1'
 
@@ -125,7 +126,9 @@ async def test_what_is_known_hides_nothing_beside_it(shop: Api) -> None:
     assert [job["index"] for job in answer.result] == list(range(MANY))
 
 
-@pytest.mark.parametrize("bad", [b'{"a":1,"a":2}', b'{"a":NaN}', b'{"a":"\xff"}', b'{"a":01}', b"{"], ids=repr)
+@pytest.mark.parametrize(
+    "bad", [b'{"a":1,"a":2}', b'{"a":NaN}', b'{"a":"\xff"}', b'{"a":01}', b"{", DEEP], ids=lambda bad: repr(bad)[:20]
+)
 async def test_what_is_known_hides_no_bad_json(shop: Api, bad: bytes) -> None:
     """Among records that are known, what is no JSON refuses the request as ever: nothing is written, no job either."""
     records = await known(shop, "json")
@@ -267,14 +270,14 @@ async def test_every_resource_can_be_known(shop: Api, resource: Resource, number
 
 def test_the_same_bytes_mean_the_same_to_every_process() -> None:
     """What is remembered is known to every process, and not where a resource is declared otherwise."""
-    told = "from retailos.records.resent import _salt; from retailos.resources import RESOURCES;"
-    told += "print(*(_salt(each).hex() for each in RESOURCES.values()))"
+    told = "from retailos.records.form import salt_of; from retailos.resources import RESOURCES;"
+    told += "print(*(salt_of(each).hex() for each in RESOURCES.values()))"
     salts = {
         subprocess.run(
             [sys.executable, "-c", told], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
         ).stdout
         for seed in "12"
     }
-    own = [resent._salt(each).hex() for each in RESOURCES.values()]
+    own = [form.salt_of(each).hex() for each in RESOURCES.values()]
     assert salts == {(" ".join(own) + "\n").encode()}
     assert len(set(own)) == len(own)

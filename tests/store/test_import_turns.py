@@ -13,7 +13,7 @@ from retailos.errors import BadRequest, Unavailable
 from retailos.imports import imports, upload
 from retailos.imports.apply import Hold, apply_chunk
 from retailos.imports.imports import Import
-from retailos.imports.rows import layout_of, read_chunk
+from retailos.imports.rows import cut, layout_of, read_row
 from retailos.imports.runner import Runner, run_next
 from retailos.imports.upload import Asked, Limits
 from retailos.records.identity import new_id
@@ -21,6 +21,7 @@ from retailos.resources import RESOURCES
 from tests.store.conftest import Store
 
 CUSTOMER = RESOURCES["customer"]
+LAYOUT = layout_of(RESOURCES, CUSTOMER, None)
 LIMITS = Limits(record_bytes=10_000, file_bytes=10_000_000)
 LAPSE = "update import set lease_until = now() - interval '1 s'"
 
@@ -69,11 +70,11 @@ async def test_whoever_lost_its_hold_applies_nothing(store: Store) -> None:
     held = await sent(store, file("Ada"))
     stale, fresh = runner_of(store), runner_of(store)
     await store.pool.execute("update import set status = 'active', runner = $1, lease_until = now()", stale.id)
-    rows = list(read_chunk(RESOURCES, layout_of(RESOURCES, CUSTOMER, None), 1, file("Stale")))
+    rows = [read_row(RESOURCES, LAYOUT, each) for each in cut(LAYOUT, 1, file("Stale"))]
     await store.pool.execute(LAPSE)
     assert await run_next(fresh, asyncio.Event())
     for runner, number in ((stale, 1), (stale, 2), (fresh, 1)):
-        hold = Hold(import_id=held.id, resource=CUSTOMER, runner=runner.id, lease_seconds=60.0)
+        hold = Hold(import_id=held.id, layout=LAYOUT, runner=runner.id, lease_seconds=60.0)
         async with transaction(store.pool) as connection:
             assert await apply_chunk(connection, RESOURCES, hold, number, rows) is None
     names = await store.pool.fetch("select distinct body->>'firstName' as name, version from customers")
@@ -86,7 +87,7 @@ async def test_a_chunk_that_is_not_next_is_not_applied(store: Store) -> None:
     runner = runner_of(store)
     await stopped_after_one(store, runner, held.id)
     await store.pool.execute("update import set runner = $1", runner.id)
-    hold = Hold(import_id=held.id, resource=CUSTOMER, runner=runner.id, lease_seconds=60.0)
+    hold = Hold(import_id=held.id, layout=LAYOUT, runner=runner.id, lease_seconds=60.0)
     for number, status in ((1, None), (3, None), (2, "active")):
         async with transaction(store.pool) as connection:
             assert await apply_chunk(connection, RESOURCES, hold, number, ()) == status

@@ -46,6 +46,24 @@ def test_a_file_has_the_same_records_however_it_comes(
     assert framed(data, range(1, len(data)), form=form) == records
 
 
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (gzip.compress(FILE.encode()), "Content-Encoding: gzip"),
+        (FILE.encode("utf-16"), "UTF-16"),
+        (b"\xfe\xff" + FILE.encode("utf-16-be"), "UTF-16"),
+        (b"PK\x03\x04\x14\x00\x06\x00\x08\x00\xff\xee", "save it as CSV"),
+        ("id,name\n1,é\n".encode("latin-1"), "save the file as UTF-8"),
+    ],
+    ids=["packed", "UTF-16", "UTF-16, the other way", "a workbook", "Latin 1"],
+)
+def test_a_file_of_another_kind_is_told_from_how_it_begins(data: bytes, said: str) -> None:
+    """What is no UTF-8 is refused, and, where it is known what it is, with what to do about it."""
+    with pytest.raises(MalformedFile, match=r"^expected UTF-8") as caught:
+        framed(data)
+    assert said in caught.value.message
+
+
 def test_any_table_is_cut_into_its_rows() -> None:
     """Whatever stands in its cells, a table that was written as CSV has as many records as rows, at their lines."""
     random = Random(11)

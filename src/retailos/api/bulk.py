@@ -19,9 +19,9 @@ from retailos.errors import DuplicateInBatch, MalformedJson, Problem, RetailOSEr
 from retailos.jobs.queue import Origin
 from retailos.records import body, bulk, keyed, natural, resent
 from retailos.records.body import Reading
+from retailos.records.form import Piece, Same, in_json
 from retailos.records.identity import new_id
 from retailos.records.record import Draft, Written
-from retailos.records.resent import Piece, Same
 
 #: A statement's worth of records times ten: about a tenth of a second of work.
 RECORDS_MOST = 1_000
@@ -78,7 +78,10 @@ async def _write_each(engine: Engine, call: Call, resource: Resource, read: list
         )
     if same:
         async with acquire(engine.pool) as connection:
-            written |= await resent.keep_jobs(connection, resource, same, request_id=call.request_id, batch_id=batch_id)
+            jobs = await resent.keep_jobs(
+                connection, resource, list(same.items()), request_id=call.request_id, batch_id=batch_id
+            )
+        written |= dict(zip(same, jobs, strict=True))
     return [each if isinstance(each, RetailOSError) else written[i] for i, each in enumerate(read)]
 
 
@@ -86,11 +89,15 @@ async def _learn(
     engine: Engine, resource: Resource, pieces: Sequence[Piece], read: list[Read], results: list[Result]
 ) -> None:
     """Remember what was sent as it is there already; where that can't be done now, it is read again next time."""
-    found = [(i, each) for i, each in enumerate(results) if isinstance(read[i], Draft) and isinstance(each, Written)]
-    if pieces and found:
+    if not pieces:
+        return
+    found = [
+        (pieces[i], each) for i, each in enumerate(results) if isinstance(read[i], Draft) and isinstance(each, Written)
+    ]
+    if found:
         with suppress(Unavailable):
             async with acquire(engine.pool) as connection:
-                await resent.learn(connection, resource, pieces, found)
+                await resent.learn(connection, in_json(engine.resources, resource), found)
 
 
 async def _write_all(engine: Engine, call: Call, wishes: Wishes, read: list[Read], batch_id: UUID) -> list[Result]:
@@ -131,7 +138,8 @@ async def _records(engine: Engine, resource: Resource, raw: bytes, pieces: Seque
     """The records of the body, decoded; those that are known to be as they are sent are not, and are given as such."""
     if 0 < len(pieces) <= RECORDS_MOST:
         async with acquire(engine.pool) as connection:
-            same = await resent.unchanged(connection, engine.resources, resource, pieces)
+            form = in_json(engine.resources, resource)
+            same = await resent.unchanged(connection, engine.resources, resource, form, pieces)
         # Where one of them is no JSON, the whole says where.
         with suppress(MalformedJson):
             if same:

@@ -6,6 +6,7 @@ one another. That a chunk is applied once, whoever dies meanwhile, is the checkp
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -18,12 +19,13 @@ from retailos.database.pool import Connection, is_outage
 from retailos.database.statements import load
 from retailos.declare.resource import Resource, Resources
 from retailos.errors import Internal, RetailOSError, TooManyFailed
-from retailos.imports.rows import Row
+from retailos.imports.rows import Layout, Row, Sent, form_of, read_row
 from retailos.jobs import jobs
 from retailos.jobs.jobs import Refused
 from retailos.observe import describe, emit
 from retailos.observe.process import DefectFound
-from retailos.records import keyed, parked, waking
+from retailos.records import keyed, parked, resent, waking
+from retailos.records.form import Form, Same
 from retailos.records.identity import new_id
 from retailos.records.record import Draft, Written
 from retailos.records.resolve import climbs, lock_tree
@@ -43,9 +45,14 @@ class Hold:
     """An import that is being applied: whose rows they are, and who holds it, for how many seconds at a time."""
 
     import_id: UUID
-    resource: Resource
+    layout: Layout
     runner: UUID
     lease_seconds: float
+
+    @property
+    def resource(self) -> Resource:
+        """What its rows are records of."""
+        return self.layout.resource
 
 
 async def apply_chunk(
@@ -56,8 +63,8 @@ async def apply_chunk(
     if held is None:
         return None
     origin = {"request_id": held["request_id"], "api_key_id": held["api_key_id"], "batch_id": hold.import_id}
-    results = await _write(transaction, resources, hold.resource, rows, origin)
-    refused = [(row, each) for row in rows if isinstance(each := results[row.line], RetailOSError)]
+    results = await _write(transaction, resources, hold, rows, origin)
+    refused = [(row, each) for row in rows if isinstance(each := results[row.sent.line], RetailOSError)]
     if refused:
         await _keep(transaction, hold, refused, held["request_id"])
     return await _checkpoint(transaction, hold, number, held, results.values())
@@ -67,16 +74,16 @@ async def _keep(
     transaction: Connection, hold: Hold, refused: Sequence[tuple[Row, RetailOSError]], request_id: UUID | None
 ) -> None:
     kept = [
-        Refused(job_id=new_id(), external_id=row.external_id, position=row.position, error=error)
+        Refused(job_id=new_id(), external_id=row.external_id, position=row.sent.position, error=error)
         for row, error in refused
     ]
     await jobs.keep_failed(transaction, hold.resource, kept, request_id=request_id, batch_id=hold.import_id)
     await transaction.execute(
         _KEEP_FAILURES,
         hold.import_id,
-        [row.line for row, _ in refused],
+        [row.sent.line for row, _ in refused],
         [row.external_id for row, _ in refused],
-        [row.data for row, _ in refused],
+        [row.sent.data for row, _ in refused],
         [msgspec.json.encode(error.fault).decode() for _, error in refused],
     )
 
@@ -115,18 +122,62 @@ class _Going(NamedTuple):
 
 
 async def _write(
-    transaction: Connection, resources: Resources, resource: Resource, rows: Sequence[Row], origin: dict[str, Any]
+    transaction: Connection, resources: Resources, hold: Hold, rows: Sequence[Row], origin: dict[str, Any]
 ) -> dict[int, Result]:
     """Write rows in their order; give what came of each, by its line."""
-    results: dict[int, Result] = {row.line: row.read for row in rows if isinstance(row.read, RetailOSError)}
+    resource, form = hold.resource, form_of(resources, hold.layout)
+    rows = await _as_they_are_now(transaction, resources, hold.layout, form, rows)
+    results: dict[int, Result] = {row.sent.line: row.read for row in rows if isinstance(row.read, RetailOSError)}
+    results |= await _keep_same(transaction, resource, rows, origin)
     good = await _called(transaction, resources, resource, [row for row in rows if isinstance(row.read, Draft)])
     if any(climbs(resource, _draft(row)) for row in good):
         # At once, and not in the middle, where others may hold what we would wait for.
         await lock_tree(transaction, resource)
     for group in _groups(resource, good):
-        going = [_Going(row, Upsert(draft=_draft(row), position=row.position, **origin)) for row in group]
+        going = [_Going(row, Upsert(draft=_draft(row), position=row.sent.position, **origin)) for row in group]
         results |= await _attempt(transaction, resources, resource, going)
+    written = [(row.sent, each) for row in good if isinstance(each := results[row.sent.line], Written)]
+    await resent.learn(transaction, form, written)
     return results
+
+
+async def _as_they_are_now(
+    transaction: Connection, resources: Resources, layout: Layout, form: Form[Sent], rows: Sequence[Row]
+) -> Sequence[Row]:
+    """Give rows, those read that were known to be as they are sent when the chunk was read, and are not any more.
+
+    What was applied since may have changed their records: another chunk of this file, or anybody.
+    """
+    if not any(isinstance(row.read, Same) for row in rows):
+        return rows
+    known: dict[int, Same] = {}
+    with suppress(resent.Awaited):
+        async with transaction.transaction():
+            known = await resent.look(transaction, resources, layout.resource, form, [row.sent for row in rows])
+    return [
+        row
+        if not isinstance(row.read, Same)
+        else replace(row, read=known[i])
+        if i in known
+        else read_row(resources, layout, row.sent)
+        for i, row in enumerate(rows)
+    ]
+
+
+async def _keep_same(
+    transaction: Connection, resource: Resource, rows: Sequence[Row], origin: dict[str, Any]
+) -> dict[int, Result]:
+    same = [(row.sent, row.read) for row in rows if isinstance(row.read, Same)]
+    if not same:
+        return {}
+    told = await resent.keep_jobs(
+        transaction,
+        resource,
+        [(sent.position, each) for sent, each in same],
+        request_id=origin["request_id"],
+        batch_id=origin["batch_id"],
+    )
+    return {sent.line: each for (sent, _), each in zip(same, told, strict=True)}
 
 
 async def _called(transaction: Connection, resources: Resources, resource: Resource, rows: Sequence[Row]) -> list[Row]:
@@ -158,8 +209,8 @@ def _groups(resource: Resource, rows: Sequence[Row]) -> Iterator[list[Row]]:
 
 
 def _draft(row: Row) -> Draft:
-    if isinstance(row.read, RetailOSError):
-        raise row.read
+    if not isinstance(row.read, Draft):
+        raise TypeError(f"expected a draft, got {type(row.read).__name__}")
     return row.read
 
 
@@ -175,11 +226,11 @@ async def _attempt(
         if len(going) == 1 and not again and keyed.is_met(resource, going[0].upsert.draft, error):
             return await _attempt(transaction, resources, resource, going, again=True)
         if len(going) == 1:
-            return {going[0].row.line: _refusal(resource, going[0], error)}
+            return {going[0].row.sent.line: _refusal(resource, going[0], error)}
         half = len(going) // 2
         first = await _attempt(transaction, resources, resource, going[:half])
         return first | await _attempt(transaction, resources, resource, going[half:])
-    return {each.row.line: results[each.upsert.job_id] for each in going}
+    return {each.row.sent.line: results[each.upsert.job_id] for each in going}
 
 
 async def _written(

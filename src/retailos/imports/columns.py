@@ -5,7 +5,7 @@ A column is a field (`lastName`), a member of a shape (`address.postCode`) or of
 boolean its cell holds JSON.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -17,11 +17,13 @@ from retailos.declare.shapes import Shape
 from retailos.errors import MalformedJson, Problem, ValidationFailed
 from retailos.imports.framing import cells_of, separator
 from retailos.records import body
+from retailos.records.form import UNCALLED, Called
 
 #: As PostgreSQL and MySQL write null; the word `null` is somebody's name.
 NULL = "\\N"
 #: What results add to a record that was refused; passed over when it is sent again.
 NOTES = ("_error", "_line", "_raw")
+_SAYS_NOTHING = ("", NULL)
 _BOOLEANS = {"true": True, "false": False}.get
 
 
@@ -104,6 +106,26 @@ def record_of(header: Header, cells: Sequence[str]) -> dict[str, Any]:
         if name in record and all(each is None for each in record[name].values()):
             record[name] = None
     return record
+
+
+def called_in_cells(resources: Resources, resource: Resource, header: Header) -> Callable[[Sequence[str]], Called]:
+    """What reads of a row's cells nothing but how its record is called."""
+    at = {(each.name, each.member): i for i, each in enumerate(header.columns) if each}
+    own, natural = at.get((resource.external_id.name, None)), resource.natural_key
+    key = [
+        at.get((name, resources[resource.reference[name].to].external_id.name))
+        for name in (natural.references if natural else ())
+    ]
+
+    def called(cells: Sequence[str]) -> Called:
+        if len(cells) != len(header.columns):
+            return UNCALLED
+        if own is not None and cells[own] not in _SAYS_NOTHING:
+            return Called(cells[own])
+        names = [cells[i] for i in key if i is not None and cells[i] not in _SAYS_NOTHING]
+        return Called(natural.external_id(names), True) if natural and len(names) == len(key) else UNCALLED
+
+    return called
 
 
 def _known(resources: Resources, resource: Resource) -> Mapping[str, Column]:

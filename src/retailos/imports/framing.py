@@ -5,13 +5,24 @@ A record is a line of NDJSON, or a row of CSV, whose quoted cells may hold line 
 
 import codecs
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from retailos.errors import MalformedFile, PayloadTooLarge
 
 #: The separators that a header row is tried with; where two fit alike, the first.
 SEPARATORS = (",", ";", "\t")
+_SAVE_AS = "save the file as UTF-8"
+#: What other files begin with, and what to do about it.
+_OTHERS: Mapping[bytes, str] = MappingProxyType(
+    {
+        b"\x1f\x8b": "it looks packed; send it with Content-Encoding: gzip",
+        b"\xff\xfe": f"it looks like UTF-16; {_SAVE_AS}",
+        b"\xfe\xff": f"it looks like UTF-16; {_SAVE_AS}",
+        b"PK": "it looks like a workbook or a zip file; save it as CSV",
+    }
+)
 _CUT_OFF = "unexpected end of data"
 
 
@@ -69,7 +80,8 @@ class Framing:
             kept = len(error.object) - len(piece)
             byte = self._bytes - kept + error.start + 1
             line = self._breaks + error.object[: error.start].count(b"\n") + 1
-            message = f"expected UTF-8, got other bytes on line {line}, at byte {byte}; save the file as UTF-8"
+            hint = _OTHERS.get(error.object[:2], _SAVE_AS) if self._bytes == 0 else _SAVE_AS
+            message = f"expected UTF-8, got other bytes on line {line}, at byte {byte}; {hint}"
             raise MalformedFile(message, details={"line": line, "byte": byte}) from None
 
     def _cut(self, lines: list[str]) -> Iterator[Record]:

@@ -5,17 +5,18 @@ import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from string import whitespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from retailos.declare.resource import Resource, Resources
 from retailos.errors import Internal, RetailOSError
-from retailos.imports.columns import NOTES, Header, read_header, record_of
+from retailos.imports.columns import NOTES, Header, called_in_cells, read_header, record_of
 from retailos.imports.framing import read_rows
 from retailos.observe import describe, emit
 from retailos.observe.process import DefectFound
 from retailos.records import body
+from retailos.records.form import Form, Same, called_in_json, salt_of
 from retailos.records.record import Draft
 
 FORMATS = ("ndjson", "csv")
@@ -23,20 +24,27 @@ POSITION_MOST = 2**31 - 1
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """A row as it came and as it was read: a draft, or why it is none."""
+class Sent(NamedTuple):
+    """A row as it came: the line that it begins on, its bytes, and of CSV its cells."""
 
     line: int
     data: bytes
-    read: Draft | RetailOSError
-    #: What it calls its record, also where it was refused, if that can be kept.
-    external_id: str | None
+    cells: list[str] | None
 
     @property
     def position(self) -> int:
         """The line, as a job can hold it."""
         return min(self.line, POSITION_MOST)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A row as it came and as it was read: a draft, a record that is like that already, or why it is neither."""
+
+    sent: Sent
+    read: Draft | Same | RetailOSError
+    #: What it calls its record, also where it was refused, if that can be kept.
+    external_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,44 +60,60 @@ def layout_of(resources: Resources, resource: Resource, header: str | None) -> L
     return Layout(resource, None if header is None else read_header(resources, resource, header))
 
 
-def read_chunk(resources: Resources, layout: Layout, first_line: int, data: bytes) -> Iterator[Row]:
-    """Read whole records, the first of which begins on `first_line`; blank lines are passed over."""
-    for line, raw, cells in _records(layout, first_line, data):
-        record: Any = None
-        read: Draft | RetailOSError
-        try:
-            record = _decoded(layout, raw, cells)
-            record, at = body.unwrapped(layout.resource, record)
-            read = body.named(resources, layout.resource, record, at)
-        except RetailOSError as error:
-            read = error
-        except Exception as defect:
-            # One row that we can't read must not keep all others waiting for ever.
-            emit(DefectFound(request_id="", error=describe(defect)))
-            read = Internal()
-        yield Row(line=line, data=raw, read=read, external_id=body.name_of(resources, layout.resource, record))
+def form_of(resources: Resources, layout: Layout) -> Form[Sent]:
+    """How the rows of a file say which records they are, to see whether they are known to be as they are sent."""
+    resource, header = layout.resource, layout.header
+    if header is None:
+        called = called_in_json(resources, resource)
+        # Its notes are passed over here, and nowhere else: the same bytes mean something else in a request.
+        return Form(called=lambda sent: called(sent.data), raw=_unbroken, salt=salt_of(resource, "ndjson"))
+    in_cells = called_in_cells(resources, resource, header)
+    salt = salt_of(resource, "csv", header.separator, *header.titles)
+    return Form(called=lambda sent: in_cells(sent.cells or ()), raw=_unbroken, salt=salt)
 
 
-def _records(layout: Layout, first_line: int, data: bytes) -> Iterator[tuple[int, bytes, list[str] | None]]:
-    """Each record's line, its bytes, and of CSV its cells."""
+def _unbroken(sent: Sent) -> bytes:
+    """A row's bytes without its end, which the last one of a file need not have."""
+    return sent.data.rstrip(b"\r\n")
+
+
+def read_row(resources: Resources, layout: Layout, sent: Sent) -> Row:
+    """Read a row; what is wrong with it is what was read, then."""
+    record: Any = None
+    read: Draft | RetailOSError
+    try:
+        record = _decoded(layout, sent)
+        record, at = body.unwrapped(layout.resource, record)
+        read = body.named(resources, layout.resource, record, at)
+    except RetailOSError as error:
+        read = error
+    except Exception as defect:
+        # One row that we can't read must not keep all others waiting for ever.
+        emit(DefectFound(request_id="", error=describe(defect)))
+        read = Internal()
+    return Row(sent=sent, read=read, external_id=body.name_of(resources, layout.resource, record))
+
+
+def cut(layout: Layout, first_line: int, data: bytes) -> Iterator[Sent]:
+    """Cut a chunk into its rows, the first of which begins on `first_line`; blank lines are passed over."""
     if layout.header is None:
         for line, raw in enumerate(data.split(b"\n"), first_line):
             if raw.strip():
-                yield line, raw, None
+                yield Sent(line, raw, None)
         return
     lines = io.StringIO(data.decode(), newline="\n").readlines()
     done = 0
     for row in read_rows(lines, layout.header.separator, first_line):
         text = "".join(lines[done : done + row.lines])
         if text.strip(whitespace):
-            yield first_line + done, text.encode(), row.cells
+            yield Sent(first_line + done, text.encode(), row.cells)
         done += row.lines
 
 
-def _decoded(layout: Layout, raw: bytes, cells: list[str] | None) -> Any:
+def _decoded(layout: Layout, sent: Sent) -> Any:
     if layout.header is not None:
-        return record_of(layout.header, cells or [])
-    value = body.decode(raw)
+        return record_of(layout.header, sent.cells or [])
+    value = body.decode(sent.data)
     return _without_notes(value) if type(value) is dict else value
 
 

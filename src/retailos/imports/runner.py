@@ -15,11 +15,12 @@ from retailos.declare.resource import Resources
 from retailos.deliveries.hint import Hint
 from retailos.errors import BadRequest, Internal, RetailOSError, Unavailable
 from retailos.imports.apply import Hold, apply_chunk
-from retailos.imports.rows import Layout, Row, layout_of, read_chunk
+from retailos.imports.rows import Layout, Row, cut, form_of, layout_of, read_row
 from retailos.imports.upload import LAPSE_SECONDS
 from retailos.observe import describe, emit
 from retailos.observe.process import DefectFound
 from retailos.observe.work import ImportEnded
+from retailos.records import resent
 from retailos.resources import RESOURCES
 from retailos.settings import Settings
 
@@ -111,16 +112,16 @@ async def _fail(runner: Runner, import_id: UUID, error: RetailOSError) -> None:
 async def _apply(runner: Runner, claimed: Record, stop: asyncio.Event) -> None:
     resource = runner.resources[claimed["resource"]]
     layout = layout_of(runner.resources, resource, claimed["header"])
-    hold = Hold(import_id=claimed["id"], resource=resource, runner=runner.id, lease_seconds=runner.lease_seconds)
+    hold = Hold(import_id=claimed["id"], layout=layout, runner=runner.id, lease_seconds=runner.lease_seconds)
     number, status = claimed["applied"] + 1, "active"
-    reading = asyncio.create_task(_read(runner, layout, hold, number))
+    reading = asyncio.create_task(read_chunk(runner, layout, hold, number))
     try:
         while status == "active" and not stop.is_set():
             rows = await reading
             if rows is None:
                 break
             # While the database writes one chunk, the next is read.
-            reading = asyncio.create_task(_read(runner, layout, hold, number + 1))
+            reading = asyncio.create_task(read_chunk(runner, layout, hold, number + 1))
             async with transaction(runner.pool) as connection:
                 status = await apply_chunk(connection, runner.resources, hold, number, rows) or ""
             runner.after_commit()
@@ -135,15 +136,22 @@ async def _apply(runner: Runner, claimed: Record, stop: asyncio.Event) -> None:
         emit(ImportEnded(import_id=str(hold.import_id), status=status))
 
 
-async def _read(runner: Runner, layout: Layout, hold: Hold, number: int) -> Sequence[Row] | None:
-    """Read a chunk; None if it is not there, beyond the last or since the import was ended by others."""
+async def read_chunk(runner: Runner, layout: Layout, hold: Hold, number: int) -> Sequence[Row] | None:
+    """Read a chunk, but for what is as it was sent before; None if it is not there, or others ended the import."""
     async with acquire(runner.pool) as connection:
         chunk = await connection.fetchrow(_CHUNK, hold.import_id, number)
     if chunk is None:
         return None
+    sent = list(cut(layout, chunk["first_line"], chunk["data"]))
+    form = form_of(runner.resources, layout)
+    async with acquire(runner.pool) as connection:
+        known = await resent.unchanged(connection, runner.resources, layout.resource, form, sent)
     rows: list[Row] = []
-    for row in read_chunk(runner.resources, layout, chunk["first_line"], chunk["data"]):
-        rows.append(row)
+    for i, each in enumerate(sent):
+        if same := known.get(i):
+            rows.append(Row(sent=each, read=same, external_id=same.external_id))
+            continue
+        rows.append(read_row(runner.resources, layout, each))
         if len(rows) % ROWS_AT_ONCE == 0:
             await asyncio.sleep(0)
     return rows

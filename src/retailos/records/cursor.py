@@ -36,7 +36,7 @@ def read(text: str, asked: str, types: Sequence[str]) -> tuple[Any, ...]:
         if mark != _mark(asked) or len(keys) != len(types):
             raise InvalidCursor("expected the cursor of a list with the same sort and filters")
         return tuple(_parameter(key, kind) for key, kind in zip(keys, types, strict=True))
-    except (ValueError, TypeError, binascii.Error, msgspec.MsgspecError, InvalidOperation):
+    except (ValueError, TypeError, binascii.Error, msgspec.MsgspecError, InvalidOperation, RecursionError):
         raise InvalidCursor from None
 
 

@@ -6,10 +6,12 @@ stands, the same bytes would change nothing again. Reading them could say no mor
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
@@ -20,6 +22,7 @@ from retailos.database.statements import load
 from retailos.declare.kind import storable
 from retailos.declare.resource import Resource, Resources
 from retailos.records import resent_sql
+from retailos.records.form import DIGEST_BYTES, Form, Piece, Same, T
 from retailos.records.identity import new_id
 from retailos.records.record import Outcome, Written
 from retailos.records.upsert import is_awaited, is_overtaking
@@ -30,18 +33,10 @@ _KEEP_JOBS, _LEARN = _SQL.keep_jobs, _SQL.learn
 #: Records of a request that are looked at first: where none of them is known, probably none is. Fewer in all are not
 #: worth the look.
 SAMPLE: Final = 16
-_DIGEST_BYTES: Final = 16
-
-#: A record's bytes, as they stand in the request.
-Piece = msgspec.Raw
 
 
-class Same(NamedTuple):
-    """A record that is as it was sent."""
-
-    external_id: str
-    id: UUID
-    version: int
+class Awaited(Exception):
+    """Upserts wait for some of the records, or were accepted before and are not written yet: everything is read."""
 
 
 def cut(resource: Resource, raw: bytes) -> Sequence[Piece]:
@@ -55,7 +50,7 @@ def cut(resource: Resource, raw: bytes) -> Sequence[Piece]:
         return ()
     try:
         pieces: Sequence[Piece] = many.decode(raw).records
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return ()
     # The decoder passes over a name that stands there twice, so what it gave must be all that there is.
     between = _BETWEEN.match(raw, begun.end() + len(memoryview(pieces[0]))) if pieces else None
@@ -65,99 +60,94 @@ def cut(resource: Resource, raw: bytes) -> Sequence[Piece]:
 
 
 async def unchanged(
-    connection: Connection, resources: Resources, resource: Resource, pieces: Sequence[Piece]
+    connection: Connection, resources: Resources, resource: Resource, form: Form[T], pieces: Sequence[T]
 ) -> dict[int, Same]:
     """Give the records that are just as their pieces say, by position, as far as that is known.
 
     What is not among them has to be read and written.
     """
+    with suppress(Awaited):
+        return await look(connection, resources, resource, form, pieces)
+    return {}
+
+
+async def look(
+    connection: Connection, resources: Resources, resource: Resource, form: Form[T], pieces: Sequence[T]
+) -> dict[int, Same]:
+    """As unchanged(), but raise Awaited where upserts wait: a transaction around it is at its end, then."""
     if not _is_told_by_its_version(resources, resource):
         return {}
     step = max(1, len(pieces) // SAMPLE)
-    if not await _find(connection, resources, resource, range(0, len(pieces), step), pieces):
+    if not await _find(connection, resource, form, range(0, len(pieces), step), pieces):
         return {}
-    return await _find(connection, resources, resource, range(len(pieces)), pieces)
+    return await _find(connection, resource, form, range(len(pieces)), pieces)
 
 
 async def _find(
-    connection: Connection, resources: Resources, resource: Resource, positions: Sequence[int], pieces: Sequence[Piece]
+    connection: Connection, resource: Resource, form: Form[T], positions: Sequence[int], pieces: Sequence[T]
 ) -> dict[int, Same]:
-    names = _names(resources, resource, (pieces[i] for i in positions))
-    if not names:
+    names = _names(resource, form, [pieces[i] for i in positions])
+    if not any(names):
         return {}
-    digests = _digests(resource, (pieces[i] for i in positions))
+    digests = _digests(form, (pieces[i] for i in positions))
     try:
         rows = await connection.fetch(resent_sql.unchanged(resource), names, digests)
     except asyncpg.PostgresError as error:
         if is_awaited(error) or is_overtaking(error):
-            return {}
+            raise Awaited from None
         raise
-    return {positions[i - 1]: Same(names[i - 1], record_id, version) for i, record_id, version in rows}
+    once = {name for name, count in Counter(names).items() if count == 1}
+    return {positions[i - 1]: Same(names[i - 1], *found) for i, *found in rows if names[i - 1] in once}
 
 
 async def keep_jobs(
-    connection: Connection, resource: Resource, same: Mapping[int, Same], *, request_id: UUID, batch_id: UUID
-) -> dict[int, Written]:
-    """Keep a job for each record that is as it was sent, and give what came of it: nothing."""
+    connection: Connection,
+    resource: Resource,
+    same: Sequence[tuple[int, Same]],
+    *,
+    request_id: UUID | None,
+    batch_id: UUID,
+) -> list[Written]:
+    """Keep a job for each record that is as it was sent, at its position, and give what came of it: nothing."""
     ids = [new_id() for _ in same]
-    names, records, versions = zip(*same.values(), strict=True)
+    names, records, versions = zip(*(each for _, each in same), strict=True)
+    positions = [position for position, _ in same]
     at = await connection.fetchval(
-        _KEEP_JOBS, resource.queue("upsert"), request_id, batch_id, ids, names, records, versions, list(same)
+        _KEEP_JOBS, resource.queue("upsert"), request_id, batch_id, ids, names, records, versions, positions
     )
-    return {
-        position: Written(
-            job_id=job_id, external_id=name, record_id=record, version=version, outcome=Outcome.UNCHANGED, at=at
-        )
-        for position, job_id, (name, record, version) in zip(same, ids, same.values(), strict=True)
-    }
+    return [
+        Written(job_id=job_id, external_id=name, record_id=record, version=version, outcome=Outcome.UNCHANGED, at=at)
+        for job_id, (_, (name, record, version)) in zip(ids, same, strict=True)
+    ]
 
 
-async def learn(
-    connection: Connection, resource: Resource, pieces: Sequence[Piece], results: Iterable[tuple[int, Written]]
-) -> None:
+async def learn(connection: Connection, form: Form[T], results: Iterable[tuple[T, Written]]) -> None:
     """Remember the pieces that were read and found to say what is there already."""
     # One record may have been sent by two of its names; its row is written once.
     found = {
-        each.record_id: (each.version, pieces[i])
-        for i, each in results
+        each.record_id: (each.version, piece)
+        for piece, each in results
         if each.outcome is Outcome.UNCHANGED and not each.warnings
     }
     if found:
         versions, known = zip(*found.values(), strict=True)
-        await connection.execute(_LEARN, list(found), versions, _digests(resource, known))
+        await connection.execute(_LEARN, list(found), versions, _digests(form, known))
 
 
-def _names(resources: Resources, resource: Resource, pieces: Iterable[Piece]) -> list[str]:
-    """The external ids that pieces say, or that follow from the natural keys that they say.
+def _names(resource: Resource, form: Form[T], pieces: Sequence[T]) -> list[str]:
+    """What pieces call their records, "" where that can't be told; a record found otherwise is told by its digest.
 
-    None where one says none, or two say the same, or one can't be looked up.
+    None where a natural key may lead two of them to one record: the one by its name, and the other by its key.
     """
-    read = _named(resources, resource).decode
-    try:
-        names = [_name(resource, read(each)) for each in pieces]
-    except msgspec.DecodeError:
+    called = [form.called(each) for each in pieces]
+    names = [each.name for each in called]
+    if resource.natural_key and not (all(names) and len({each.by_key for each in called}) == 1):
         return []
-    return names if all(names) and len(set(names)) == len(names) and storable("".join(names)) else []
+    return names if storable("".join(names)) else [each if storable(each) else "" for each in names]
 
 
-def _name(resource: Resource, said: Any) -> str:
-    """What the record is called if it is one that was called so; a record found otherwise is told by its digest."""
-    if said.external_id is not None or resource.natural_key is None:
-        return str(said.external_id)
-    key = [getattr(said, name) for name in resource.natural_key.references]
-    return resource.natural_key.external_id(each.external_id for each in key) if all(key) else ""
-
-
-def _digests(resource: Resource, pieces: Iterable[Piece]) -> list[bytes]:
-    salt = _salt(resource)
-    return [blake2b(each, digest_size=_DIGEST_BYTES, salt=salt).digest() for each in pieces]
-
-
-@lru_cache
-def _salt(resource: Resource) -> bytes:
-    """How the resource is declared: declared otherwise, the same bytes may mean something else."""
-    meaning = repr((resource.name, dict(resource.settable), resource.references, resource.rules))
-    return blake2b(meaning.encode(), digest_size=_DIGEST_BYTES).digest()
+def _digests(form: Form[T], pieces: Iterable[T]) -> list[bytes]:
+    return [blake2b(form.raw(each), digest_size=DIGEST_BYTES, salt=form.salt).digest() for each in pieces]
 
 
 @lru_cache
@@ -171,20 +161,6 @@ def _is_told_by_its_version(resources: Resources, resource: Resource) -> bool:
 def _many(resource: Resource) -> msgspec.json.Decoder[Any]:
     records = ("records", list[Piece], msgspec.field(name=resource.plural))
     return msgspec.json.Decoder(msgspec.defstruct("Many", [records], forbid_unknown_fields=True))
-
-
-@lru_cache
-def _named(resources: Resources, resource: Resource) -> msgspec.json.Decoder[Any]:
-    if resource.natural_key is None:
-        return msgspec.json.Decoder(_naming(resource))
-    external_id = ("external_id", str | None, msgspec.field(name=resource.external_id.name, default=None))
-    names = resource.natural_key.references
-    key = [(name, _naming(resources[resource.reference[name].to]) | None, None) for name in names]
-    return msgspec.json.Decoder(msgspec.defstruct("Named", [external_id, *key]))
-
-
-def _naming(resource: Resource) -> Any:
-    return msgspec.defstruct("Naming", [("external_id", str, msgspec.field(name=resource.external_id.name))])
 
 
 @lru_cache
