@@ -203,6 +203,21 @@ async def test_nobody_overtakes_what_is_queued(api: Api) -> None:
     assert outcomes == dict.fromkeys("abceg", "updated") | {"d": "updated", "f": "deleted"}
 
 
+async def test_a_merge_comes_after_what_was_accepted_before(api: Api) -> None:
+    """What was accepted of a customer before it is merged is part of what is merged, and changes nothing afterwards."""
+    _, loser, survivor = [
+        (await api.put(f"/customers/{name}", {"firstName": name})).result[0]["resourceId"] for name in "abc"
+    ]
+    async with held(api, "a") as connection:
+        [_, job] = await stuck(api, connection, "a", "b")
+        merging = asyncio.create_task(api.post(f"/customers/{survivor}/merge", {"from": [loser]}))
+        done, _ = await asyncio.wait([merging], timeout=1)
+        assert not done, "it does not wait for what was accepted"
+    record = (await merging).result["record"]
+    assert (await ended(api, job))["outcome"] == "updated"
+    assert (record["firstName"], record["lastName"]) == ("c", "queued")
+
+
 async def test_a_queued_job_is_found_like_others(api: Api) -> None:
     """While it waits, a job is found by its id, its batch, its record and its status."""
     await api.put("/customers/a", ADA)

@@ -39,11 +39,12 @@ async def come(api: Api, n: int) -> None:
     assert (await api.put(f"/stores/s-{n}", {"name": "X"})).status == 200
 
 
-#: A customer that came another way, such as from a merge, which leaves alone what waits.
+#: A customer that came another way, past the program, which leaves alone what waits.
 MADE = """
 insert into customers (id, external_id, version, operation, created_at, updated_at, source_updated_at, body)
 values (gen_random_uuid(), $1, 1, 'create', now(), now(), $2, '{}')
 """
+PARTIES = ("survivor", "loser")
 NEWER: dict[str, tuple[str, str, dict[str, Any]]] = {
     "put": ("PUT", "", {}),
     "bulk": ("PUT", "", {}),
@@ -69,6 +70,25 @@ async def test_a_newer_upsert_takes_the_place_of_one_that_waits(shop: Api, n: in
     record = (await shop.get(f"/customers/c-{n}")).result
     assert (record["firstName"], record["lastName"], record["version"]) == ("New", None, 1)
     assert (await job(shop, old["id"])) == superseded
+
+
+@pytest.mark.parametrize("waiting", ["survivor", "loser"])
+async def test_a_merge_takes_the_place_of_what_waits(shop: Api, n: int, waiting: str) -> None:
+    """What waited for a record when it was merged is older than the merge: it changes neither names nor consents."""
+    ids = {each: (await put(shop, f"/customers/{each}-{n}", {"firstName": each}))["resourceId"] for each in PARTIES}
+    old = await put(shop, f"/customers/{waiting}-{n}", at_store(n, emailMarketing=True))
+    tried = await shop.post(f"/customers/{ids['survivor']}/merge?dryRun=true", {"from": [ids["loser"]]})
+    assert (tried.status, (await job(shop, old["id"]))["status"]) == (200, "unresolved")
+    assert (await shop.post(f"/customers/{ids['survivor']}/merge", {"from": [ids["loser"]]})).status == 200
+    assert (await job(shop, old["id"]))["status"] == "superseded"
+    newer = await put(shop, f"/customers/{waiting}-{n}", at_store(n, "New"))
+    again = await shop.post(f"/customers/{ids['survivor']}/merge", {"from": [ids["loser"]]})
+    assert (again.status, again.result["mergedIds"], newer["status"]) == (200, [], "unresolved")
+    await come(shop, n)
+    record = (await shop.get(f"/customers/survivor-{n}")).result
+    assert (record["firstName"], record["emailMarketing"]) == ("New", False), (
+        "a merge that was made before counts again"
+    )
 
 
 async def test_of_several_that_wait_the_newest_is_applied(shop: Api, n: int) -> None:

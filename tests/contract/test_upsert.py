@@ -207,7 +207,15 @@ async def test_the_ids_in_a_body_must_be_the_records(shop: Api, resource: Resour
     assert (await shop.put(path, body | {key: None})).result[0]["outcome"] == "unchanged"
     assert (await shop.put(path, body | {"id": shown["id"].upper()})).result[0]["outcome"] == "unchanged"
     assert (await shop.put(path, body | {key: f"IDS-{number}"})).error["code"] == "EXTERNAL_ID_MISMATCH"
-    assert (await shop.put(path, body | {"id": "01999999-7b1e-7c3a-9d52-3f1b2c4d5e6f"})).error["code"] == "ID_MISMATCH"
+    other = {"id": "01999999-7b1e-7c3a-9d52-3f1b2c4d5e6f"}
+    by_id = f"/v2/public/{resource.collection}/id/{shown['id']}"
+    answers = [
+        await shop.put(path, body | other),
+        await shop.put(path, body | other, headers={"If-Match": "*"}),
+        await shop.request("PUT", by_id, json=body | other),
+        await shop.request("PATCH", by_id, json=other),
+    ]
+    assert [(each.status, each.error["code"]) for each in answers] == [(400, "ID_MISMATCH")] * 4
     assert (await shop.get(path)).result == shown
 
 

@@ -130,6 +130,7 @@ def merging(resource: Resource, records: list[UUID]) -> Iterator[tuple[str, list
     by = [uuid4(), "key"]
     yield bypassed.bypassed(resource), [records[0], 10]
     yield merge_sql.lock(resource), [records]
+    yield merge_sql.names(resource), [uuid4(), records]
     yield merge_sql.mark(resource), [records, uuid4(), *by]
     yield merge_sql.lead_aliases(resource), [records, uuid4()]
     yield merge_sql.complete(resource), [records[0], "{}", *by]

@@ -54,6 +54,8 @@ async def merge(engine: Engine, call: Call) -> Answer:
     """
     resource, survivor, wishes = resource_of(call), record_id_of(call), read_wishes(call, ("dryRun",))
     asked = merging.read(resource, survivor, await json_body(call, engine.settings.body_limit_bytes))
+    # What was accepted of any of them before is part of what is merged.
+    await engine.queue.let_pass(resource)
 
     async def work() -> tuple[Merge, store.Shown | None]:
         async with transaction_of(engine, wishes) as transaction:

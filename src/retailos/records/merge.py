@@ -14,7 +14,7 @@ from retailos.database.pool import Connection
 from retailos.declare.field import Reference
 from retailos.declare.resource import Resource, Resources
 from retailos.errors import Merged, NotMergeable, Problem, ResourceNotFound, VersionConflict
-from retailos.records import merge_sql, repoint_sql
+from retailos.records import merge_sql, parked, repoint_sql
 from retailos.records.body import decode
 from retailos.records.careful import Origin
 from retailos.records.identity import new_id
@@ -86,6 +86,7 @@ async def merge(
     Raises ResourceNotFound and Merged for a survivor that is gone, NotMergeable for others that are, and where a rule
     would be broken all the same.
     """
+    given_up = await _give_up(transaction, resource, asked)
     found = await transaction.fetch(merge_sql.lock(resource), [asked.survivor, *asked.losers])
     rows = {row["id"]: row for row in found}
     survivor = await _survivor(transaction, resource, rows.get(asked.survivor), versions)
@@ -94,6 +95,9 @@ async def merge(
     if not losers:
         # They were merged before, by a request that is repeated.
         combined = replace(combined, patch={}, taken_from={})
+    # One of them may have got another external id while its lock was waited for.
+    renamed = {rows[each]["external_id"] for each in (asked.survivor, *losers)} - given_up if losers else ()
+    await parked.supersede(transaction, resource, {(name, False): None for name in renamed})
     work = Work(resources=resources, resource=resource, survivor=asked.survivor, losers=losers, origin=origin)
     job_id, changed = new_id(), await _write(transaction, work, combined) if losers else []
     if losers:
@@ -110,6 +114,18 @@ async def merge(
         deleted=_counts(changed, Fate.DELETED),
         yielded=_counts(changed, Fate.YIELDED),
     )
+
+
+async def _give_up(transaction: Connection, resource: Resource, asked: Asked) -> set[str]:
+    """Give up what is parked for records that are about to be merged, and give their external ids.
+
+    It is older than the merge, and would undo what that decides. This is before the records are locked, since who wakes
+    a parked upsert locks that first, too.
+    """
+    rows = await transaction.fetch(merge_sql.names(resource), asked.survivor, list(asked.losers))
+    names = {row["external_id"] for row in rows}
+    await parked.supersede(transaction, resource, {(name, False): None for name in names})
+    return names
 
 
 async def _survivor(

@@ -18,6 +18,15 @@ def lock(resource: Resource) -> str:
     )
 
 
+def names(resource: Resource) -> str:
+    """Write the statement that gives the external ids of a merge's survivor ($1) and of those losers ($2) that live."""
+    return (
+        f"select external_id from {resource.table} where deleted_at is null and"
+        f" (id = any($2::uuid[]) or id = $1 and exists ("
+        f"select from {resource.table} where id = any($2::uuid[]) and deleted_at is null))"
+    )
+
+
 def mark(resource: Resource) -> str:
     """Write the statement that makes tombstones of records ($1), merged into another ($2).
 
