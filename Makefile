@@ -59,7 +59,7 @@ migration:  ## Begin the next migration: make migration NAME=add_orders
 	@test -n "$(NAME)" || { echo 'Give it a name: make migration NAME=add_orders'; exit 2; }
 	@cd src/retailos/database/migrations && last=$$(ls | grep -E '^[0-9]{4}_.*\.sql$$' | tail -n 1 | cut -c 1-4) && \
 	  next=$$(printf '%04d' $$(expr $${last:-0} + 1)) && \
-	  echo "-- What changes, and why." > "$${next}_$(NAME).sql" && echo "src/retailos/database/migrations/$${next}_$(NAME).sql"
+	  echo "-- What changes, and why. Where it takes something away: -- The version before: why that goes on." > "$${next}_$(NAME).sql" && echo "src/retailos/database/migrations/$${next}_$(NAME).sql"
 
 lock: setup  ## Renew both locks: make lock ARGS=--upgrade
 	@$(PY) -m pip install --quiet --disable-pip-version-check --only-binary :all: uv
