@@ -219,6 +219,21 @@ async def test_the_ids_in_a_body_must_be_the_records(shop: Api, resource: Resour
     assert (await shop.get(path)).result == shown
 
 
+async def test_the_id_of_another_record_makes_no_second_one(shop: Api) -> None:
+    """A new external id beside the id of a record that there is is refused: it means that one, and would be another."""
+    [made] = (await shop.put("/customers/twice-1", {"firstName": "Ada"})).result
+    body = {"firstName": "Ada", "id": made["resourceId"], "externalCustomerId": "twice-2"}
+    alone = await shop.put("/customers/twice-2", body)
+    many = (await shop.put("/customers", {"customers": [body]})).result
+    created = await shop.post("/customers", body)
+    assert [alone.error["code"], many[0]["error"]["code"], created.error["code"]] == ["ID_MISMATCH"] * 3
+    assert (await shop.get("/customers/twice-2")).status == 404
+    unknown = {"id": "01999999-7b1e-7c3a-9d52-3f1b2c4d5e6f"}
+    assert (await shop.put("/customers/twice-2", body | unknown)).result[0]["outcome"] == "created"
+    renamed = await shop.request("PUT", f"/v2/public/customers/id/{made['resourceId']}", json=body)
+    assert (renamed.status, renamed.error["code"]) == (409, "EXTERNAL_ID_EXISTS")
+
+
 @VARIED_RESOURCES
 async def test_what_only_the_server_sets_is_ignored(shop: Api, resource: Resource, number: int) -> None:
     """Whatever is sent for a read-only field is ignored, so that a record that was read can be sent back."""

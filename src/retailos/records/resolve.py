@@ -202,7 +202,7 @@ def _missing(draft: Draft, want: Want, resource: Resource, advice: str) -> Probl
 async def _check_ids(
     connection: Connection, resources: Resources, resource: Resource, drafts: Sequence[Draft], findings: list[Finding]
 ) -> None:
-    """Refuse drafts that claim another id than the one that their record has."""
+    """Refuse drafts that claim another id than their record has, or, of a new one, the id of another record."""
     claiming = [i for i, draft in enumerate(drafts) if draft.claimed_id is not None]
     if not claiming:
         return
@@ -213,7 +213,9 @@ async def _check_ids(
     ids = {row["external_id"] if row["id"] is None else row["id"]: row["found"] for row in rows}
     for i, external_id in zip(claiming, external_ids, strict=True):
         known, claims = ids.get(external_id), drafts[i].claimed_id
-        if known is not None and known != ids.get(claims, claims):
+        # Under a name that nobody has, the id of a record that there is means that one, and would make another of it.
+        unnamed = external_id is None and not drafts[i].by_key
+        if known != ids.get(claims, claims if known else None) and not unnamed:
             findings[i] = IdMismatch()
 
 
