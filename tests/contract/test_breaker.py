@@ -121,17 +121,25 @@ IN_PEACE = "select count(*) = 8 and min(due_at) > now() + interval '50 minutes' 
 
 
 async def test_what_is_held_waits_as_long_as_the_answer_asks(api: Api) -> None:
-    """A record is not sent again before the seconds of a Retry-After, be it held or a probe, unless it changes."""
-    async with Receiver.listen(behaviour=Behaviour(status=503, retry_after=3600)) as receiver, working(api):
+    """A record is not sent again before the seconds of a Retry-After, be it held or a probe, but if something changes:
+    the record, or the webhook, from which all that was held goes out.
+    """
+    patient = Behaviour(status=503, retry_after=3600)
+    async with Receiver.listen(behaviour=patient) as receiver, Receiver.listen() as mended, working(api):
         made = await webhook(api, receiver, **QUICK)
         await write(api, 8)
         await held(api, made)
         assert await eventually(lambda: api.engine.pool.fetchval(IN_PEACE))
         assert receiver.count == 8
-        assert {each["attempts"] for each in await rows(api, made) if each["status"] == "owed"} == {0}
-        receiver.behave(Behaviour())
+        waiting = {each["externalId"]: each["attempts"] for each in await rows(api, made) if each["status"] == "owed"}
+        assert set(waiting.values()) == {0}
         await write(api, 1, "B")
-        await settled(api, made, "c-0")
+        await receiver.expect(9)
+        assert await eventually(lambda: api.engine.pool.fetchval(IN_PEACE))
+        url = f"{mended.url}/{{externalCustomerId}}"
+        assert (await api.admin("PUT", f"/webhooks/{made}", json={"url": url})).status == 200
+        for name in waiting:
+            await settled(api, made, name)
 
 
 async def test_what_one_worker_finds_mended_all_send_to(api: Api) -> None:

@@ -33,7 +33,8 @@ returning id;
 
 -- name: update
 -- Save a webhook ($5) anew; the resource stays what it is, since what is owed belongs to it. What was wrong may be mended
--- by it: an open breaker wants a probe at once, or closes where it is switched off.
+-- by it: an open breaker wants a probe at once, or closes where it is switched off, and what was held for a Retry-After is
+-- due.
 with breaks as materialized (
     select $3::jsonb ->> 'breaker' is distinct from 'off' as still
 ),
@@ -50,6 +51,14 @@ probed as (
         probe_at = case when still then now() end,
         closed_at = case when still then closed_at else now() end
     from breaks where webhook_id = $5 and probe_at is not null
+),
+early as (
+    select record_id from due join delivery using (webhook_id, record_id)
+    where webhook_id = $5 and due_at > now() and status = 'owed'
+    for update of due skip locked
+),
+at_once as (
+    update due set due_at = now() from early where webhook_id = $5 and due.record_id = early.record_id
 )
 update webhook set
     name = $1, settings = $3::jsonb, active = $4, paused_reason = case when not $4 then paused_reason end,
@@ -59,9 +68,17 @@ returning id;
 
 -- name: switch
 -- Have a webhook ($1) send or not ($2), and be owed what changes or not ($3), as it says from then on. An open breaker
--- wants a probe at once.
+-- wants a probe at once, and what was held for a Retry-After is due.
 with probed as (
     update breaker set probe_at = now() where webhook_id = $1 and probe_at is not null
+),
+early as (
+    select record_id from due join delivery using (webhook_id, record_id)
+    where webhook_id = $1 and due_at > now() and status = 'owed'
+    for update of due skip locked
+),
+at_once as (
+    update due set due_at = now() from early where webhook_id = $1 and due.record_id = early.record_id
 )
 update webhook set
     active = $2, disabled = $3, paused_reason = case when not $2 then paused_reason end,
