@@ -18,8 +18,11 @@ setup: $(STAMP)  ## Make or renew the environment in .venv, from the lock
 
 $(STAMP): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit(f"RetailOS needs Python 3.11 or later, and $(PYTHON) is {sys.version.split()[0]}. Name a newer one: make PYTHON=python3.11 setup")'
-	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-dev.lock
+	@echo "Making the environment in $(VENV) from the lock, which takes a minute or two …"
+	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-dev.lock || \
+	  { echo "The environment is not complete: pip has said above what it could not install. Where it found no version of a" \
+	    "package, it reached no index: see to the network, the proxy or PIP_INDEX_URL, and run make again." >&2; exit 1; }
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
