@@ -18,7 +18,7 @@ from retailos.demo.caller import Caller
 from retailos.demo.fill import AMOUNTS
 from retailos.demo.place import Keys, choose, load_keys, save_keys
 from retailos.resources import RESOURCES
-from tests.acceptance.program import Running, alive, descendants, started, stretched
+from tests.acceptance.program import Running, alive, descendants, ran, started, stretched
 from tests.child import spawn
 from tests.conftest import eventually, soonest
 
@@ -74,6 +74,17 @@ async def test_the_demo_from_start_to_end(data_dir: Path) -> None:
         assert await running.end(signal.SIGINT) == 0, running.err
         assert not [pid for pid in processes if alive(pid)]
     assert running.err == ""
+
+
+async def test_a_second_demo_leaves_the_first_its_webhook(data_dir: Path) -> None:
+    """Started once more in the same directory, a demo says that one runs there, and takes nothing from it."""
+    async with started("demo", "--data-dir", str(data_dir), "--port", "0") as running:
+        integrator, _ = callers(await screen(running))
+        second = await ran("demo", "--data-dir", str(data_dir), "--port", "0")
+        assert (second.code, second.out) == (1, "")
+        assert f"A demo runs in {data_dir} already" in second.err
+        await integrator.call("PUT", "/v2/public/customers/after-all", {"firstName": "Grace"})
+        await running.says(r"PUT /v1/retailos/customer/after-all  version 1, attempt 1 .+ → 200")
 
 
 async def test_the_demo_is_there_again(data_dir: Path) -> None:

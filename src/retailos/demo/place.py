@@ -3,6 +3,8 @@
 import hashlib
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,6 +14,7 @@ import msgspec
 from retailos.database.account import check_reachable
 from retailos.database.account import choose as choose_account
 from retailos.database.place import at as database_at
+from retailos.database.place import try_lock
 from retailos.errors import ConfigurationError
 
 DIRECTORY: Final = Path(".retailos-demo")
@@ -60,6 +63,21 @@ def prepare(place: Place) -> None:
     ignore = place.directory / ".gitignore"
     if not ignore.exists():
         ignore.write_text("*\n")
+
+
+@contextmanager
+def held(place: Place) -> Iterator[None]:
+    """Hold the directory for one demo: two would turn the same webhook, each to its own receiver."""
+    lock = try_lock(place.directory / "demo.lock")
+    if lock is None:
+        raise ConfigurationError(
+            f"A demo runs in {place.directory} already. End it with Ctrl-C where it was started, or give this one a "
+            "directory of its own: --data-dir DIR."
+        )
+    try:
+        yield
+    finally:
+        os.close(lock)
 
 
 def load_keys(place: Place) -> Keys | None:

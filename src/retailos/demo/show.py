@@ -12,7 +12,7 @@ from retailos.api.port import address
 from retailos.database.pool import Pool
 from retailos.demo.caller import Caller
 from retailos.demo.fill import fill
-from retailos.demo.place import Keys, Place, free_port, load_keys, prepare, save_keys
+from retailos.demo.place import Keys, Place, free_port, held, load_keys, prepare, save_keys
 from retailos.demo.story import OWN, Deliveries, add_webhook, curl, write_own
 from retailos.settings import Settings, load
 from retailos.supervisor import Program, Supervisor
@@ -26,6 +26,12 @@ async def show(place: Place, port: int | None) -> None:
     console = Console(soft_wrap=True, highlight=False)
     if place.reason:
         console.print(f"[yellow]{place.reason}[/]\nThe demo uses {place.directory} instead.\n")
+    prepare(place)
+    with held(place):
+        await _held(place, port, console)
+
+
+async def _held(place: Place, port: int | None, console: Console) -> None:
     deliveries = Deliveries()
     async with _everything(place, port, console, deliveries) as (api_port, kept):
         await add_webhook(Caller(port=api_port, key=kept.admin_key), kept.receiver_port)
@@ -39,7 +45,6 @@ async def _everything(
     place: Place, port: int | None, console: Console, deliveries: Deliveries
 ) -> AsyncIterator[tuple[int, Keys]]:
     """Start it all; the port of the API, and what the demo keeps."""
-    prepare(place)
     kept = load_keys(place)
     receiver_port = free_port(kept.receiver_port if kept else RECEIVER_PORT)
     settings = load(
