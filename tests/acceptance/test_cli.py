@@ -63,9 +63,22 @@ async def test_the_program_names_its_commands() -> None:
 
 
 @pytest.mark.parametrize(
+    "group", [(), ("keys",), ("webhook",), ("report",), ("secrets",), ("operations",)], ids=" ".join
+)
+def test_a_list_of_commands_tells_of_each_in_a_sentence(group: tuple[str, ...]) -> None:
+    """What a command does can be read to its end in the list that names it, on a terminal of 80 columns, too."""
+    helped = CliRunner().invoke(main, [*group, "--help"], prog_name="retailos", terminal_width=80)
+    listed = " ".join(helped.output.partition("Commands:\n")[2].split())
+    assert listed
+    assert "..." not in listed
+    assert listed.endswith(".")
+
+
+@pytest.mark.parametrize(
     ("arguments", "settings", "said"),
     [
-        (("serv",), {}, "No such command 'serv'"),
+        (("serv",), {}, "No such command 'serv'. Did you mean 'serve'?"),
+        (("webhok", "list"), {}, "Did you mean 'webhook'?"),
         (("serve", "--port", "99999"), {}, "99999 is not in the range"),
         (("serve",), {"prot": "1"}, "RETAILOS_PROT is not a setting. Did you mean RETAILOS_PORT?"),
         (("serve",), {"port": "many"}, "RETAILOS_PORT: expected a whole number from 0 to 65535, got 'many'."),

@@ -7,6 +7,7 @@ from typing import Final
 import click
 
 from retailos import __version__
+from retailos.cli.group import Group
 from retailos.errors import ConfigurationError, RetailOSError, ValidationFailed
 from retailos.loading import undisturbed
 
@@ -34,7 +35,7 @@ COMMANDS: Final = MappingProxyType(
 )
 
 
-class Commands(click.Group):
+class Commands(Group):
     """The table of commands, and the one face of what goes wrong in them: a line on stderr, and exit code 1."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -9,6 +9,7 @@ import click
 from retailos import keys as api_keys
 from retailos import operations
 from retailos.cli.command import Deployment, Told, listed, on_deployment
+from retailos.cli.group import Group
 from retailos.declare.values import moment, printed
 from retailos.keys import ListedKey, NewKey
 from retailos.resources import RESOURCES
@@ -50,7 +51,7 @@ _SCOPES_HELP = "What it may do: <resource>:read and <resource>:write, * for ever
 _EXPIRES_HELP = "The time after which it opens nothing, such as 90d."
 
 
-@click.group()
+@click.group(cls=Group)
 def keys() -> None:
     """Make, list, change, rotate and revoke API keys.
 

@@ -6,12 +6,13 @@ import click
 
 from retailos import operations as operator
 from retailos.cli.command import Deployment, Told, in_full, listed, on_deployment
+from retailos.cli.group import Group
 from retailos.stints.operation import STATUSES, Asked
 
 operation_id = click.argument("operation_id", metavar="ID", type=click.UUID)
 
 
-@click.group()
+@click.group(cls=Group)
 def operations() -> None:
     """List, show and cancel what goes on in the background: requeues, dismissals, backfills and resyncs.
 

@@ -7,6 +7,7 @@ import click
 
 from retailos import operations
 from retailos.cli.command import Deployment, Told, listed, on_deployment
+from retailos.cli.group import Group
 from retailos.operations import ShownIssue
 
 REPORT = click.argument("report_id", metavar="ID", type=int)
@@ -14,7 +15,7 @@ REPORT = click.argument("report_id", metavar="ID", type=int)
 ISSUES_MOST = 50
 
 
-@click.group()
+@click.group(cls=Group)
 def report() -> None:
     """Add, change, list, preview, send, pause, resume and delete error reports by mail.
 

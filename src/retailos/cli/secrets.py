@@ -7,12 +7,13 @@ import click
 from retailos import operations
 from retailos.app import DATA_DIR
 from retailos.cli.command import Deployment, Told, on_deployment
+from retailos.cli.group import Group
 from retailos.cli.options import data_dir, settings_of
 from retailos.secrets import new_key as draw
 from retailos.secrets.keyfile import NAME, add_key
 
 
-@click.group()
+@click.group(cls=Group)
 def secrets() -> None:
     """Change the keys that credentials in the database are sealed with.
 

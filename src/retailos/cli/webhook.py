@@ -9,13 +9,14 @@ import click
 from retailos import operations
 from retailos.cli import order, tending
 from retailos.cli.command import Deployment, Told, carry_out, in_full, listed, on_deployment
+from retailos.cli.group import Group
 from retailos.cli.keys import Duration
 from retailos.cli.options import data_dir, output
 from retailos.resources import RESOURCES
 from retailos.webhooks.signers import SCHEMES
 
 
-@click.group()
+@click.group(cls=Group)
 def webhook() -> None:
     """Add, change, list, show, tend and delete webhooks.
 
