@@ -224,6 +224,22 @@ async def test_json_is_taken_however_it_is_announced(shop: Api, kind: str) -> No
     assert answer.status == 200
 
 
+@pytest.mark.parametrize(
+    ("headers", "came"),
+    [
+        ({"Content-Type": "application/x-www-form-urlencoded"}, "as application/x-www-form-urlencoded"),
+        ({"Content-Type": "application/json; charset=utf-16"}, "as application/json; charset=utf-16"),
+        ({"Content-Type": ""}, "without a media type"),
+        ({"Content-Type": "té/xt"}, "without a media type"),
+    ],
+)
+async def test_another_media_type_is_told_what_it_is(shop: Api, headers: dict[str, str], came: str) -> None:
+    """A body that is announced as something else than JSON, as curl does by itself, is told what it came as."""
+    error = (await shop.put("/customers/announced", {"firstName": "Ada"}, headers=headers)).error
+    assert error["code"] == "UNSUPPORTED_MEDIA_TYPE"
+    assert error["message"].endswith(f" It came {came}; send the header Content-Type: application/json.")
+
+
 PROBLEM_MEMBERS = ("type", "title", "status", "detail", "instance", "code", "details")
 PROBLEMS = {
     "a record that is not there": ("GET", "/v2/public/customers/nobody", {}, 404, "RESOURCE_NOT_FOUND"),

@@ -183,3 +183,6 @@ async def test_the_guides_typing_error_is_none_of_ours(api: Api) -> None:
     assert (CUSTOMER.name, CUSTOMER.plural, CUSTOMER.collection) == ("customer", "customers", "customers")
     assert (await api.put("/customers/x", {"custmers": [sample("inbound")]})).error["code"] == "VALIDATION_ERROR"
     assert (await api.get("/custmers")).error["code"] == "ROUTE_NOT_FOUND"
+    for slip in ("/custmers", "/customer/x", "/custmers/x"):
+        assert (await api.put(slip, {})).error["message"].endswith(" Did you mean /v2/public/customers?")
+    assert "Did you mean" not in (await api.get("/customers/x/y/z")).error["message"]

@@ -165,6 +165,22 @@ def test_pointers_lead_into_the_request_as_sent() -> None:
     assert all(problems(value)[0][1] == "WRONG_TYPE" for value in others)
 
 
+@pytest.mark.parametrize(
+    ("resource", "name", "said"),
+    [
+        ("order", "externalCustomerId", 'a field of an order; did you mean "customer": {"externalCustomerId": …}?'),
+        ("customer", "externalStoreId", 'a field of a customer; did you mean "registeredAt": {"externalStoreId": …}?'),
+        ("customer", "firstname", "a field of a customer; did you mean firstName?"),
+    ],
+)
+def test_an_external_id_of_another_record_is_told_where_it_belongs(resource: str, name: str, said: str) -> None:
+    """Whoever names another record by its external id alone is told how a record is referred to."""
+    with pytest.raises(ValidationFailed) as caught:
+        body.read(RESOURCES, RESOURCES[resource], msgspec.json.encode({name: "x"}), external_id="1")
+    [told] = [each.message for each in caught.value.problems if each.path == f"/{name}"]
+    assert told == f"expected {said}"
+
+
 def test_references_become_wants() -> None:
     """A reference is wanted by what was sent of it; one that is cleared goes into the patch."""
     sent = {

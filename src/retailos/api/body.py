@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import lru_cache
 
 from starlette.types import Receive
@@ -70,9 +70,16 @@ def check_media_type(call: Call) -> None:
     kinds = call.headers(b"content-type")
     plain = len(kinds) == 1 and media_type_of(kinds[0]) == "application/json"
     if not plain and not (is_merge_patch(call) and call.scope["method"] == "PATCH"):
-        raise UnsupportedMediaType
+        raise UnsupportedMediaType(f"{UnsupportedMediaType()} {_came(kinds)}")
     if any(each.strip().lower() != b"identity" for each in call.headers(b"content-encoding")):
         raise UnsupportedMediaType("expected a body without Content-Encoding, got an encoded one")
+
+
+def _came(kinds: Sequence[bytes]) -> str:
+    """What a body was announced as, and what to do; curl announces a form, unless it is told otherwise."""
+    got = ", ".join(each.decode("latin-1") for each in kinds)[:100]
+    it = f"It came as {got}" if got.isascii() and got.isprintable() and got else "It came without a media type"
+    return f"{it}; send the header Content-Type: application/json."
 
 
 def is_merge_patch(call: Call) -> bool:

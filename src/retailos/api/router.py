@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable
+from difflib import get_close_matches
 from urllib.parse import unquote
 
 from starlette.routing import BaseRoute, Route, Router
@@ -57,7 +58,8 @@ class Table(Router):
 
     def __init__(self, operations: Iterable[Route], others: Iterable[BaseRoute]) -> None:
         by_path = {each.path: each for each in operations}
-        super().__init__([*others, *by_path.values()], redirect_slashes=False, default=_no_route)
+        super().__init__([*others, *by_path.values()], redirect_slashes=False, default=self._no_route)
+        self._nouns = sorted({_noun(path) for path in by_path} - {""})
         self._by_start = {path.removesuffix(_LAST): each for path, each in by_path.items() if path.endswith(_LAST)}
         self._fixed = {path: each for path, each in by_path.items() if "{" not in path}
 
@@ -72,6 +74,18 @@ class Table(Router):
             await route.app(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
+
+    async def _no_route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Say that there is none, and where the path begins nearly as others do, how these begin."""
+        noun = _noun(scope["path"])
+        close = get_close_matches(noun[:100], self._nouns, n=1, cutoff=0.85) if noun not in self._nouns else ()
+        raise RouteNotFound(f"{RouteNotFound()} Did you mean {close[0]}?" if close else None)
+
+
+def _noun(path: str) -> str:
+    """What a path begins with, as /v2/public/customers; "" where it is shorter than that."""
+    start = path.split("/", 4)[:4]
+    return "/".join(start) if len(start) == 4 and "{" not in start[3] else ""
 
 
 def build_router(engine: Engine, operations: Iterable[Operation], others: Iterable[BaseRoute]) -> Router:
@@ -91,10 +105,6 @@ def _unnamed(path: str) -> str:
 def _route(engine: Engine, path: str, operations: Iterable[Operation]) -> Route:
     answering = Operations(engine, operations)
     return Route(path, answering, methods=answering.methods)
-
-
-async def _no_route(scope: Scope, receive: Receive, send: Send) -> None:
-    raise RouteNotFound
 
 
 def _decoded(segment: str) -> str:

@@ -1,12 +1,12 @@
 """An object read against a table of fields: unknown, missing and wrong members are all found in one go."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from retailos.declare.field import Field
-from retailos.declare.names import did_you_mean
+from retailos.declare.names import a, did_you_mean
 from retailos.declare.shapes import escaped
 from retailos.errors import Problem
 
@@ -44,10 +44,10 @@ def read_object(
     return values, problems
 
 
-def unknown(name: str, what: str, known: Mapping[str, object]) -> Problem:
+def unknown(name: str, what: str, known: Iterable[str]) -> Problem:
     """The problem of a member that the object does not have."""
     hint = did_you_mean(name, known) or "; the fields are listed in the documents of the API"
-    return Problem(f"/{escaped(name)}", "UNKNOWN_FIELD", f"expected a field of a {what}{hint}")
+    return Problem(f"/{escaped(name)}", "UNKNOWN_FIELD", f"expected a field of {a(what)}{hint}")
 
 
 def missing(name: str) -> Problem:

@@ -16,6 +16,7 @@ from uuid import UUID
 from retailos.declare.derived import Difference
 from retailos.declare.kind import expected, storable
 from retailos.declare.money import in_currency
+from retailos.declare.names import a
 from retailos.declare.object import missing, read_member, unknown
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.shapes import FreeJson, Shape
@@ -138,7 +139,7 @@ def unwrapped(resource: Resource, value: Any) -> tuple[dict[str, Any], str]:
     if type(value) is dict and len(value) == 1 and resource.name in value:
         value, at = value[resource.name], f"/{resource.name}"
     if type(value) is not dict:
-        raise ValidationFailed([expected(f"an object with the fields of a {resource.name}", value, at)])
+        raise ValidationFailed([expected(f"an object with the fields of {a(resource.name)}", value, at)])
     _check_members(value, at)
     return value, at
 
@@ -159,7 +160,7 @@ def draft(
         if name in settable:
             patch[name] = read_member(settable[name], value, problems)
         elif name not in resource.fields and name not in resource.reference and not reading.ignore_unknown:
-            problems.append(unknown(name, resource.name, dict.fromkeys((*resource.fields, *resource.reference))))
+            problems.append(_stranger(resources, resource, name))
     if not reading.partial:
         _require(resource, body, problems)
     wants = read_wants(resources, resource, body, patch, problems, partial=reading.partial)
@@ -203,7 +204,7 @@ def _parts(resource: Resource, body: Mapping[str, Any]) -> dict[str, Any]:
 def named(resources: Resources, resource: Resource, record: Any, at: str, reading: Reading = PUT) -> Draft:
     """Check a record of many, which has no URL and must name itself."""
     if type(record) is not dict:
-        raise ValidationFailed([expected(f"an object with the fields of a {resource.name}", record, at)])
+        raise ValidationFailed([expected(f"an object with the fields of {a(resource.name)}", record, at)])
     read = draft(resources, resource, record, at, None, reading)
     if read.external_id is None and not read.by_key:
         name = resource.external_id.name
@@ -263,6 +264,17 @@ def _check_rules(resource: Resource, patch: Mapping[str, Any], wants: Iterable[W
     for rule in resource.rules:
         if not any(f"/{name}" in wrong for name in rule.fields) and rule.broken(sent):
             problems.append(rule.problem(""))
+
+
+def _stranger(resources: Resources, resource: Resource, name: str) -> Problem:
+    """The problem of a member that the record does not have; of another record's external id, where that belongs."""
+    for each in resource.references:
+        if resources[each.to].external_id.name == name:
+            nested = f'"{each.name}": {{"{name}": …}}'
+            return Problem(
+                f"/{name}", "UNKNOWN_FIELD", f"expected a field of {a(resource.name)}; did you mean {nested}?"
+            )
+    return unknown(name, resource.name, (*resource.fields, *resource.reference))
 
 
 def _reset(resource: Resource) -> dict[str, Any]:

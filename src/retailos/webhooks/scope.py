@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 from retailos.declare.field import Field
 from retailos.declare.finders import During
 from retailos.declare.kind import Kind
-from retailos.declare.names import did_you_mean
+from retailos.declare.names import a, did_you_mean
 from retailos.declare.resource import Resource, Resources
 from retailos.declare.shapes import FreeJson, ListOf, escaped
 from retailos.declare.texts import Choice, Text
@@ -90,14 +90,14 @@ def scope_problems(resources: Resources, resource: Resource, values: Mapping[str
     """What is wrong with the names and values of a scope."""
     for i, name in enumerate(values["whenChanged"]):
         if name not in resource.fields:
-            message = f"expected fields of a {resource.name}, got {name!r}{did_you_mean(name, resource.fields)}"
+            message = f"expected fields of {a(resource.name)}, got {name!r}{did_you_mean(name, resource.fields)}"
             yield Problem(f"/whenChanged/{i}", "UNKNOWN_FIELD", message)
     known = _known(resources, resource)
     for path, value in values["where"].items():
         at = f"/where/{escaped(path)}"
         if path not in known:
             hint = did_you_mean(path, known) or "; any that a list can be filtered by"
-            yield Problem(at, "UNKNOWN_FIELD", f"expected fields of a {resource.name}, got {path[:100]!r}{hint}")
+            yield Problem(at, "UNKNOWN_FIELD", f"expected fields of {a(resource.name)}, got {path[:100]!r}{hint}")
         elif isinstance(value, dict) or (isinstance(value, list) and not 1 <= len(value) <= VALUES_MOST):
             yield Problem(at, "WRONG_TYPE", f"expected a value, or an array of 1 to {VALUES_MOST} values")
         else:

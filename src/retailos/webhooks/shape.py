@@ -6,7 +6,7 @@ from typing import Any, Final, Literal, Self
 
 from retailos.declare import field
 from retailos.declare.field import Field, Reference
-from retailos.declare.names import did_you_mean
+from retailos.declare.names import a, did_you_mean
 from retailos.declare.resource import Resource
 from retailos.declare.shapes import ListOf
 from retailos.declare.texts import Choice, Text
@@ -64,7 +64,7 @@ def shape_problems(resource: Resource, values: Mapping[str, Any]) -> Iterator[Pr
     for i, name in enumerate(values["fields"]):
         if name not in known:
             hint = did_you_mean(name, known)
-            message = f"expected fields and relations of a {resource.name}, got {name!r}{hint}"
+            message = f"expected fields and relations of {a(resource.name)}, got {name!r}{hint}"
             yield Problem(f"/fields/{i}", "UNKNOWN_FIELD", message)
 
 

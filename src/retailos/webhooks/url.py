@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from retailos.declare import shapes
-from retailos.declare.names import did_you_mean
+from retailos.declare.names import a, did_you_mean
 from retailos.declare.resource import Resources
 from retailos.declare.shapes import FreeJson, ListOf
 from retailos.errors import Problem
@@ -32,7 +32,7 @@ def url_problems(resources: Resources, values: Mapping[str, Any], policy: Policy
     for name in variables(url):
         if name not in usable:
             hint = did_you_mean(name, usable) or f"; such as {{{resource.external_id.name}}}"
-            message = f"expected fields of a {resource.name} in braces, got {{{name[:100]}}}{hint}"
+            message = f"expected fields of {a(resource.name)} in braces, got {{{name[:100]}}}{hint}"
             problems.append(Problem("/url", "UNKNOWN_TEMPLATE_FIELD", message))
     if re.search(r"[{}]", _VARIABLE.sub("", url)):
         problems.append(Problem("/url", "INVALID_TEMPLATE", "expected every { to be closed by a }"))
