@@ -268,9 +268,9 @@ async def test_what_can_not_be_written_to_is_told(api: Api, tmp_path: Path) -> N
 
 
 REFUSED = {
-    "Request unauthorized": (("--key", "rk_x"), 1),
+    "Request unauthorized: the key is none of this installation and environment": (("--key", "rk_x"), 1),
     "Give the API key, with --key-file or with --key": ((), 2),
-    "did you mean customer?": (("--key", "x", "--resources", "custmer"), 2),
+    "got 'custmer'; did you mean customer?": (("--key", "x", "--resources", "custmer"), 2),
     "Expected an API key": (("--key", "é"), 2),
 }
 

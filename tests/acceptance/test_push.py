@@ -58,7 +58,7 @@ async def test_a_file_is_pushed_corrected_and_pushed_again(
     async with started(
         "serve", "--port", "0", database_url=database, api_processes="1", worker_processes="1"
     ) as running:
-        url = f"http://127.0.0.1:{(await running.says(SERVES))[1]}"
+        url = f"http://127.0.0.1:{(await running.says(SERVES))[1]}/v2/public/"
         (tmp_path / "key").write_text(f"{await key_of(database)}\n")
         to = ("--resource", "customer", "--url", url, "--key-file", str(tmp_path / "key"))
         first = await ran("push", file, *to)
@@ -103,7 +103,13 @@ async def test_a_file_is_pushed_into_a_directory(used_dir: Path, tmp_path: Path)
         (("rows.txt", "--resource", "customer", "--url", "http://127.0.0.1:1", "--key", "k"), "tells no format", 2),
         (("rows.csv", "--resource", "custmer"), "'custmer' is not one of", 2),
         (("none.csv", "--resource", "customer"), "does not exist", 2),
-        (("rows.csv", "--resource", "customer"), "Name the database", 2),
+        (("rows.csv", "--resource", "customer"), "Or name an API that runs: --url URL --key-file FILE", 2),
+        (("rows.csv", "--resource", "customer", "--key", "k", "--data-dir", "d"), "leave one of them out", 2),
+        (
+            ("rows.csv", "--resource", "customer", "--url", "http://127.0.0.1:1/v2/public", "--key", "k"),
+            ":1 does not",
+            1,
+        ),
         (("rows.csv", "--resource", "customer", "--url", "u", "--data-dir", "d"), "leave one of them out", 2),
         (("rows.csv", "--resource", "customer", "--url", "http://127.0.0.1:1", "--key", "k"), "does not answer", 1),
         (("rows.csv", "--resource", "customer", "--url", "u", "--key", "k"), "expected a URL", 2),

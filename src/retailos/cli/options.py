@@ -49,12 +49,12 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         return runner.run(work)
 
 
-def check_named(settings: Settings) -> None:
-    """Raise click.UsageError where no database is named, before one is made by mistake."""
+def check_named(settings: Settings, else_: str = "") -> None:
+    """Raise click.UsageError where no database is named, before one is made by mistake; else_: what else would do."""
     if not (settings.database_url or settings.data_dir or DATA_DIR.is_dir()):
         raise click.UsageError(
             "Name the database: --data-dir DIR for an embedded one, or "
-            "RETAILOS_DATABASE_URL=postgresql://user:password@host/name for a server of yours."
+            f"RETAILOS_DATABASE_URL=postgresql://user:password@host/name for a server of yours.{else_}"
         )
 
 

@@ -99,7 +99,8 @@ def _names(text: str | None) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(text.split(","))) if text else tuple(RESOURCES)
     for each in names:
         if each not in RESOURCES:
-            raise click.UsageError(f"--resources: expected resources, got {each!r}{did_you_mean(each, RESOURCES)}.")
+            hint = did_you_mean(each, RESOURCES) or f"; they are {', '.join(RESOURCES)}."
+            raise click.UsageError(f"--resources: expected resources, got {each!r}{hint}")
     return names
 
 

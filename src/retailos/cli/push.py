@@ -47,7 +47,9 @@ class Source:
 @click.option("--format", "form", type=click.Choice(FORMATS), help="The format, where FILE's name does not tell it.")
 @click.option("--max-error-rate", type=click.FloatRange(0, 1), help="Stop once more than this share was refused.")
 @click.option(
-    "--url", help="Where the API is; a key is asked for.  [default: one is started for this, on the database]"
+    "--url",
+    help="Where the API is; a key is asked for.  "
+    f"[default: {remote.URL} where a key is given, else one is started for this, on the database]",
 )
 @remote.key
 @remote.key_file
@@ -78,8 +80,9 @@ def push(
       retailos push stores.ndjson.gz --resource store --url https://retailos.example.com --key-file key
       unload customers | retailos push - --resource customer --format csv
     """
-    if url and data_dir:
-        raise click.UsageError("Both --url and --data-dir say where to; leave one of them out.")
+    if data_dir and (url or key or key_file):
+        raise click.UsageError("Both --data-dir and --url or a key say where to; leave one of them out.")
+    url = url or (remote.URL if key or key_file else None)
     if url and not key and not key_file:
         key = click.prompt("API key", hide_input=True, err=True)
     api = Remote.named(url, key, key_file) if url else None
@@ -98,7 +101,7 @@ def push(
 
 def _settings(data_dir: Path | None) -> Settings:
     settings = settings_of(data_dir, host="127.0.0.1", port=0)
-    check_named(settings)
+    check_named(settings, " Or name an API that runs: --url URL --key-file FILE.")
     return replace(settings, log_level="warning")
 
 
@@ -169,7 +172,7 @@ async def _import(sender: Sender, source: Source, query: dict[str, str], *, show
 @contextmanager
 def _told_of(import_id: UUID) -> Iterator[None]:
     """Say with what goes wrong that the import goes on without us, and where it is found."""
-    path = f"/v2/public/imports/{import_id}"
+    path = f"{remote.PUBLIC}/imports/{import_id}"
     left = (
         f"The import goes on without this: GET {path} tells how far it is, GET {path}/results gives its refused rows."
     )

@@ -17,13 +17,15 @@ from pyreqwest.response import BaseResponse
 
 from retailos.errors import CursorExpired, IdempotencyInProgress, InvalidCursor, RetailOSError, Unavailable
 
+PUBLIC: Final = "/v2/public"
 ANSWER_SECONDS: Final = 60.0
 CONNECT_SECONDS: Final = 10.0
 #: Statuses that say "not now"; another attempt may be answered.
 _NOT_NOW: Final = frozenset({429, 500, 502, 503, 504})
 _KNOWN: Final = MappingProxyType({each.code: each for each in (CursorExpired, InvalidCursor)})
 
-url = click.option("--url", default="http://127.0.0.1:8080", show_default=True, help="Where RetailOS serves its API.")
+URL: Final = "http://127.0.0.1:8080"
+url = click.option("--url", default=URL, show_default=True, help="Where RetailOS serves its API.")
 key = click.option("--key", help="The API key; others on this machine can see it, unlike the one of --key-file.")
 key_file = click.option(
     "--key-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The file that holds the API key."
@@ -37,6 +39,8 @@ class _Problem(msgspec.Struct, frozen=True):
 
 class _Details(msgspec.Struct, frozen=True):
     errors: tuple[_Problem, ...] = ()
+    #: Why a key is refused.
+    reason: str = ""
 
 
 class _Fault(msgspec.Struct, frozen=True):
@@ -46,8 +50,9 @@ class _Fault(msgspec.Struct, frozen=True):
 
     @property
     def said(self) -> str:
-        """The message, and all that is wrong."""
-        return self.message + "".join(f"\n  - {each.path}: {each.message}" for each in self.details.errors)
+        """The message, why, and all that is wrong."""
+        why = f": {self.details.reason}." if self.details.reason else ""
+        return self.message + why + "".join(f"\n  - {each.path}: {each.message}" for each in self.details.errors)
 
 
 class _Envelope(msgspec.Struct, frozen=True):
@@ -74,7 +79,9 @@ class Remote:
         text = key_file.read_text(encoding="utf-8", errors="replace") if key_file else key or ""
         if not text.strip().isascii() or not text.strip().isprintable():
             raise click.UsageError("Expected an API key such as rk_dev_…, as retailos keys create shows it.")
-        return cls(url=url.rstrip("/"), key=text.strip(), client=_client())
+        # Where the public API is, as the demo shows it, says as much as where all of it is.
+        at = url.rstrip("/").removesuffix(PUBLIC)
+        return cls(url=at, key=text.strip(), client=_client())
 
     async def get(self, path: str, asked: Mapping[str, Any], *, wait_seconds: float = 0) -> msgspec.Raw:
         """GET a path below /v2/public and give the envelope's result as JSON.
@@ -83,7 +90,7 @@ class Remote:
         with the envelope's message, where it is refused.
         """
         outgoing = (
-            self.client.get(f"{self.url}/v2/public{path}")
+            self.client.get(f"{self.url}{PUBLIC}{path}")
             .query({name: str(value) for name, value in asked.items()})
             .header("Authorization", f"API_KEY {self.key}")
             .timeout(timedelta(seconds=ANSWER_SECONDS + wait_seconds))

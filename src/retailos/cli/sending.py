@@ -17,7 +17,7 @@ from pyreqwest.client import ClientBuilder
 from pyreqwest.exceptions import ConnectError, ConnectTimeoutError
 
 from retailos.cli.patience import patiently
-from retailos.cli.remote import ANSWER_SECONDS, CONNECT_SECONDS, Remote
+from retailos.cli.remote import ANSWER_SECONDS, CONNECT_SECONDS, PUBLIC, Remote
 from retailos.errors import RetailOSError, Unavailable
 from retailos.imports.imports import Import
 
@@ -54,7 +54,7 @@ class Sender:
         body = _Body(file, sent)
 
         async def attempt() -> Import:
-            request = self.api.client.post(f"{self.api.url}/v2/public/imports?{urlencode(query)}")
+            request = self.api.client.post(f"{self.api.url}{PUBLIC}/imports?{urlencode(query)}")
             with self.api.failures():
                 answer = await request.headers(headers | self._key()).body_stream(body.pieces()).build().send()
                 return _import(self.api.result(answer, bytes(await answer.bytes())))
@@ -90,7 +90,7 @@ class Sender:
             new.unlink(missing_ok=True)
 
     async def _fetch(self, import_id: Any, path: Path) -> None:
-        asked = self.api.client.get(f"{self.api.url}/v2/public/imports/{import_id}/results?status=failed")
+        asked = self.api.client.get(f"{self.api.url}{PUBLIC}/imports/{import_id}/results?status=failed")
         with self.api.failures(), path.open("wb") as file:
             async with asked.headers(self._key()).build_streamed() as answer:
                 if answer.status != 200:
