@@ -76,6 +76,19 @@ async def test_the_demo_from_start_to_end(data_dir: Path) -> None:
     assert running.err == ""
 
 
+async def test_other_commands_work_on_the_demo(data_dir: Path) -> None:
+    """With the demo's settings, which its screen names, other commands see its webhook and make keys for it."""
+    async with started("demo", "--data-dir", str(data_dir), "--port", "0") as running:
+        told = await screen(running)
+        assert told["Commands"] == f"RETAILOS_CONFIG={data_dir / 'demo.toml'}"
+        settings = str(data_dir / "demo.toml")
+        tried = await ran("webhook", "test", "1", "--output", "json", config=settings)
+        assert (tried.code, json.loads(tried.out)["status"]) == (0, 200), tried.err
+        made = await ran("keys", "create", "--name", "mine", "--output", "json", config=settings)
+        mine = Caller(port=callers(told)[0].port, key=json.loads(made.out)["key"])
+        assert (await mine.call("GET", "/v2/public/customers?limit=1"))["count"]
+
+
 async def test_a_second_demo_leaves_the_first_its_webhook(data_dir: Path) -> None:
     """Started once more in the same directory, a demo says that one runs there, and takes nothing from it."""
     async with started("demo", "--data-dir", str(data_dir), "--port", "0") as running:

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
 
+import click
 import pytest
 
 from retailos import settings
+from retailos.cli import main
 from retailos.observe.page import OBSERVATIONS, reference
 from tests.facts.sources import ROOT, functions, is_one_sentence, modules, none_of, text
 
@@ -179,6 +181,45 @@ def test_the_readme_shows_commands_that_exist() -> None:
     none_of(
         (f"make {name}" for name in ("demo", "test") if name not in shown),
         "README.md shows these commands in a code block, first of all:",
+    )
+
+
+def test_the_readme_shows_options_that_exist() -> None:
+    """Each `retailos …` of the README names a command and options that the program has."""
+    blocks = re.findall(r"^```\w*\n(.*?)^```", text("README.md"), re.MULTILINE | re.DOTALL)
+    lines = re.findall(r"\bretailos ([a-z].*)", "\n".join(blocks).replace("\\\n", " "))
+    assert len(lines) >= 8
+    none_of(
+        (line for line in lines if not exists(line.partition(" #")[0])), "README.md shows what there is not: retailos"
+    )
+
+
+def exists(line: str) -> bool:
+    """Whether what follows `retailos` names commands, and options of the last of these."""
+    command: click.Command = main
+    words = re.findall(r"'[^']*'|[^\s)]+", line)
+    while words and isinstance(command, click.Group):
+        found = command.get_command(click.Context(command), words.pop(0))
+        if found is None:
+            return False
+        command = found
+    known = {option for each in command.params for option in each.opts}
+    return not isinstance(command, click.Group) and {word for word in words if word.startswith("--")} <= known
+
+
+def test_links_lead_to_files_that_exist() -> None:
+    """Whoever follows a link of the documents finds what it says is there."""
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    links = [
+        (page, link)
+        for page in pages
+        for link in re.findall(r"\]\(([^)\s#]+)", page.read_text(encoding="utf-8"))
+        if not link.startswith("https://")
+    ]
+    assert links
+    none_of(
+        (f"{page.relative_to(ROOT)}: {link}" for page, link in links if not (page.parent / link).exists()),
+        "Links that lead nowhere:",
     )
 
 

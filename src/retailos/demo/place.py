@@ -17,6 +17,7 @@ from retailos.database.place import at as database_at
 from retailos.database.place import try_lock
 from retailos.errors import ConfigurationError
 
+ENVIRONMENT: Final = "demo"
 DIRECTORY: Final = Path(".retailos-demo")
 #: For root, where PostgreSQL's own user can't enter the directory that the demo is started in.
 FOR_ROOT: Final = Path("/var/lib")
@@ -33,6 +34,11 @@ class Place:
     def keys(self) -> Path:
         """The file with the demo's keys."""
         return self.directory / "demo.json"
+
+    @property
+    def settings(self) -> Path:
+        """The file with the demo's settings, for RETAILOS_CONFIG: other commands work on the demo with it."""
+        return self.directory / "demo.toml"
 
 
 class Keys(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -58,8 +64,15 @@ def choose(data_dir: Path | None) -> Place:
 
 
 def prepare(place: Place) -> None:
-    """Make the directory, kept out of whichever repository it lies in; ConfigurationError if it can't be used."""
+    """Make the directory, kept out of whichever repository it lies in; ConfigurationError if it can't be used.
+
+    The settings in it say where the database is, whose keys are good, and that webhooks may reach this machine.
+    """
     database_at(place.directory)
+    written = {"data_dir": str(place.directory), "environment": ENVIRONMENT, "allow_addresses": "127.0.0.0/8"}
+    # A string of JSON is one of TOML.
+    lines = (f"{name} = {msgspec.json.encode(value).decode()}\n" for name, value in written.items())
+    place.settings.write_text("".join(lines), encoding="utf-8")
     ignore = place.directory / ".gitignore"
     if not ignore.exists():
         ignore.write_text("*\n")

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from shlex import quote
 
 from rich.console import Console
 
@@ -12,13 +13,12 @@ from retailos.api.port import address
 from retailos.database.pool import Pool
 from retailos.demo.caller import Caller
 from retailos.demo.fill import fill
-from retailos.demo.place import Keys, Place, free_port, held, load_keys, prepare, save_keys
+from retailos.demo.place import ENVIRONMENT, Keys, Place, free_port, held, load_keys, prepare, save_keys
 from retailos.demo.story import OWN, Deliveries, add_webhook, curl, write_own
 from retailos.settings import Settings, load
 from retailos.supervisor import Program, Supervisor
 
 API_PORT, RECEIVER_PORT = 8080, 9000
-ENVIRONMENT = "demo"
 
 
 async def show(place: Place, port: int | None) -> None:
@@ -47,14 +47,7 @@ async def _everything(
     """Start it all; the port of the API, and what the demo keeps."""
     kept = load_keys(place)
     receiver_port = free_port(kept.receiver_port if kept else RECEIVER_PORT)
-    settings = load(
-        {},
-        environment=ENVIRONMENT,
-        data_dir=place.directory,
-        port=free_port(API_PORT) if port is None else port,
-        allow_addresses="127.0.0.0/8",
-        log_level="warning",
-    )
+    settings = load({}, place.settings, port=free_port(API_PORT) if port is None else port, log_level="warning")
     with app.held_port(settings) as settings:
         if kept is None:
             console.print("Making a database with sample records, which takes some seconds …\n")
@@ -104,6 +97,7 @@ def _tell(console: Console, place: Place, port: int, kept: Keys) -> None:
         "API key": kept.api_key,
         "Admin key": kept.admin_key,
         "Data": str(place.directory),
+        "Commands": f"RETAILOS_CONFIG={quote(str(place.settings))} retailos webhook list",
     }
     console.print("[bold]RetailOS[/]  a record is written, and whoever asked is told\n")
     for label, text in lines.items():
