@@ -151,6 +151,21 @@ async def test_a_key_lives_until_it_is_revoked(database: str) -> None:
     assert re.search(rf"{made['id']} +erp +customer:read .+ revoked ", table.out)
 
 
+async def test_a_trial_that_comes_to_nothing_ends_with_1(database: str, connection: Connection) -> None:
+    """A webhook that is tried, and whose receiver does not take the request, is told why, and a script can tell."""
+    await connection.execute(
+        "insert into customers (id, external_id, version, operation, created_at, updated_at, body)"
+        " values (gen_random_uuid(), 'c-1', 1, 'create', now(), now(), '{}')"
+    )
+    near = "127.0.0.0/8"
+    adding = ("webhook", "add", "--name", "away", "--resource", "customer", "--url", "http://127.0.0.1:1/{id}")
+    added = await ran(*adding, "--output", "json", database_url=database, allow_addresses=near)
+    number = str(msgspec.json.decode(added.out)["id"])
+    trial = ("webhook", "test", number, "--external-id", "c-1", "--output", "json")
+    tried = await ran(*trial, database_url=database, allow_addresses=near)
+    assert (tried.code, msgspec.json.decode(tried.out)["errorClass"]) == (1, "connection_refused"), tried.err
+
+
 async def test_a_webhook_is_added_paused_resumed_and_deleted(database: str) -> None:
     """An operator keeps webhooks from the command line."""
     url = "https://erp.example.com/v1/customer/{externalCustomerId}"
@@ -203,6 +218,8 @@ async def test_a_webhook_is_filled_and_what_failed_requeued(database: str, conne
     assert (await printed("requeue", *answered, database_url=database))["count"] == 0
     dismissed = await printed("dismiss", *chosen, "--external-id", "c-1", "--yes", database_url=database)
     assert dismissed["operations"][0]["done"] == 1
+    one = await ran("requeue", *chosen[:2], "--dismissed", "--dry-run", database_url=database)
+    assert (one.code, one.out) == (0, "1 dismissed delivery would be owed again.\n")
     found = await printed("deliveries", "--webhook", number, "--status", "failed", database_url=database)
     assert (len(found), {each["errorClass"] for each in found}) == (50, {"timeout"})
     of_one = await ran("deliveries", "--external-id", "c-1", database_url=database)

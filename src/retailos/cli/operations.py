@@ -35,7 +35,12 @@ async def list_(here: Deployment, webhook: int | None, status: str | None) -> To
     """
     asked = Asked(webhook_id=webhook, status=status)
     columns = ("id", "kind", "webhook", "status", "so far", "begun")
-    return listed(await operator.list_operations(here.pool, asked), columns, _row, "There is no such operation.")
+    return listed(
+        await operator.list_operations(here.pool, asked),
+        columns,
+        _row,
+        "There is no such operation, as far as the history is kept.",
+    )
 
 
 @operations.command()

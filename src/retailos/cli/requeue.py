@@ -68,7 +68,8 @@ def requeue(data_dir: Path | None, output: str, **given: Any) -> None:
     body = _body(given) | {"rate": given["rate"], "status": "dismissed" if given["dismissed"] else "failed"}
 
     async def requeued(here: Deployment) -> Told:
-        return await _ended(here, await operations.requeue_failed(here.pool, RESOURCES, body, OPERATOR), "owed again")
+        begun = await operations.requeue_failed(here.pool, RESOURCES, body, OPERATOR)
+        return await _ended(here, begun, body["status"], "owed again")
 
     carry_out(data_dir, output, requeued)
 
@@ -90,8 +91,10 @@ def dismiss(data_dir: Path | None, output: str, yes: bool, **given: Any) -> None
     async def dismissed(here: Deployment) -> Told:
         if not (yes or given["dry_run"]):
             counted = await operations.dismiss_failed(here.pool, RESOURCES, body | {"dryRun": True}, OPERATOR)
-            click.confirm(f"{counted.count:,} failed deliveries would be set aside. Dismiss them?", abort=True)
-        return await _ended(here, await operations.dismiss_failed(here.pool, RESOURCES, body, OPERATOR), "dismissed")
+            if counted.count:
+                click.confirm(f"{_counted(counted.count, 'failed')} would be set aside. Go on?", abort=True)
+        begun = await operations.dismiss_failed(here.pool, RESOURCES, body, OPERATOR)
+        return await _ended(here, begun, "failed", "dismissed")
 
     carry_out(data_dir, output, dismissed)
 
@@ -110,10 +113,15 @@ def _body(given: Mapping[str, Any]) -> dict[str, Any]:
     return said | {name: list(values) for name, values in lists.items() if values}
 
 
-async def _ended(here: Deployment, begun: Requeued, word: str) -> Told:
+async def _ended(here: Deployment, begun: Requeued, kind: str, word: str) -> Told:
     done = msgspec.structs.replace(begun, operations=await followed(here.pool, begun.operations, shown=here.for_people))
-    lines = [f"{done.count:,} failed deliveries {'would be' if done.dry_run else 'are'} {word}."]
+    now = "is" if done.count == 1 else "are"
+    lines = [f"{_counted(done.count, kind)} {'would be' if done.dry_run else now} {word}."]
     for each in done.operations:
         if each.status != "completed":
             lines.append(f"The operation {each.id} is {each.status} after {each.done:,} of {each.total:,}.")
     return Told(done, "\n".join(lines))
+
+
+def _counted(count: int, kind: str) -> str:
+    return f"{count:,} {kind} {'delivery' if count == 1 else 'deliveries'}"

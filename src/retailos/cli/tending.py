@@ -1,6 +1,7 @@
 """`retailos webhook pause …`: what is done to a webhook that there is: switched, and held against what there is."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -129,8 +130,7 @@ async def drift(here: Deployment, webhook_id: int) -> Told:
     return Told(
         found,
         f"{found.matched:,} in sync, {found.behind:,} behind{held}, {found.failed:,} failed, "
-        f"{found.dismissed:,} dismissed; "
-        f"{found.never_told:,} of {found.records:,} records it was never told of.",
+        f"{found.dismissed:,} dismissed; of {found.records:,} records it was never told of {found.never_told:,}.",
     )
 
 
@@ -157,12 +157,15 @@ async def openings(here: Deployment, webhook_id: int) -> Told:
 async def test(here: Deployment, webhook_id: int, dry_run: bool, **named: str | None) -> Told:
     """Send it what it would be sent of a record, and show what came of it; nothing that is owed changes.
 
+    The exit code is 1 where the receiver did not take it.
+
     \b
     Example:
       retailos webhook test 3 --external-id example-customer-id --dry-run
     """
     body = _named(named) | {"dryRun": dry_run}
-    return in_full(await operations.try_webhook(here.pool, RESOURCES, here.settings, webhook_id, body))
+    tried = await operations.try_webhook(here.pool, RESOURCES, here.settings, webhook_id, body)
+    return replace(in_full(tried), failed=tried.error_class is not None)
 
 
 @click.command()

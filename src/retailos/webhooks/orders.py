@@ -159,7 +159,7 @@ def _webhook(row: asyncpg.Record) -> Webhook:
 
 
 def _none() -> ResourceNotFound:
-    return ResourceNotFound("There is no such webhook; GET /v2/admin/webhooks lists them.")
+    return ResourceNotFound("There is no such webhook; GET /v2/admin/webhooks, or `retailos webhook list`, lists them.")
 
 
 def _taken() -> NotUnique:
