@@ -302,6 +302,9 @@ async def test_the_doctor_finds_what_is_wrong(database: str, connection: Connect
     ill = await ran("doctor", database_url=database)
     assert ill.code == 1
     assert re.search(r"^✗ migrations +\S+\.sql not applied; run: retailos migrate$", ill.out, re.MULTILINE)
+    await connection.execute("delete from migration")
+    new = await ran("doctor", database_url=database)
+    assert re.search(r"^✗ migrations +\d+ migrations, 0001_engine\.sql to \S+\.sql not applied;", new.out, re.MULTILINE)
 
 
 async def test_the_doctor_finds_transactions_that_were_forgotten(database: str, connection: Connection) -> None:

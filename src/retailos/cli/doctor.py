@@ -12,6 +12,7 @@ from rich.console import Console
 from retailos import __version__, operations
 from retailos.api.tls import valid_until
 from retailos.app import DATA_DIR, open_database, open_pool
+from retailos.cli.migrate import counted
 from retailos.cli.options import data_dir, output, run, settings_of, write_json
 from retailos.database import migrate
 from retailos.database.pool import Pool, acquire
@@ -115,7 +116,7 @@ async def _database(pool: Pool, *, embedded: bool) -> Finding:
 async def _migrations(pool: Pool) -> Finding:
     async with acquire(pool) as connection:
         waiting = await migrate.pending(connection)
-    said = f"{', '.join(waiting)} not applied; run: retailos migrate" if waiting else "all applied"
+    said = f"{counted(waiting)} not applied; run: retailos migrate" if waiting else "all applied"
     return Finding(name="migrations", good=not waiting, said=said)
 
 

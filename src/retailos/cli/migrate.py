@@ -1,5 +1,6 @@
 """`retailos migrate`: brings a database to the schema of this program."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -25,7 +26,12 @@ def migrate(data_dir: Path | None, output: str) -> None:
     if output == "json":
         write_json({"applied": names})
     else:
-        click.echo(f"Applied {', '.join(names)}." if names else "The database is up to date.")
+        click.echo(f"Applied {counted(names)}." if names else "The database is up to date.")
+
+
+def counted(names: Sequence[str]) -> str:
+    """Migrations as people read them: by their names, or how many they are, as a new database has them all to come."""
+    return ", ".join(names) if len(names) <= 3 else f"{len(names)} migrations, {names[0]} to {names[-1]}"
 
 
 async def _migrate(settings: Settings) -> list[str]:
