@@ -12,6 +12,7 @@ from retailos import operations
 from retailos.cli.command import Deployment, Told, carry_out
 from retailos.cli.options import data_dir, output, rate
 from retailos.cli.progress import followed
+from retailos.cli.table import counted
 from retailos.declare.values import printed
 from retailos.deliveries.selection import ERROR_CLASSES, HTTP_STATUS_MOST
 from retailos.operations import Requeued
@@ -90,9 +91,9 @@ def dismiss(data_dir: Path | None, output: str, yes: bool, **given: Any) -> None
 
     async def dismissed(here: Deployment) -> Told:
         if not (yes or given["dry_run"]):
-            counted = await operations.dismiss_failed(here.pool, RESOURCES, body | {"dryRun": True}, OPERATOR)
-            if counted.count:
-                click.confirm(f"{_counted(counted.count, 'failed')} would be set aside. Go on?", abort=True)
+            found = await operations.dismiss_failed(here.pool, RESOURCES, body | {"dryRun": True}, OPERATOR)
+            if found.count:
+                click.confirm(f"{counted(found.count, 'failed')} would be set aside. Go on?", abort=True)
         begun = await operations.dismiss_failed(here.pool, RESOURCES, body, OPERATOR)
         return await _ended(here, begun, "failed", "dismissed")
 
@@ -116,12 +117,8 @@ def _body(given: Mapping[str, Any]) -> dict[str, Any]:
 async def _ended(here: Deployment, begun: Requeued, kind: str, word: str) -> Told:
     done = msgspec.structs.replace(begun, operations=await followed(here.pool, begun.operations, shown=here.for_people))
     now = "is" if done.count == 1 else "are"
-    lines = [f"{_counted(done.count, kind)} {'would be' if done.dry_run else now} {word}."]
+    lines = [f"{counted(done.count, kind)} {'would be' if done.dry_run else now} {word}."]
     for each in done.operations:
         if each.status != "completed":
             lines.append(f"The operation {each.id} is {each.status} after {each.done:,} of {each.total:,}.")
     return Told(done, "\n".join(lines))
-
-
-def _counted(count: int, kind: str) -> str:
-    return f"{count:,} {kind} {'delivery' if count == 1 else 'deliveries'}"

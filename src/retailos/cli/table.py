@@ -19,6 +19,11 @@ class Table:
     rows: Sequence[Sequence[str]]
 
 
+def counted(count: int, kind: str = "") -> str:
+    """So many deliveries, of a kind, as people read it: `1 failed delivery`, `2,000 deliveries`."""
+    return " ".join(filter(None, (f"{count:,}", kind, "delivery" if count == 1 else "deliveries")))
+
+
 def write_table(told: Table) -> None:
     """Write a table to stdout."""
     table = Drawn(box=None, header_style="bold", pad_edge=False)

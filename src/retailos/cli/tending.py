@@ -11,6 +11,7 @@ from retailos import operations
 from retailos.cli.command import Deployment, Told, carry_out, in_full, listed, on_deployment
 from retailos.cli.options import data_dir, output, rate
 from retailos.cli.progress import followed
+from retailos.cli.table import counted
 from retailos.deliveries.openings import Opening
 from retailos.operations import Operation
 from retailos.resources import RESOURCES
@@ -38,7 +39,7 @@ async def pause(here: Deployment, webhook_id: int) -> Told:
       retailos webhook pause 3
     """
     done = await operations.pause_webhook(here.pool, webhook_id)
-    return Told(done, f"The webhook {webhook_id} is paused; it is owed {done.owed:,} deliveries.")
+    return Told(done, f"The webhook {webhook_id} is paused; it is owed {counted(done.owed)}.")
 
 
 @click.command()
@@ -52,7 +53,7 @@ async def resume(here: Deployment, webhook_id: int) -> Told:
       retailos webhook resume 3
     """
     done = await operations.resume_webhook(here.pool, webhook_id)
-    return Told(done, f"The webhook {webhook_id} is active; it is owed {done.owed:,} deliveries.")
+    return Told(done, f"The webhook {webhook_id} is active; it is owed {counted(done.owed)}.")
 
 
 @click.command()
@@ -66,7 +67,7 @@ async def disable(here: Deployment, webhook_id: int) -> Told:
       retailos webhook disable 3
     """
     done = await operations.disable_webhook(here.pool, webhook_id)
-    return Told(done, f"The webhook {webhook_id} is disabled; {done.owed:,} deliveries wait until it is enabled.")
+    return Told(done, f"The webhook {webhook_id} is disabled; until it is enabled, it is owed {counted(done.owed)}.")
 
 
 @click.command()
@@ -82,7 +83,7 @@ async def enable(here: Deployment, webhook_id: int) -> Told:
     done = await operations.enable_webhook(here.pool, RESOURCES, webhook_id, OPERATOR)
     if done.operation is not None:
         await followed(here.pool, (done.operation,), shown=here.for_people)
-    return Told(done, f"The webhook {webhook_id} is active; it is owed {done.owed:,} deliveries.")
+    return Told(done, f"The webhook {webhook_id} is active; it is owed {counted(done.owed)}.")
 
 
 @click.command()

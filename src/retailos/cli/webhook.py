@@ -12,6 +12,7 @@ from retailos.cli.command import Deployment, Told, carry_out, in_full, listed, o
 from retailos.cli.group import Group
 from retailos.cli.keys import Duration
 from retailos.cli.options import data_dir, output
+from retailos.cli.table import counted
 from retailos.resources import RESOURCES
 from retailos.webhooks.signers import SCHEMES
 
@@ -151,7 +152,7 @@ async def delete(here: Deployment, webhook_id: int, yes: bool) -> Told:
         owed = f"{drift.behind + drift.failed:,} deliveries are owed by it, and will never be sent."
         click.confirm(f"{owed} Delete the webhook {webhook_id}?", abort=True)
     removed = await operations.remove_webhook(here.pool, webhook_id)
-    return Told(removed, f"The webhook {webhook_id} is gone; it was still owed {removed.owed} deliveries.")
+    return Told(removed, f"The webhook {webhook_id} is gone; it was still owed {counted(removed.owed)}.")
 
 
 def _row(webhook: Mapping[str, Any]) -> tuple[str, ...]:
