@@ -3,6 +3,8 @@
 import asyncio
 from uuid import uuid4
 
+import pytest
+
 from tests.conftest import eventually
 from tests.contract.conftest import Api
 
@@ -44,6 +46,17 @@ async def test_an_external_id_stands_once_in_a_request(api: Api) -> None:
     assert [job["status"] for job in answer.result] == ["completed", "failed"]
     assert answer.result[1]["error"]["code"] == "DUPLICATE_IN_BATCH"
     assert (await api.get("/customers/c-1")).result["firstName"] == "Ada"
+
+
+@pytest.mark.parametrize("names", [("old", "new"), ("new", "old")])
+async def test_of_two_rows_of_one_record_the_last_holds(api: Api, names: tuple[str, str]) -> None:
+    """A record that is sent under two of its external ids is as the last row says, also where it was so before."""
+    made = (await api.put("/customers/old", {"firstName": "Ada"})).result[0]["resourceId"]
+    await api.put(f"/customers/id/{made}", {"externalCustomerId": "new", "firstName": "Ada"})
+    rows = [{"externalCustomerId": each, "firstName": told} for each, told in zip(names, ("Eve", "Ada"), strict=True)]
+    answer = await api.put("/customers", {"customers": rows})
+    assert [job["outcome"] for job in answer.result] == ["updated", "updated"]
+    assert (await api.get("/customers/new")).result["firstName"] == "Ada"
 
 
 async def test_a_row_with_a_missing_reference_fails_alone(api: Api) -> None:

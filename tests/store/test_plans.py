@@ -79,7 +79,7 @@ async def test_settling_finds_registers_by_their_key(filled: Connection, name: s
             *([SOMEBODY], ["delivered"], [True], [None], [False], [None], [1], [False], [None], [200], [None], [False]),
             *([SOMEBODY], ["u"], [1.0], [None], [b""], [0.1], None, True),
         ],
-        "release": [[SOMEBODY], [SOMEBODY], [False]],
+        "release": [[SOMEBODY], [SOMEBODY], [False], [None]],
         "dismiss": [None, 100],
     }
     plan = await planned(filled, getattr(REGISTER, name), 1, *one[name])

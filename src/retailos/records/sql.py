@@ -153,7 +153,11 @@ def _input(resources: Resources, resource: Resource) -> str:
 
 
 def _record(resources: Resources, resource: Resource) -> str:
-    """The records that change: new ones, and old ones that are not stale and would not stay as they are."""
+    """The records that change: new ones, and old ones that are not stale and would not stay as they are.
+
+    Where two rows of a request lead to one record, the later of them comes later here: either it is what holds, or
+    PostgreSQL refuses to write one record twice.
+    """
     sent = _sent(resources, resource, "r", "excluded.body")
     turned = f", {COLUMN} = {flips.flipped(resource.flips)}" if resource.flips else ""
     returned = f", {flips.returned(resource.flips)}" if resource.flips else ""
@@ -161,7 +165,7 @@ def _record(resources: Resources, resource: Resource) -> str:
     insert into {resource.table} as r
         (id, external_id, version, operation, created_at, updated_at, source_updated_at, body)
     select new_id, target, 1, 'create', {NOW}, {NOW}, source_updated_at, patch::jsonb
-    from input order by target
+    from input order by target, position
     on conflict (external_id) do update set
         body = r.body || {sent},
         version = r.version + 1,
